@@ -1,0 +1,3 @@
+# include/warren
+warrenincludedir = $(includedir)/warren
+warreninclude_HEADERS = include/warren/task.h

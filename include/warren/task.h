@@ -1,0 +1,118 @@
+/*
+ * Task modules in C. A module is a shared library that exports one table of tasks; `warren runner LIB.so` loads it into a child
+ * process and runs one task at a time, so a task may block, leak or crash without harm to the worker.
+ *
+ *	#include <warren/task.h>
+ *
+ *	static enum warren_end
+ *	add(struct warren_task *t)
+ *	{
+ *		double a, b;
+ *
+ *		if (!warren_arg_double(t, 0, &a) || !warren_arg_double(t, 1, &b))
+ *			return warren_fail(t, "TypeError", "add needs two numbers");
+ *		return warren_return_double(t, a + b);
+ *	}
+ *
+ *	WARREN_MODULE(
+ *		{ .name = "add", .run = add, .help = "the sum of two numbers" },
+ *	);
+ *
+ *	cc -shared -fPIC -o tasks.so tasks.c        (nothing to link: the functions come from the host)
+ */
+#ifndef WARREN_TASK_H
+#define WARREN_TASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Grows when the table changes in a way that old modules do not survive. */
+#define WARREN_TASK_ABI 1
+
+struct warren_task;
+
+/* What a task returns, by way of one of the warren_return_ or warren_fail functions. */
+enum warren_end { WARREN_DONE = 0, WARREN_FAILED = 1, WARREN_RETRY = 2, WARREN_IGNORE = 3, WARREN_REJECT = 4 };
+
+struct warren_task_entry {
+	const char *name;                             /* the registered name, "documents.count_words" */
+	enum warren_end (*run)(struct warren_task *t);
+	const char *help;                             /* one line, may be NULL */
+	void *reserved[4];
+};
+
+struct warren_module {
+	uint32_t abi;                                 /* WARREN_TASK_ABI */
+	uint32_t entry_size;                          /* sizeof(struct warren_task_entry) */
+	const struct warren_task_entry *tasks;        /* ends with name == NULL */
+	bool (*start)(char *error, size_t error_size); /* once per child, before the first task; may be NULL */
+	void (*stop)(void);                           /* before the child ends in good order; may be NULL */
+};
+
+#define WARREN_EXPORT __attribute__((visibility("default")))
+/* The module's one exported symbol. */
+#define WARREN_MODULE(...) \
+	static const struct warren_task_entry warren_entries[] = { __VA_ARGS__ { NULL, NULL, NULL, { NULL } } }; \
+	WARREN_EXPORT const struct warren_module warren_module = \
+		{ WARREN_TASK_ABI, sizeof(struct warren_task_entry), warren_entries, NULL, NULL }
+/* With functions to start and stop. */
+#define WARREN_MODULE_WITH(start_fn, stop_fn, ...) \
+	static const struct warren_task_entry warren_entries[] = { __VA_ARGS__ { NULL, NULL, NULL, { NULL } } }; \
+	WARREN_EXPORT const struct warren_module warren_module = \
+		{ WARREN_TASK_ABI, sizeof(struct warren_task_entry), warren_entries, (start_fn), (stop_fn) }
+
+/* --- what was asked ------------------------------------------------------------------------------------------------
+ * Texts and JSON are NUL-terminated, in UTF-8, and live until the task returns. */
+const char *warren_id(const struct warren_task *t);
+const char *warren_name(const struct warren_task *t);
+int64_t warren_retries(const struct warren_task *t);       /* 0 on the first run */
+const char *warren_request_json(const struct warren_task *t); /* all of the request as a JSON object */
+size_t warren_arg_count(const struct warren_task *t);
+const char *warren_args_json(const struct warren_task *t);   /* the array as it was sent */
+const char *warren_kwargs_json(const struct warren_task *t); /* the object as it was sent */
+
+/* Positional argument i, or the keyword argument of that name. False when absent or of another type (text never becomes a number). */
+bool warren_arg_int(const struct warren_task *t, size_t i, int64_t *out);
+bool warren_arg_double(const struct warren_task *t, size_t i, double *out); /* also takes integers */
+bool warren_arg_bool(const struct warren_task *t, size_t i, bool *out);
+bool warren_arg_text(struct warren_task *t, size_t i, const char **out, size_t *len); /* len may be NULL */
+const char *warren_arg_json(struct warren_task *t, size_t i); /* any type, as JSON; NULL when absent */
+bool warren_kwarg_int(const struct warren_task *t, const char *key, int64_t *out);
+bool warren_kwarg_double(const struct warren_task *t, const char *key, double *out);
+bool warren_kwarg_bool(const struct warren_task *t, const char *key, bool *out);
+bool warren_kwarg_text(struct warren_task *t, const char *key, const char **out, size_t *len);
+const char *warren_kwarg_json(struct warren_task *t, const char *key);
+
+/* --- while it runs -------------------------------------------------------------------------------------------------
+ * State PROGRESS with {"current": .., "total": .., "step": ".."}; step may be NULL. */
+void warren_progress(struct warren_task *t, double current, double total, const char *step);
+/* Any state of your own with any meta (JSON; NULL = null). False when the JSON is malformed or the state is not upper-case letters and '_'. */
+bool warren_state(struct warren_task *t, const char *state, const char *meta_json);
+/* True once the worker asked to stop (soft time limit, revoke): clean up and return. */
+bool warren_cancelled(const struct warren_task *t);
+
+/* --- how it ends: `return warren_return_int(t, 5);` ---------------------------------------------------------------- */
+enum warren_end warren_return_null(struct warren_task *t);
+enum warren_end warren_return_int(struct warren_task *t, int64_t i);
+enum warren_end warren_return_double(struct warren_task *t, double d);
+enum warren_end warren_return_bool(struct warren_task *t, bool b);
+enum warren_end warren_return_text(struct warren_task *t, const char *text);       /* UTF-8 */
+enum warren_end warren_return_json(struct warren_task *t, const char *json);       /* malformed JSON becomes a failure */
+/* type: "ValueError" and other Python builtins are raised as such by Celery clients; any other name makes a class of that name. */
+enum warren_end warren_fail(struct warren_task *t, const char *type, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Run it again after `seconds`; max_retries < 0 = the worker's setting. */
+enum warren_end warren_retry(struct warren_task *t, double seconds, int max_retries, const char *type, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+enum warren_end warren_ignore(struct warren_task *t);
+enum warren_end warren_reject(struct warren_task *t, bool requeue, const char *reason);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * Where results go. One table of functions, so that redis://, an HTTP callback, rpc:// and none look alike to the worker
+ * and to the client. Storing is durable or not over: an attempt that fails for a passing reason is made again, in order, until it
+ * succeeds or its owner cancels it.
+ */
+#ifndef WARREN_BACKEND_BACKEND_H
+#define WARREN_BACKEND_BACKEND_H
+
+#include "loop/loop.h"
+#include "loop/stream.h"
+#include "wire/result.h"
+
+struct backend;
+
+struct backend_conf {
+	const char *url;           /* redis://..., rediss://..., "none" or "" (disabled) */
+	int64_t result_expires_s;  /* 0 = keep for ever */
+	const char *key_prefix;    /* global_keyprefix; NULL = none */
+	struct stream_tls_conf tls;
+	ms_t command_ms;           /* 0 = 5 s */
+};
+
+struct backend_events {
+	void (*on_up)(void *owner);
+	void (*on_down)(void *owner, const char *url, const char *why, ms_t retry_ms, bool was_up);
+};
+
+/* One store under way; embedded in its owner, who must not move or free it before fn or cancel. */
+struct backend_store {
+	struct list link;
+	struct backend *backend;
+	void (*fn)(struct backend_store *s, enum err e, const char *why);
+	struct buf payload;        /* the encoded result */
+	char id[256];              /* of the task, NUL-terminated: longer ids are refused */
+	bool is_final;             /* SUCCESS, FAILURE, REVOKED */
+	bool sent;
+	uint64_t serial;
+};
+
+/* Zeroed = nothing. E_OK: found; E_MISSING: no such key (PENDING). Valid during the callback. */
+typedef void backend_load_fn(void *owner, enum err e, const struct result *r, const char *why);
+
+enum err backend_open(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev,
+	void *owner, struct errtext *t) MUSTCHECK;
+/* Not stored yet = lost for the caller: cancel or wait first. NULL is allowed. */
+void backend_close(struct backend *b);
+bool backend_is_up(const struct backend *b);
+bool backend_is_none(const struct backend *b);
+/* What a banner shows: the URL without its password, or "disabled". */
+const char *backend_url(const struct backend *b);
+
+/*
+ * Encodes r now and stores it: key and PUBLISH in one atomic step; a SUCCESS that is there is never overwritten, and a state that is
+ * not final never overwrites one that is. fn is called once, never from inside: E_OK stored (or superseded by what is there), E_REFUSED for good
+ * (too big, WRONGTYPE) with the reason. Otherwise it is tried again for ever. `payload` of s is used; s must be zeroed or finished.
+ */
+enum err backend_store(struct backend *b, struct backend_store *s, const struct result *r,
+	void (*fn)(struct backend_store *s, enum err e, const char *why)) MUSTCHECK;
+/* fn will not be called. No-op when finished. */
+void backend_store_cancel(struct backend_store *s);
+/* Frees the payload; after fn or cancel. */
+void backend_store_release(struct backend_store *s);
+size_t backend_pending(const struct backend *b);
+
+enum err backend_load(struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
+enum err backend_forget(struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
+
+/* Waiting: fn is called for each state seen (now and later, by PUBLISH and by a slow poll), until it is final or cancelled. */
+struct backend_wait;
+enum err backend_wait(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
+void backend_wait_cancel(struct backend_wait *w);
+
+#endif

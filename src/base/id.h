@@ -1,0 +1,16 @@
+/* Identifiers and random numbers, from the kernel's generator. */
+#ifndef WARREN_BASE_ID_H
+#define WARREN_BASE_ID_H
+
+#include "base/base.h"
+
+#define ID_UUID_LEN 36
+
+/* A version 4 UUID in lower case, NUL-terminated. Random bytes are drawn in blocks: one system call for many ids. */
+void id_uuid4(char out[ID_UUID_LEN + 1]);
+void id_random(void *out, size_t n);
+uint64_t id_random_u64(void);
+/* Tests: the same sequence for the same seed; 0 switches back to the kernel. */
+void id_fake(uint64_t seed);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * URLs of brokers and backends: scheme://user:password@host:port/path?key=value. User, password, path and
+ * values are percent-decoded. A URL is shown only through url_add_safe, which hides the password.
+ */
+#ifndef WARREN_BASE_URL_H
+#define WARREN_BASE_URL_H
+
+#include "base/buf.h"
+
+struct url {
+	char *scheme;   /* lower case */
+	char *user;     /* NULL when absent */
+	char *password; /* NULL when absent; wiped by url_release */
+	char *host;     /* NULL when absent; IPv6 without brackets */
+	int port;       /* 0 when absent */
+	char *path;     /* decoded, without the first '/'; NULL when there is no '/' at all */
+	char *raw_path; /* as path, but not decoded: "%2f" tells a vhost named "/" from none */
+	char *query;    /* raw, without '?'; NULL when absent */
+};
+
+/* On error nothing is owned, and the text never holds the password. */
+enum err url_parse(struct url *u, const char *text, struct errtext *t) MUSTCHECK;
+void url_release(struct url *u);
+/* The decoded value of a query key; caller frees; NULL when absent. */
+char *url_query_dup(const struct url *u, const char *key);
+/* "amqp://guest:**@127.0.0.1:5672//" */
+void url_add_safe(struct buf *b, const struct url *u);
+
+#endif

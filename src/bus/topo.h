@@ -1,0 +1,35 @@
+/*
+ * Makes sure that queues exist, the way Celery clients do: each is declared passively first, on a throwaway channel, and only when it
+ * is missing its durable direct exchange (same name), the queue and the binding are created. A queue that others declared with other
+ * arguments is therefore used as it is.
+ */
+#ifndef WARREN_BUS_TOPO_H
+#define WARREN_BUS_TOPO_H
+
+#include "bus/chan.h"
+
+struct bus_topo_queue {
+	const char *name;
+	const char *exchange;      /* NULL = name */
+	const char *exchange_type; /* NULL = "direct" */
+	const char *routing_key;   /* NULL = name */
+	bool quorum;               /* when created: x-queue-type quorum */
+	int max_priority;          /* when created and > 0: x-max-priority */
+	bool must_exist;           /* do not create: report E_MISSING */
+};
+
+struct bus_topo_report {
+	enum err err;              /* of the first queue that failed */
+	const char *queue;
+	const char *text;
+	size_t created;
+};
+typedef void bus_topo_fn(void *owner, const struct bus_topo_report *r);
+
+struct bus_topo;
+/* Works through the list, then calls fn once. When the connection is lost meanwhile it reports E_CLOSED: start again on the next up. Strings are copied. */
+enum err bus_topo_ensure(struct bus_topo **out, struct bus_conn *c, const struct bus_topo_queue *queues, size_t n, bus_topo_fn *fn, void *owner) MUSTCHECK;
+/* Not needed after fn was called. NULL is allowed. */
+void bus_topo_cancel(struct bus_topo *t);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * Child processes: fork and exec at once, in a session of their own, nothing inherited but what is named here. The end of a
+ * child is seen through its pidfd; signals go through it too, so they cannot hit a reused pid.
+ */
+#ifndef WARREN_LOOP_CHILD_H
+#define WARREN_LOOP_CHILD_H
+
+#include "base/buf.h"
+#include "loop/loop.h"
+
+struct child;
+
+struct child_conf {
+	const char *const *argv; /* argv[0] is looked up in PATH unless it has a slash; NULL-ended */
+	const char *const *envp; /* the whole environment; NULL-ended */
+	const char *cwd;         /* NULL = ours */
+	bool channel;            /* a socketpair on fd 3 */
+	int64_t rlimit_as;       /* bytes; 0 = not set */
+	int64_t rlimit_nofile;   /* 0 = not set */
+	int64_t rlimit_core;     /* -1 = not set; 0 is usual */
+};
+
+/* How a child ended. */
+struct child_end {
+	bool signaled;
+	int code;           /* exit code, or signal number */
+	bool core;
+	int64_t max_rss;    /* bytes */
+	us_t user_us, system_us;
+};
+
+struct child_ops {
+	/* After this the child is gone; call child_close. Output that is still in the pipes may follow until then. */
+	void (*on_exit)(void *owner, const struct child_end *end);
+};
+
+/*
+ * E_MISSING / E_SYS with the exec's own errno when the program cannot be started (known before this returns: a close-on-exec
+ * pipe reports it). E_AGAIN when the system has no room for a process now.
+ */
+enum err child_spawn(struct child **out, struct loop *l, const struct child_conf *conf, const struct child_ops *ops, void *owner,
+	struct errtext *t) MUSTCHECK;
+int child_pid(const struct child *c);
+bool child_is_running(const struct child *c);
+/* Our ends; -1 once taken. The caller owns them (stream_adopt). All are non-blocking and close-on-exec. */
+int child_take_channel(struct child *c);
+int child_take_stdout(struct child *c);
+int child_take_stderr(struct child *c);
+/* To the process itself, or to its whole group. False when it has ended already. */
+bool child_signal(struct child *c, int signum);
+bool child_signal_group(struct child *c, int signum);
+/* SIGKILL to the group when it still runs; no callback afterwards; reaped and freed by the loop. NULL is allowed. */
+void child_close(struct child *c);
+/* "killed by signal 9 (SIGKILL)", "exited with code 3" */
+void child_add_end(struct buf *b, const struct child_end *end);
+
+#endif

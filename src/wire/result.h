@@ -1,0 +1,45 @@
+/* Results as Celery stores them, celery-wire.md section 3. */
+#ifndef WARREN_WIRE_RESULT_H
+#define WARREN_WIRE_RESULT_H
+
+#include "base/buf.h"
+#include "base/jscan.h"
+
+#define RESULT_KEY_PREFIX "celery-task-meta-"
+
+/* An error as Celery writes it: {"exc_type": ..., "exc_message": [...], "exc_module": ...}. */
+struct result_error {
+	struct span type;      /* "ValueError" */
+	struct span module;    /* "builtins"; SPAN_NONE is written as "builtins" when the type is a Python builtin, else null */
+	struct span message;   /* raw JSON array of constructor arguments; SPAN_NONE: [text] is written instead */
+	struct span text;      /* plain text, used when message is absent */
+};
+void result_add_error(struct buf *b, const struct result_error *e);
+
+struct result {
+	struct span task_id;
+	struct span state;      /* "SUCCESS", "FAILURE", "PROGRESS"... */
+	struct span value;      /* raw JSON: return value, meta, or error object; SPAN_NONE = null */
+	struct span traceback;  /* plain text; SPAN_NONE = null */
+	struct span children;   /* raw JSON; SPAN_NONE = [] */
+	us_t date_done;         /* 0 = null */
+	struct span group_id, parent_id;   /* written when present */
+	/* result_extended; written when `extended` */
+	bool extended;
+	struct span name, args, kwargs, worker, queue; /* args, kwargs raw JSON */
+	int64_t retries;
+};
+
+void result_encode(struct buf *b, const struct result *r);
+/* Borrows from `json` except for strings with escapes, which go into a. Checks and bounds the text itself. */
+struct arena;
+enum err result_decode(struct result *r, struct span json, struct arena *a, struct errtext *t) MUSTCHECK;
+
+/* SUCCESS, FAILURE, REVOKED. */
+bool result_is_ready(struct span state);
+/* Reads an error object back: type, module borrowed or in a; message raw. False when value is no such object. */
+bool result_decode_error(struct result_error *e, struct span value, struct arena *a);
+/* One line for a person: "ValueError: bad input". */
+void result_add_error_text(struct buf *b, const struct result_error *e);
+
+#endif

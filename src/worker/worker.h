@@ -1,0 +1,45 @@
+/*
+ * The worker daemon: pools of slots, each slot a child process that runs one task at a time; two broker connections, one that
+ * consumes and acknowledges, one that publishes; one result backend. Filled and called by cli/cmd_worker.c.
+ */
+#ifndef WARREN_WORKER_WORKER_H
+#define WARREN_WORKER_WORKER_H
+
+#include "backend/backend.h"
+#include "bus/conn.h"
+#include "bus/topo.h"
+
+struct pool_conf {
+	const char *name;                     /* "default", or the key under pools: */
+	const struct bus_topo_queue *queues;
+	size_t n_queues;
+	int concurrency;                      /* slots, >= 1 */
+	const char *const *runner;            /* argv of the child, NULL-ended; runner[0] "warren" means this very program */
+	const char *cwd;                      /* NULL = ours */
+	const char *const *env;               /* "KEY=value", NULL-ended; NULL = none */
+	const char *const *pass_env;          /* patterns of further variables that children inherit; NULL = none */
+	int64_t memory_limit;                 /* RLIMIT_AS of a child in bytes, 0 = none */
+	ms_t start_ms;                        /* a child must say hello within; 0 = 60 s */
+};
+
+struct worker_conf {
+	const char *node;                     /* "w1@host" */
+	const char *version;
+	struct bus_conf broker;               /* its name is set by the worker */
+	struct backend_conf backend;
+	const struct pool_conf *pools;
+	size_t n_pools;
+	bool track_started;                   /* store STARTED (on by default) */
+	bool result_extended;
+	bool ignore_result;                   /* store nothing unless it is an error */
+	int64_t message_max;                  /* bytes of one task's body, inflated; 0 = 64 MiB */
+	int64_t result_max;                   /* bytes of one line from a child; 0 = 64 MiB */
+	int64_t output_max;                   /* bytes of a task's stdout and stderr that are logged; 0 = 64 KiB */
+	ms_t drain_ms;                        /* SIGTERM: running tasks may finish for so long; 0 = 30 s */
+	bool quiet_banner;
+};
+
+/* Runs until a signal ends it. Exit code: 0 drained, 1 could not start, 3 broker unreachable on start when `t` says so. */
+int worker_run(const struct worker_conf *conf, struct errtext *t);
+
+#endif

@@ -1,0 +1,17 @@
+# tests
+include tests/unit/base/local.mk
+include tests/unit/wire/local.mk
+include tests/unit/core/local.mk
+include tests/unit/loop/local.mk
+include tests/unit/bus/local.mk
+include tests/unit/store/local.mk
+include tests/unit/host/local.mk
+include tests/unit/conf/local.mk
+include tests/unit/worker/local.mk
+include tests/unit/client/local.mk
+include tests/tools/local.mk
+include tests/fuzz/local.mk
+include tests/bench/local.mk
+include tests/integration/local.mk
+
+EXTRA_DIST += tests/vectors
