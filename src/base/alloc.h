@@ -19,7 +19,7 @@ void alloc_free(void *p);
 /* For daemons and tools, where there is no better answer to an empty heap than to stop: aborts with a message. */
 void *must_alloc(size_t n);          /* zeroed */
 void *must_resize(void *p, size_t n);
-char *must_dup(struct span s);
+char *must_dup(struct span s);       /* NULL for SPAN_NONE */
 char *must_printf(const char *fmt, ...) PRINTFLIKE(1, 2);
 
 /* Torture: the nth allocation from now (1 = the next) and all later ones fail; 0 switches it off. */
@@ -28,8 +28,8 @@ void alloc_fail_after(uint64_t nth);
 uint64_t alloc_count(void);
 
 /*
- * An arena hands out pieces of larger blocks; all are freed at once. The first block may be the caller's
- * own memory. `max` bounds the sum of what is handed out, 0 = no bound.
+ * An arena hands out pieces of larger blocks; all are freed at once. `max` bounds the sum of what is handed
+ * out, counted in multiples of 8 bytes; 0 = no bound.
  */
 struct arena_block;
 struct arena {
@@ -38,11 +38,12 @@ struct arena {
 	size_t max;
 };
 void arena_init(struct arena *a, size_t max);
-void arena_release(struct arena *a);
+void arena_release(struct arena *a); /* a zeroed arena is fine; it can be used again at once, with the same max */
 /* 8-byte aligned, not zeroed. NULL when out of memory or over max. */
 void *arena_alloc(struct arena *a, size_t n) MUSTCHECK;
 void *arena_zero(struct arena *a, size_t n) MUSTCHECK;
-/* A copy in the arena, NUL-terminated (the NUL is not counted). ptr is NULL when out of memory. */
+/* A copy in the arena, NUL-terminated (the NUL is not counted in len). ptr is NULL when out of memory, and for
+ * SPAN_NONE. */
 struct span arena_dup(struct arena *a, struct span s) MUSTCHECK;
 
 #endif

@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+/* These declare names that are poisoned below, so they come before that. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 
 #define MUSTCHECK __attribute__((warn_unused_result))
 #define PRINTFLIKE(fmt, args) __attribute__((format(printf, fmt, args)))

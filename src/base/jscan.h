@@ -31,10 +31,13 @@ enum jscan_kind { JSCAN_NONE, JSCAN_NULL, JSCAN_TRUE, JSCAN_FALSE, JSCAN_NUMBER,
  */
 enum err jscan_check(struct span text, const struct jscan_limits *lim, struct jscan_facts *facts, struct errtext *t) MUSTCHECK;
 
-/* Kind of a checked value, by its first character. JSCAN_NONE for an empty span. */
+/* Kind of a checked value, by its first character; NaN and Infinity are numbers. JSCAN_NONE for an empty span. */
 enum jscan_kind jscan_kind(struct span value);
 
-/* Walks the members of one array or object of *checked* text. Blanks around key and value are cut. */
+/*
+ * Walks the members of one array or object of *checked* text. Blanks around key and value are cut. On text that
+ * is not JSON it stays within the span and ends early.
+ */
 struct jscan_iter {
 	struct span rest;
 	bool is_object;
@@ -55,6 +58,6 @@ void jscan_add_string(struct buf *out, struct span string);
 bool jscan_plain_string(struct span string, struct span *out);
 /* false when no number, not an integer, or out of range. */
 bool jscan_int(struct span number, int64_t *out);
-bool jscan_double(struct span number, double *out);
+bool jscan_double(struct span number, double *out); /* takes NaN and Infinity; 1e999 is Infinity, as in Python */
 
 #endif

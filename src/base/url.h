@@ -1,6 +1,10 @@
 /*
  * URLs of brokers and backends: scheme://user:password@host:port/path?key=value. User, password, path and
  * values are percent-decoded. A URL is shown only through url_add_safe, which hides the password.
+ *
+ * The path is kept without its first '/', because for AMQP it is the name of a vhost: "amqp://h" has none,
+ * "amqp://h/" the empty one, "amqp://h//" and "amqp://h/%2f" the one named "/". Where the path is one in the
+ * file system, as in "unix:///run/redis.sock?db=1" (host NULL, path "run/redis.sock"), it is "/" + path.
  */
 #ifndef WARREN_BASE_URL_H
 #define WARREN_BASE_URL_H
@@ -9,7 +13,7 @@
 
 struct url {
 	char *scheme;   /* lower case */
-	char *user;     /* NULL when absent */
+	char *user;     /* NULL when absent or empty */
 	char *password; /* NULL when absent; wiped by url_release */
 	char *host;     /* NULL when absent; IPv6 without brackets */
 	int port;       /* 0 when absent */
@@ -18,12 +22,12 @@ struct url {
 	char *query;    /* raw, without '?'; NULL when absent */
 };
 
-/* On error nothing is owned, and the text never holds the password. */
+/* E_FORMAT or E_NOMEM. On error nothing is owned, and the text never holds the password. */
 enum err url_parse(struct url *u, const char *text, struct errtext *t) MUSTCHECK;
 void url_release(struct url *u);
-/* The decoded value of a query key; caller frees; NULL when absent. */
+/* The decoded value ('+' is a blank) of a query key; caller frees; NULL when absent or out of memory. */
 char *url_query_dup(const struct url *u, const char *key);
-/* "amqp://guest:**@127.0.0.1:5672//" */
+/* "amqp://guest:**@127.0.0.1:5672//"; values of query keys that sound like secrets are hidden as well. */
 void url_add_safe(struct buf *b, const struct url *u);
 
 #endif
