@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = src/tbl/logs.def \
 	src/base/alloc.c src/base/alloc.h \
+	src/base/backoff.c src/base/backoff.h \
 	src/base/base.c src/base/base.h \
 	src/base/buf.c src/base/buf.h \
 	src/base/clock.c src/base/clock.h \

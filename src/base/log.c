@@ -28,7 +28,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { VALUE_MAX = 8192 }; /* bytes of one field that are shown */
+enum {
+	VALUE_MAX = 8192,  /* bytes of one field that are shown */
+	LINES_MAX = 16384, /* of a text of several lines the end is shown: a traceback's last frames say most */
+};
 
 enum sink { SINK_FILE, SINK_SOCKET, SINK_NONBLOCK, SINK_POLL };
 
@@ -155,12 +158,27 @@ add_seconds(struct buf *b, int64_t us)
 }
 
 static void
+add_lines(struct buf *b, struct span text)
+{
+	struct span rest = text;
+
+	if (text.len > LINES_MAX)
+		rest = (struct span){ text.ptr + text.len - LINES_MAX, LINES_MAX };
+	while (rest.ptr != NULL && rest.len > 0) {
+		buf_addc(b, '\n');
+		text_add_printable(b, span_split(&rest, '\n'), VALUE_MAX);
+	}
+}
+
+static void
 add_value(struct buf *b, const struct log_field *f)
 {
 	if (f->type == LOG_F_INT)
 		buf_addf(b, "%lld", (long long)f->number);
 	else if (f->type == LOG_F_SECONDS)
 		add_seconds(b, f->number);
+	else if (f->type == LOG_F_LINES)
+		add_lines(b, f->span);
 	else
 		text_add_printable(b, f->span, VALUE_MAX);
 }

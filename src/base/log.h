@@ -22,7 +22,7 @@ enum log_id {
 	LOG_ID_COUNT
 };
 
-enum log_field_type { LOG_F_END, LOG_F_SPAN, LOG_F_INT, LOG_F_SECONDS };
+enum log_field_type { LOG_F_END, LOG_F_SPAN, LOG_F_LINES, LOG_F_INT, LOG_F_SECONDS };
 
 struct log_field {
 	const char *key;
@@ -33,6 +33,8 @@ struct log_field {
 
 #define LOG_SPAN(key, s)  { (key), LOG_F_SPAN, (s), 0 }
 #define LOG_STR(key, c)   { (key), LOG_F_SPAN, span_of(c), 0 }
+/* Text of several lines, such as a traceback: each goes on a line of its own below the sentence. */
+#define LOG_LINES(key, s) { (key), LOG_F_LINES, (s), 0 }
 #define LOG_INT(key, i)   { (key), LOG_F_INT, SPAN_NONE, (int64_t)(i) }
 #define LOG_SEC(key, us)  { (key), LOG_F_SECONDS, SPAN_NONE, (us) }
 #define LOG(id, ...) log_emit(LOG_ID_##id, (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } })
