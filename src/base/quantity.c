@@ -9,7 +9,6 @@ struct unit {
 	int64_t factor;
 };
 
-/* Largest first: the parts of a duration go downwards. */
 static const struct unit time_units[] = {
 	{ "d", 86400000 },
 	{ "h", 3600000 },
@@ -115,7 +114,8 @@ text_parse_duration(struct span s, ms_t *out)
 	struct decimal d;
 	struct span word;
 	ms_t sum = 0;
-	size_t unit, next = 0;
+	int64_t last = INT64_MAX;
+	size_t unit;
 
 	s = span_trim(s);
 	if (!take_decimal(&s, &d))
@@ -129,11 +129,14 @@ text_parse_duration(struct span s, ms_t *out)
 	for (;;) {
 		skip_blanks(&s);
 		word = take_word(&s);
-		for (unit = next; unit < ARRAY_LEN(time_units) && !span_is(word, time_units[unit].name); unit++)
+		for (unit = 0; unit < ARRAY_LEN(time_units) && !span_is(word, time_units[unit].name); unit++)
 			continue;
-		if (unit == ARRAY_LEN(time_units) || !add_scaled(&sum, &d, time_units[unit].factor))
+		/* Downwards only: "1s 1h" is more likely a mistake than meant. */
+		if (unit == ARRAY_LEN(time_units) || time_units[unit].factor >= last)
 			return false;
-		next = unit + 1;
+		last = time_units[unit].factor;
+		if (!add_scaled(&sum, &d, last))
+			return false;
 		skip_blanks(&s);
 		if (s.len == 0)
 			break;
