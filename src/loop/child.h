@@ -25,18 +25,20 @@ struct child_end {
 	bool signaled;
 	int code;           /* exit code, or signal number */
 	bool core;
-	int64_t max_rss;    /* bytes */
+	int64_t max_rss;    /* bytes; at least what the parent had at the fork, as the kernel counts it */
 	us_t user_us, system_us;
 };
 
 struct child_ops {
-	/* After this the child is gone; call child_close. Output that is still in the pipes may follow until then. */
+	/* The child has ended; call child_close, until then its pid stays taken. Output may still be in the pipes. */
 	void (*on_exit)(void *owner, const struct child_end *end);
 };
 
 /*
+ * Starts it with stdin from /dev/null, stdout and stderr as pipes to us, umask 077, default signals, in a session of its own, without
+ * the right to gain privileges; it is killed when the calling thread ends. argv[0] without a slash is looked up in the PATH of envp.
  * E_MISSING / E_SYS with the exec's own errno when the program cannot be started (known before this returns: a close-on-exec
- * pipe reports it). E_AGAIN when the system has no room for a process now.
+ * pipe reports it). E_AGAIN when the system has no room for a process, a descriptor or memory now. errno is set in each case.
  */
 enum err child_spawn(struct child **out, struct loop *l, const struct child_conf *conf, const struct child_ops *ops, void *owner,
 	struct errtext *t) MUSTCHECK;
@@ -46,10 +48,12 @@ bool child_is_running(const struct child *c);
 int child_take_channel(struct child *c);
 int child_take_stdout(struct child *c);
 int child_take_stderr(struct child *c);
-/* To the process itself, or to its whole group. False when it has ended already. */
+/* To the process itself, or to its whole group (what it has started and what made no session of its own). False when it has
+ * ended already. */
 bool child_signal(struct child *c, int signum);
 bool child_signal_group(struct child *c, int signum);
-/* SIGKILL to the group when it still runs; no callback afterwards; reaped and freed by the loop. NULL is allowed. */
+/* SIGKILL to the group, also to what an ended child has left behind in it; closes what was not taken; no callback afterwards; reaped
+ * and freed by the loop. NULL is allowed. */
 void child_close(struct child *c);
 /* "killed by signal 9 (SIGKILL)", "exited with code 3" */
 void child_add_end(struct buf *b, const struct child_end *end);

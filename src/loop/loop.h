@@ -22,18 +22,23 @@ int loop_run(struct loop *l);
 void loop_turn(struct loop *l, ms_t max_wait);
 void loop_stop(struct loop *l, int code);
 
-/* The clocks as of the start of this turn. */
+/* The clocks as of the start of this turn; between turns, as of now. They are base/clock.h's, so a test may fake them. */
 ms_t loop_now(const struct loop *l);
 us_t loop_wall_us(const struct loop *l);
 /* The longest turn since the last call of this function, in microseconds, waiting not counted. */
 int64_t loop_lag_us(struct loop *l);
 
-/* Timers, one shot. The struct is the owner's; a zeroed one is not armed and may be disarmed and released. */
+/*
+ * Timers, one shot, never early, in the order of their due times. The struct is the owner's; a zeroed one is not armed and may be
+ * disarmed and released. They follow loop_now(): a test that moves the fake clock on and takes a turn sees them fire.
+ */
 struct loop_timer {
 	struct loop *loop;
 	loop_fn *fn;
 	void *owner;
-	void *event;
+	ms_t due;
+	uint64_t serial; /* order among timers due at the same time */
+	size_t slot;     /* where in the loop's heap */
 	bool armed;
 };
 enum err loop_timer_init(struct loop_timer *t, struct loop *l, loop_fn *fn, void *owner) MUSTCHECK;
@@ -63,7 +68,8 @@ void loop_signal_release(struct loop_signal *s);
 
 /*
  * Runs fn once in step 3 of this turn. Already queued: nothing happens. Phase LOOP_DECIDE runs before LOOP_FLUSH; what a
- * decision queues for the flush is still flushed in the same turn. Zeroed item + loop_defer is all it takes.
+ * decision queues for the flush is still flushed in the same turn. Zeroed item + loop_defer is all it takes. A chain of
+ * decisions that keep deferring each other is cut after some rounds and goes on in the next turn, which then does not wait.
  */
 enum loop_phase { LOOP_DECIDE, LOOP_FLUSH };
 struct loop_task {

@@ -31,7 +31,10 @@ struct stream_conf {
 	size_t write_max;      /* bytes that may wait to be written; 0 = 64 MiB */
 };
 
-/* After on_close nothing more is called. Callbacks may close the stream. None is called from inside a stream_ function. */
+/*
+ * After on_close nothing more is called, but the stream is still the owner's: stream_close (or _finish) ends it, exactly once, always.
+ * Callbacks may close the stream. None is called from inside a stream_ function.
+ */
 struct stream_ops {
 	void (*on_open)(void *owner);
 	void (*on_data)(void *owner, struct span bytes); /* all of it is taken; once per piece */
@@ -43,10 +46,16 @@ struct stream_ops {
 /* Strings in conf are copied. */
 enum err stream_connect(struct stream **out, struct loop *l, const struct stream_conf *conf, const struct stream_ops *ops,
 	void *owner, struct errtext *t) MUSTCHECK;
-/* Takes an open, connected descriptor, also when it fails. on_open is not called. */
+/*
+ * Takes an open, connected descriptor, also when it fails: a socket, or one end of a pipe. on_open is not called. With conf->tls
+ * the handshake (for conf->host, within connect_ms) comes first, and what is written waits for it.
+ */
 enum err stream_adopt(struct stream **out, struct loop *l, int fd, const struct stream_conf *conf,
 	const struct stream_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
-/* Copies the bytes to the queue. E_AGAIN: it is full, nothing was taken, on_drain follows. E_CLOSED. */
+/*
+ * Copies the bytes to the queue, also while still connecting. E_AGAIN: it is full, nothing was taken, on_drain follows; an empty queue
+ * takes a piece of any size. E_CLOSED, E_NOMEM.
+ */
 enum err stream_write(struct stream *s, struct span bytes) MUSTCHECK;
 size_t stream_pending(const struct stream *s);
 /* Tries to write what waits now rather than at the turn's end. */

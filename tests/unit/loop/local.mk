@@ -1,1 +1,10 @@
 # tests/unit/loop
+LOOP_TESTS = tests/unit/loop/test_loop tests/unit/loop/test_timer tests/unit/loop/test_stream
+check_PROGRAMS += $(LOOP_TESTS)
+TESTS += $(LOOP_TESTS)
+tests_unit_loop_test_loop_SOURCES = tests/unit/loop/test_loop.c tests/unit/loop/fixture.h
+tests_unit_loop_test_loop_LDADD = $(LIBS_LOOP) $(CMOCKA_LIBS)
+tests_unit_loop_test_timer_SOURCES = tests/unit/loop/test_timer.c tests/unit/loop/fixture.h
+tests_unit_loop_test_timer_LDADD = $(LIBS_LOOP) $(CMOCKA_LIBS)
+tests_unit_loop_test_stream_SOURCES = tests/unit/loop/test_stream.c tests/unit/loop/fixture.h
+tests_unit_loop_test_stream_LDADD = $(LIBS_LOOP) $(CMOCKA_LIBS)
