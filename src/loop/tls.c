@@ -184,7 +184,8 @@ say_failure(struct tls *s, int os_error)
 
 	if (code == 0 && os_error != 0) {
 		snprintf(s->why, sizeof(s->why), "%s", strerror(os_error));
-	} else if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verdict != X509_V_OK) {
+	} else if (verdict != X509_V_OK && SSL_get_verify_mode(s->ssl) != SSL_VERIFY_NONE) {
+		/* The queue may begin with a consequence of this, so it is not asked. */
 		say_certificate(s, verdict);
 	} else if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER) {
 		snprintf(s->why, sizeof(s->why), "TLS: the peer does not speak TLS on this port");
