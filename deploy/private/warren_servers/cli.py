@@ -18,8 +18,8 @@ when this program is killed.
 environment of COMMAND:
   WARREN_BROKER          amqp://guest:guest@127.0.0.1:PORT//
   WARREN_RESULT_BACKEND  redis://127.0.0.1:PORT/1
-  WARREN_RABBITMQCTL     rabbitmqctl for this node
-  WARREN_SERVERS_DIR     the folder with their logs and data
+  PRIVATE_RABBITMQCTL    rabbitmqctl for this node
+  PRIVATE_DIR            the folder with their logs and data
 """
 
 

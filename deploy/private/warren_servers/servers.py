@@ -97,10 +97,10 @@ class Servers:
 
     def env(self):
         """What a command needs to find them."""
-        env = {"WARREN_SERVERS_DIR": self.directory}
+        env = {"PRIVATE_DIR": self.directory}
         if self.options.rabbitmq:
             env["WARREN_BROKER"] = self.broker_url()
-            env["WARREN_RABBITMQCTL"] = self.about["rabbitmq"]["ctl"]
+            env["PRIVATE_RABBITMQCTL"] = self.about["rabbitmq"]["ctl"]
         if self.options.redis:
             env["WARREN_RESULT_BACKEND"] = self.redis_url()
         return env
