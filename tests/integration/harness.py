@@ -50,6 +50,10 @@ class Site:
 
     def close(self):
         for app in self.apps:
+            # Results that are collected later would each reconnect, for many seconds, to a Redis that is gone.
+            consumer = app.backend.result_consumer
+            consumer.stop()
+            consumer._pubsub = None
             app.close()
         self.redis.flushdb()
         self.redis.close()
