@@ -1,1 +1,2 @@
 # tests/tools
+EXTRA_DIST += tests/tools/capture-vectors.py
