@@ -1,4 +1,18 @@
 # src/wire
 noinst_LIBRARIES += libwire.a
-libwire_a_SOURCES = src/wire/msg.h
+libwire_a_SOURCES = \
+	src/wire/field.c src/wire/field.h \
+	src/wire/inflate.c src/wire/inflate.h \
+	src/wire/msg.c src/wire/msg.h \
+	src/wire/repr.c \
+	src/wire/result.c src/wire/result.h \
+	src/wire/run.c src/wire/run.h \
+	src/wire/run_encode.c \
+	src/wire/run_reader.c \
+	src/wire/sig.c src/wire/sig.h \
+	src/wire/task.c src/wire/task.h \
+	src/wire/task_encode.c \
+	src/wire/task_headers.c \
+	src/wire/task_object.c \
+	src/wire/task_read.c src/wire/task_read.h
 libwire_a_CFLAGS = $(AM_CFLAGS)

@@ -42,10 +42,14 @@ const struct val *table_get(const struct table *t, const char *key);
 /* The string under key, or SPAN_NONE when absent or of another type. */
 struct span table_get_string(const struct table *t, const char *key);
 bool table_get_int(const struct table *t, const char *key, int64_t *out);
-/* Sets or replaces; key and value are kept as they are (not copied): put them into the arena first if need be. */
+/* Sets or replaces; key and value are kept as they are (not copied): put them into the arena first if need
+ * be. */
 enum err table_set(struct table *t, struct arena *a, struct span key, struct val v) MUSTCHECK;
+/* Appends without looking whether the key is there (table_get finds the last one): for decoders, whose
+ * peer chooses how many. */
+enum err table_add(struct table *t, struct arena *a, struct span key, struct val v) MUSTCHECK;
 void table_del(struct table *t, const char *key);
-/* A deep copy into another arena. */
+/* A deep copy into another arena. E_TOOBIG beyond 128 levels. */
 enum err table_copy(struct table *to, const struct table *from, struct arena *a) MUSTCHECK;
 
 struct val val_void(void);
@@ -76,8 +80,8 @@ void msg_init(struct msg *m, size_t max_bytes);
 void msg_release(struct msg *m);
 /* A deep copy of everything; `to` must be initialised and empty. For retry copies and dead letters. */
 enum err msg_copy(struct msg *to, const struct msg *from) MUSTCHECK;
-/* Deletes x-death, x-first-death-*, x-last-death-*: with RabbitMQ before 4.0.1 a republished message that keeps them
- * can be dropped as a cycle without a word. */
+/* Deletes x-death, x-first-death-*, x-last-death-*: with RabbitMQ before 4.0.1 a republished message that
+ * keeps them can be dropped as a cycle without a word. */
 void msg_strip_deaths(struct msg *m);
 
 #endif

@@ -10,9 +10,12 @@
 /* An error as Celery writes it: {"exc_type": ..., "exc_message": [...], "exc_module": ...}. */
 struct result_error {
 	struct span type;      /* "ValueError" */
-	struct span module;    /* "builtins"; SPAN_NONE is written as "builtins" when the type is a Python builtin, else null */
+	/* "builtins". SPAN_NONE is written as "builtins" when the type is a Python builtin, else as
+	 * "celery.exceptions": clients find NotRegistered and its like there, and make a class of that
+	 * name when there is none. Never null: with null even builtins are not recognised. */
+	struct span module;
 	struct span message;   /* raw JSON array of constructor arguments; SPAN_NONE: [text] is written instead */
-	struct span text;      /* plain text, used when message is absent */
+	struct span text;      /* plain text, used when message is absent; SPAN_NONE: [] */
 };
 void result_add_error(struct buf *b, const struct result_error *e);
 
@@ -31,15 +34,18 @@ struct result {
 };
 
 void result_encode(struct buf *b, const struct result *r);
-/* Borrows from `json` except for strings with escapes, which go into a. Checks and bounds the text itself. */
+/* Borrows from `json` except for strings with escapes, which go into a. Checks the text itself, to a depth
+ * of JSCAN_DEPTH_MAX. Only status is required; value keeps "null" as it stands there; a date_done that is
+ * no time counts as absent. */
 struct arena;
 enum err result_decode(struct result *r, struct span json, struct arena *a, struct errtext *t) MUSTCHECK;
 
 /* SUCCESS, FAILURE, REVOKED. */
 bool result_is_ready(struct span state);
-/* Reads an error object back: type, module borrowed or in a; message raw. False when value is no such object. */
+/* Reads an error object back from checked text: type, module borrowed or in a; message raw (some ports
+ * write one text instead of an array). False when value is no such object. */
 bool result_decode_error(struct result_error *e, struct span value, struct arena *a);
-/* One line for a person: "ValueError: bad input". */
+/* One line for a person: "ValueError: bad input". Control characters are escaped, long ones cut. */
 void result_add_error_text(struct buf *b, const struct result_error *e);
 
 #endif

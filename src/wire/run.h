@@ -1,6 +1,6 @@
 /*
- * The runner protocol: newline-delimited JSON between a worker and its child on fd 3 (docs/runner-protocol.md). This file
- * is both sides' codec; the golden frames are in tests/vectors/run.
+ * The runner protocol: newline-delimited JSON between a worker and its child on fd 3 (docs/runner-protocol.md).
+ * This file is both sides' codec; the golden frames are in tests/vectors/run.
  */
 #ifndef WARREN_WIRE_RUN_H
 #define WARREN_WIRE_RUN_H
@@ -12,6 +12,8 @@
 #define RUN_FD 3
 
 enum run_type { RUN_HELLO, RUN_RUN, RUN_STATE, RUN_DONE, RUN_CANCEL, RUN_STOP };
+#define RUN_TYPE_COUNT 6
+extern const char *const run_type_names[RUN_TYPE_COUNT];
 enum run_outcome { RUN_RESULT, RUN_ERROR, RUN_RETRY, RUN_IGNORE, RUN_REJECT };
 
 struct run_error {
@@ -48,7 +50,9 @@ struct run_frame {
 
 /* Appends the frame with its newline. Raw parts must be free of raw newlines. */
 void run_encode(struct buf *b, const struct run_frame *f);
-/* What the "request" object of a run frame holds. Spans may be SPAN_NONE (written as null). */
+/* What the "request" object of a run frame holds, under the names Celery's tasks know from self.request:
+ * name is "task", the limits are "timelimit": [hard, soft], exchange, routing_key, priority and
+ * redelivered are in "delivery_info". Spans may be SPAN_NONE (written as null). */
 struct run_request {
 	struct span id, name, root_id, parent_id, group, correlation_id, reply_to, origin, shadow;
 	struct span hostname;          /* node name of the worker */
@@ -63,20 +67,22 @@ struct run_request {
 };
 void run_add_request(struct buf *b, const struct run_request *r);
 
-/* Decodes one line (with or without its newline); decoded strings go into `a`, the rest borrows from `line`. */
+/* Decodes one line (with or without its newline); strings with escapes go into `a`, the rest borrows from
+ * `line`. What a frame may leave out and what is assumed then is told in tests/vectors/README.md. */
 struct arena;
 enum err run_decode(struct run_frame *f, struct span line, struct arena *a, const struct jscan_limits *lim, struct errtext *t) MUSTCHECK;
-/* Walks f->tasks; start with it->rest = SPAN_NONE and first = true. */
+/* Walks f->tasks of a decoded hello; start with a zeroed walk. *name is SPAN_NONE when out of memory. */
 struct run_tasks { struct jscan_iter it; bool started; };
 bool run_next_task(const struct run_frame *f, struct run_tasks *w, struct arena *a, struct span *name);
 
 /*
- * Cuts a byte stream into lines of at most line_max bytes. Feed bytes, then take lines until E_AGAIN. E_TOOBIG sticks.
+ * Cuts a byte stream into lines of at most line_max bytes (0 = no bound; the newline is not counted and
+ * not part of the line). Feed bytes, then take lines until E_AGAIN. E_TOOBIG sticks.
  */
 struct run_reader {
 	struct buf pending;
 	size_t taken;      /* bytes of pending already given out */
-	size_t scanned;    /* bytes of pending known to hold no newline */
+	size_t scanned;    /* end of the bytes behind them that are known to hold no newline */
 	size_t line_max;
 	bool failed;
 };

@@ -1,6 +1,7 @@
 /*
- * The written form of signatures (celery-wire.md 1.9): {"task":..., "args":..., "kwargs":..., "options":{...},
- * "subtask_type":..., "immutable":...}. Only reading and writing; what to do with them is core's business.
+ * The written form of signatures (celery-wire.md 1.9): {"task":..., "args":..., "kwargs":...,
+ * "options":{...}, "subtask_type":..., "immutable":...}. Only reading and writing; what to do with them is
+ * core's business.
  */
 #ifndef WARREN_WIRE_SIG_H
 #define WARREN_WIRE_SIG_H

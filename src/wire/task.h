@@ -1,6 +1,6 @@
 /*
- * Celery task messages, protocol 2 (and 1 on input), as in celery-wire.md section 1. Arguments are never decoded:
- * args, kwargs and the parts of embed are raw slices of the (inflated) body.
+ * Celery task messages, protocol 2 (and 1 on input), as in celery-wire.md section 1. Arguments are never
+ * decoded: args, kwargs and the parts of embed are raw slices of the (inflated) body.
  */
 #ifndef WARREN_WIRE_TASK_H
 #define WARREN_WIRE_TASK_H
@@ -30,8 +30,14 @@ enum task_fault {
 /* "not-a-task", "content-type", ... */
 const char *task_fault_name(enum task_fault f);
 
+/* Ids become Redis keys and correlation ids, names go into logs: UTF-8 without control characters, 1-200
+ * and 1-255 bytes. */
+bool task_id_is_valid(struct span id);
+bool task_name_is_valid(struct span name);
+
 struct task {
 	int protocol;           /* 1 or 2 */
+	/* Optional texts are SPAN_NONE when absent, null or "". */
 	struct span id, name, shadow, lang;
 	struct span root_id, parent_id, group;
 	struct span origin, argsrepr, kwargsrepr;
@@ -46,13 +52,14 @@ struct task {
 
 	/* Raw JSON without raw newlines. */
 	struct span args, kwargs;
-	struct span callbacks, errbacks, chain, chord; /* SPAN_NONE when null or absent */
+	struct span callbacks, errbacks; /* an array, or one signature as an object; SPAN_NONE when null or absent */
+	struct span chain, chord;        /* an array; an object; SPAN_NONE when null or absent */
 	const struct table *headers; /* all of them, for user headers and stamps; NULL when none */
 };
 
 /*
- * Reads a task out of m; what t holds borrows from m, whose arena may grow (inflated body, protocol 1 strings).
- * The body of m itself stays as it was. Never more than limits->body_max bytes are inflated.
+ * Reads a task out of m; what t holds borrows from m, whose arena may grow (inflated body, protocol 1
+ * strings). The body of m itself stays as it was. Never more than limits->body_max bytes are inflated.
  */
 enum task_fault task_decode(struct task *t, struct msg *m, const struct task_limits *limits, struct errtext *why) MUSTCHECK;
 
@@ -77,12 +84,14 @@ struct task_call {
 };
 
 /*
- * Fills m (initialised, empty) with headers, properties and body of celery-wire.md 1.1-1.4, all in m's arena. Exchange
- * and routing key are the router's business. args and kwargs are checked: E_FORMAT names which. The id chosen is m->correlation_id.
+ * Fills m (initialised, empty) with headers, properties and body of celery-wire.md 1.1-1.4, all in m's
+ * arena. Exchange and routing key are the router's business. args and kwargs are checked: E_FORMAT names
+ * which. The id chosen is m->correlation_id.
  */
 enum err task_encode(const struct task_call *call, struct msg *m, struct errtext *t) MUSTCHECK;
 
-/* Python-like text of a raw JSON value, celery-wire.md 1.8: "(2, 3)" for args, "{'y': 2.5}" for kwargs; cut near 1024. */
+/* Python-like text of a raw JSON value, celery-wire.md 1.8: "(2, 3)" for args, "{'y': 2.5}" for kwargs;
+ * cut near 1024. */
 void task_add_argsrepr(struct buf *b, struct span args);
 void task_add_repr(struct buf *b, struct span json, size_t max);
 

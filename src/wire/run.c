@@ -1,0 +1,348 @@
+/*
+ * Runner frames on their way in. A frame is one line of JSON, an object with one member that names it. The
+ * line is checked once and its members are walked; arguments, results and meta stay slices of it. Both
+ * sides use the same code, so a frame of the wrong direction decodes too: what to make of it is for the
+ * receiver to say.
+ */
+#include "wire/run.h"
+
+#include "base/alloc.h"
+#include "wire/field.h"
+
+#include <math.h>
+
+const char *const run_type_names[RUN_TYPE_COUNT] = {
+	[RUN_HELLO] = "hello",
+	[RUN_RUN] = "run",
+	[RUN_STATE] = "state",
+	[RUN_DONE] = "done",
+	[RUN_CANCEL] = "cancel",
+	[RUN_STOP] = "stop",
+};
+
+struct decoder {
+	struct run_frame *f;
+	struct arena *a;
+	struct errtext *t;
+	const char *name; /* of the frame */
+};
+
+static enum err
+refuse(struct decoder *d, const char *key, struct span value, const char *wanted)
+{
+	return err_set(
+		d->t, E_FORMAT, "%s frame: '%s' is %s, not %s", d->name, key, field_kind_name(value), wanted);
+}
+
+static enum err
+text(struct decoder *d, const char *key, struct span value, struct span *out)
+{
+	enum err e = field_text(value, d->a, out);
+
+	if (e == E_FORMAT)
+		return refuse(d, key, value, "text");
+	return e == E_OK ? E_OK : err_set(d->t, e, "out of memory while reading a %s frame", d->name);
+}
+
+static enum err
+needed_text(struct decoder *d, const char *key, struct span value, struct span *out)
+{
+	enum err e = text(d, key, value, out);
+
+	if (e == E_OK && !out->len)
+		return err_set(d->t, E_FORMAT, "%s frame: '%s' is missing or empty", d->name, key);
+	return e;
+}
+
+static enum err
+integer(struct decoder *d, const char *key, struct span value, int64_t *out)
+{
+	if (field_some(value).ptr && !jscan_int(value, out))
+		return refuse(d, key, value, "an integer in range");
+	return E_OK;
+}
+
+static enum err
+of_kind(struct decoder *d, const char *key, struct span value, enum jscan_kind kind)
+{
+	if (jscan_kind(value) == kind)
+		return E_OK;
+	return refuse(d, key, value, kind == JSCAN_ARRAY ? "an array" : "an object");
+}
+
+static enum err
+decode_hello(struct decoder *d, struct span body)
+{
+	struct span protocol, language, pid, name;
+	const struct field fields[] = {
+		{ SPAN("protocol"), &protocol },
+		{ SPAN("language"), &language },
+		{ SPAN("pid"), &pid },
+		{ SPAN("tasks"), &d->f->tasks },
+	};
+	struct jscan_iter it;
+	enum err e;
+
+	fields_get(body, fields, ARRAY_LEN(fields));
+	if (!jscan_int(protocol, &d->f->protocol))
+		return refuse(d, "protocol", protocol, "an integer in range");
+	if ((e = text(d, "language", language, &d->f->language)) != E_OK ||
+		(e = integer(d, "pid", pid, &d->f->pid)) != E_OK ||
+		(e = of_kind(d, "tasks", d->f->tasks, JSCAN_ARRAY)) != E_OK)
+		return e;
+	if (jscan_begin(&it, d->f->tasks))
+		while (e == E_OK && jscan_next(&it))
+			e = needed_text(d, "tasks", it.value, &name);
+	return e;
+}
+
+static enum err
+decode_run(struct decoder *d, struct span body)
+{
+	struct run_frame *f = d->f;
+	struct span id, name;
+	const struct field fields[] = {
+		{ SPAN("id"), &id },
+		{ SPAN("name"), &name },
+		{ SPAN("args"), &f->args },
+		{ SPAN("kwargs"), &f->kwargs },
+		{ SPAN("request"), &f->request },
+	};
+	enum err e;
+
+	fields_get(body, fields, ARRAY_LEN(fields));
+	if ((e = needed_text(d, "id", id, &f->id)) != E_OK ||
+		(e = needed_text(d, "name", name, &f->name)) != E_OK ||
+		(e = of_kind(d, "args", f->args, JSCAN_ARRAY)) != E_OK ||
+		(e = of_kind(d, "kwargs", f->kwargs, JSCAN_OBJECT)) != E_OK)
+		return e;
+	return of_kind(d, "request", f->request, JSCAN_OBJECT);
+}
+
+static enum err
+decode_state(struct decoder *d, struct span body)
+{
+	struct span id, state;
+	const struct field fields[] = {
+		{ SPAN("id"), &id },
+		{ SPAN("state"), &state },
+		{ SPAN("meta"), &d->f->meta },
+	};
+	enum err e;
+
+	fields_get(body, fields, ARRAY_LEN(fields));
+	e = needed_text(d, "id", id, &d->f->id);
+	return e == E_OK ? needed_text(d, "state", state, &d->f->state) : e;
+}
+
+static enum err
+decode_cancel(struct decoder *d, struct span body)
+{
+	struct span id, reason;
+	const struct field fields[] = {
+		{ SPAN("id"), &id },
+		{ SPAN("reason"), &reason },
+	};
+	enum err e;
+
+	fields_get(body, fields, ARRAY_LEN(fields));
+	e = needed_text(d, "id", id, &d->f->id);
+	return e == E_OK ? text(d, "reason", reason, &d->f->reason) : e;
+}
+
+/* --- done -----------------------------------------------------------------------------------------------
+ * ----------- */
+
+/* Constructor arguments; one text is taken for the only one. */
+static enum err
+read_message(struct decoder *d, struct span value, struct span *out)
+{
+	char *p;
+
+	*out = field_some(value);
+	if (!out->ptr || jscan_kind(value) == JSCAN_ARRAY)
+		return E_OK;
+	if (jscan_kind(value) != JSCAN_STRING)
+		return refuse(d, "message", value, "an array");
+	p = arena_alloc(d->a, value.len + 2);
+	if (!p)
+		return err_set(d->t, E_NOMEM, "out of memory while reading a %s frame", d->name);
+	p[0] = '[';
+	memcpy(p + 1, value.ptr, value.len);
+	p[value.len + 1] = ']';
+	*out = (struct span){ p, value.len + 2 };
+	return E_OK;
+}
+
+static enum err
+decode_error(struct decoder *d, struct span body)
+{
+	struct run_error *to = &d->f->error;
+	struct span type, module, message, traceback;
+	const struct field fields[] = {
+		{ SPAN("type"), &type },
+		{ SPAN("module"), &module },
+		{ SPAN("message"), &message },
+		{ SPAN("traceback"), &traceback },
+	};
+	enum err e = of_kind(d, "error", body, JSCAN_OBJECT);
+
+	if (e != E_OK)
+		return e;
+	fields_get(body, fields, ARRAY_LEN(fields));
+	if ((e = needed_text(d, "type", type, &to->type)) != E_OK ||
+		(e = text(d, "module", module, &to->module)) != E_OK ||
+		(e = text(d, "traceback", traceback, &to->traceback)) != E_OK)
+		return e;
+	return read_message(d, message, &to->message);
+}
+
+static enum err
+decode_retry(struct decoder *d, struct span body)
+{
+	struct run_frame *f = d->f;
+	struct span countdown, eta, max_retries, error;
+	const struct field fields[] = {
+		{ SPAN("countdown"), &countdown },
+		{ SPAN("eta"), &eta },
+		{ SPAN("max_retries"), &max_retries },
+		{ SPAN("error"), &error },
+	};
+	enum err e = of_kind(d, "retry", body, JSCAN_OBJECT);
+
+	if (e != E_OK)
+		return e;
+	fields_get(body, fields, ARRAY_LEN(fields));
+	f->has_countdown = field_some(countdown).ptr != NULL;
+	if (f->has_countdown && (!jscan_double(countdown, &f->countdown) || !isfinite(f->countdown)))
+		return refuse(d, "countdown", countdown, "a finite number of seconds");
+	if (field_some(max_retries).ptr && (!jscan_int(max_retries, &f->max_retries) || f->max_retries < 0))
+		return refuse(d, "max_retries", max_retries, "an integer from 0 on");
+	e = text(d, "eta", eta, &f->eta);
+	return e == E_OK && field_some(error).ptr ? decode_error(d, error) : e;
+}
+
+static enum err
+decode_reject(struct decoder *d, struct span body)
+{
+	struct span requeue, reason;
+	const struct field fields[] = {
+		{ SPAN("requeue"), &requeue },
+		{ SPAN("reason"), &reason },
+	};
+	enum err e = of_kind(d, "reject", body, JSCAN_OBJECT);
+
+	if (e != E_OK)
+		return e;
+	fields_get(body, fields, ARRAY_LEN(fields));
+	d->f->requeue = jscan_kind(requeue) == JSCAN_TRUE;
+	if (field_some(requeue).ptr && !d->f->requeue && jscan_kind(requeue) != JSCAN_FALSE)
+		return refuse(d, "requeue", requeue, "true or false");
+	return text(d, "reason", reason, &d->f->reason);
+}
+
+static enum err
+decode_done(struct decoder *d, struct span body)
+{
+	struct span id, outcomes[RUN_REJECT + 1];
+	const struct field fields[] = {
+		{ SPAN("id"), &id },
+		{ SPAN("result"), &outcomes[RUN_RESULT] },
+		{ SPAN("error"), &outcomes[RUN_ERROR] },
+		{ SPAN("retry"), &outcomes[RUN_RETRY] },
+		{ SPAN("ignore"), &outcomes[RUN_IGNORE] },
+		{ SPAN("reject"), &outcomes[RUN_REJECT] },
+	};
+	size_t i, n = 0;
+	enum err e;
+
+	fields_get(body, fields, ARRAY_LEN(fields));
+	e = needed_text(d, "id", id, &d->f->id);
+	if (e != E_OK)
+		return e;
+	for (i = 0; i < ARRAY_LEN(outcomes); i++)
+		if (outcomes[i].ptr) {
+			d->f->outcome = (enum run_outcome)i;
+			n++;
+		}
+	if (n != 1)
+		return err_set(d->t, E_FORMAT, "done frame: %s of result, error, retry, ignore, reject",
+			n ? "more than one" : "none");
+	switch (d->f->outcome) {
+	case RUN_RESULT:
+		d->f->result = outcomes[RUN_RESULT];
+		return E_OK;
+	case RUN_ERROR:
+		return decode_error(d, outcomes[RUN_ERROR]);
+	case RUN_RETRY:
+		return decode_retry(d, outcomes[RUN_RETRY]);
+	case RUN_IGNORE:
+		return jscan_kind(outcomes[RUN_IGNORE]) == JSCAN_TRUE
+			? E_OK
+			: refuse(d, "ignore", outcomes[RUN_IGNORE], "true");
+	case RUN_REJECT:
+		return decode_reject(d, outcomes[RUN_REJECT]);
+	}
+	return E_FORMAT;
+}
+
+static enum err
+decode_stop(struct decoder *d UNUSED, struct span body UNUSED)
+{
+	return E_OK;
+}
+
+enum err
+run_decode(struct run_frame *f, struct span line, struct arena *a, const struct jscan_limits *lim,
+	struct errtext *t)
+{
+	static enum err (*const decode[RUN_TYPE_COUNT])(struct decoder *, struct span) = {
+		[RUN_HELLO] = decode_hello,
+		[RUN_RUN] = decode_run,
+		[RUN_STATE] = decode_state,
+		[RUN_DONE] = decode_done,
+		[RUN_CANCEL] = decode_cancel,
+		[RUN_STOP] = decode_stop,
+	};
+	struct decoder d = { .f = f, .a = a, .t = t };
+	struct jscan_iter it;
+	size_t i;
+	enum err e;
+
+	*f = (struct run_frame){ .max_retries = -1 };
+	e = jscan_check(line, lim, NULL, t);
+	if (e != E_OK)
+		return err_prefix(t, e, "frame");
+	line = span_trim(line);
+	if (jscan_kind(line) != JSCAN_OBJECT || !jscan_begin(&it, line) || !jscan_next(&it))
+		return err_set(t, E_FORMAT, "frame: not an object with one member");
+	for (i = 0; i < RUN_TYPE_COUNT && !span_is(it.key, run_type_names[i]); i++)
+		;
+	if (i == RUN_TYPE_COUNT)
+		return err_set(
+			t, E_FORMAT, "frame: its name is none of hello, run, state, done, cancel, stop");
+	f->type = (enum run_type)i;
+	d.name = run_type_names[i];
+	e = of_kind(&d, d.name, it.value, JSCAN_OBJECT);
+	if (e == E_OK)
+		e = decode[i](&d, it.value);
+	if (e == E_OK && jscan_next(&it))
+		return err_set(t, E_FORMAT, "%s frame: another member stands beside it", d.name);
+	return e;
+}
+
+bool
+run_next_task(const struct run_frame *f, struct run_tasks *w, struct arena *a, struct span *name)
+{
+	*name = SPAN_NONE;
+	if (!w->started) {
+		w->started = true;
+		if (!jscan_begin(&w->it, f->tasks))
+			w->it.rest = SPAN_NONE;
+	}
+	if (!f->tasks.ptr || !jscan_next(&w->it))
+		return false;
+	if (field_text(w->it.value, a, name) != E_OK)
+		*name = SPAN_NONE;
+	return true;
+}
