@@ -29,6 +29,8 @@ def arguments():
     p.add_argument("--slots", default="1,2,8,32", help="slots of the consuming cases")
     p.add_argument("--systems", default="raw,warren-c,warren-py,celery", help="any of these")
     p.add_argument("--rounds", type=int, default=2, help="each case so many times, in turn (default: 2)")
+    p.add_argument("--track-started", choices=("default", "on", "off"), default="default",
+                   help="store STARTED: as each ships (warren does, Celery does not), or all alike")
     p.add_argument("--quick", action="store_true", help="1 and 8 slots, one short round: does it work, not how fast is it")
     p.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     a = p.parse_args()
@@ -146,7 +148,9 @@ def check_programs(args):
 
 
 def run_all(args, folder):
-    data = {"machine": machine(args), "rounds": args.rounds, "quick": args.quick, "producers": {}, "void": [],
+    if args.track_started != "default":
+        systems.TRACK_STARTED = "true" if args.track_started == "on" else "false"
+    data = {"machine": machine(args), "rounds": args.rounds, "quick": args.quick, "track_started": args.track_started, "producers": {}, "void": [],
             "consume": {}, "publish": {}, "memory": {}, "start": {}}
     if data["machine"].get("sanitizers"):
         say("NOTE: warren is built with sanitizers; its numbers mean nothing.")
