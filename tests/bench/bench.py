@@ -10,10 +10,13 @@ import sys
 import tempfile
 import time
 
-import measure
-import report
-import systems
-from servers import Servers
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../../deploy/private"))
+
+import measure  # noqa: E402
+import report  # noqa: E402
+import systems  # noqa: E402
+from warren_servers import Failed, Servers  # noqa: E402
 
 PHASES = ("consume", "publish", "memory", "start")
 SECONDS, SECONDS_QUICK = 5.0, 1.5
@@ -155,18 +158,14 @@ def run_all(args, folder):
     if data["machine"].get("sanitizers"):
         say("NOTE: warren is built with sanitizers; its numbers mean nothing.")
     say("%d CPUs, load %.1f before the run" % (data["machine"]["cpus"], data["machine"]["load_before"]))
-    servers = Servers(folder)
-    try:
-        bench = measure.Bench(os.path.join(args.builddir, "tests/bench/rawloop"), servers.broker, servers.redis,
-                              servers.redis_port, 1, folder)
+    with Servers() as servers:
+        bench = measure.Bench(os.path.join(args.builddir, "tests/bench/rawloop"), servers, folder)
         chosen = [s for s in systems.all_systems(args.builddir) if s.key in args.systems]
         run = Run(bench, args, chosen, data)
         for phase in PHASES:
             if phase in args.only:
                 say(phase)
                 getattr(run, phase)()
-    finally:
-        servers.stop()
     data["summary"] = report.summarise(data)
     return data, {s.key: s.title for s in chosen}
 
@@ -181,6 +180,8 @@ def main():
     try:
         data, titles = run_all(args, folder)
         keep = args.keep or bool(data["void"])
+    except Failed as e:
+        raise SystemExit("bench: %s" % e) from None
     finally:
         if keep:
             say("logs: " + folder)

@@ -11,7 +11,7 @@ tests_bench_noop_so_CFLAGS = -std=gnu11 $(WARN) -fPIC -fvisibility=hidden
 tests_bench_noop_so_LDFLAGS = -shared
 tests_bench_noop_so_LDADD =
 
-BENCH_PY = tests/bench/bench.py tests/bench/measure.py tests/bench/report.py tests/bench/servers.py tests/bench/systems.py
+BENCH_PY = tests/bench/bench.py tests/bench/measure.py tests/bench/report.py tests/bench/systems.py
 EXTRA_DIST += $(BENCH_PY) tests/bench/noop.py tests/bench/noop_celery.py tests/bench/README.md
 
 # make bench BENCHFLAGS='--quick'

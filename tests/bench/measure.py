@@ -1,4 +1,4 @@
-"""What is measured, and how: Redis by a few lines of its protocol, processes by /proc, the queue by rawloop."""
+"""What is measured, and how: Redis by a few lines of its protocol, processes by /proc, the queue by the broker's counters."""
 import json
 import os
 import re
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.parse
 
 POLL = 0.025
 STALL = 20.0
@@ -157,9 +158,10 @@ class Bench:
 
     queue = "bench"
 
-    def __init__(self, rawloop, broker, redis_url, redis_port, redis_db, folder):
-        self.rawloop, self.broker, self.redis_url, self.folder = rawloop, broker, redis_url, folder
-        self.redis_at = (redis_port, redis_db)
+    def __init__(self, rawloop, servers, folder):
+        self.rawloop, self.servers, self.folder = rawloop, servers, folder
+        self.broker, self.redis_url = servers.broker_url(), servers.redis_url(1)
+        self.redis_at = (urllib.parse.urlsplit(self.redis_url).port, 1)
         self.redis = Redis(*self.redis_at)
         self.runs = 0
 
@@ -173,10 +175,10 @@ class Bench:
         done = subprocess.run(self.raw_argv(mode, **opts), capture_output=True, text=True, timeout=300)
         if done.returncode:
             raise Void(done.stderr.strip())
-        return json.loads(done.stdout) if done.stdout else None
 
     def depth(self):
-        return self.raw("depth")["ready"]
+        """Messages in the queue, waiting or unacknowledged."""
+        return self.servers.rabbitmq.queues()[self.queue]["messages"]
 
     def fresh(self, tasks=0):
         """An empty queue and an empty Redis, then so many waiting tasks."""
@@ -214,7 +216,7 @@ class Bench:
         """After the worker's end: each task has exactly one result, and none is back in the queue."""
         ok, left = results_ok(self.redis), self.depth()
         if ok != tasks or left:
-            raise Void("of %d tasks %d have a result that is a success and %d are still queued" % (tasks, ok, left))
+            raise Void("of %d tasks %d have a result that is a success and %d are still in the queue" % (tasks, ok, left))
 
 
 def consume(bench, system, slots, tasks):

@@ -3,7 +3,6 @@
  *
  *	consume   prefetch N; for each delivery SET + PUBLISH of a result in one Redis round trip, then the acknowledgement
  *	publish   persistent, mandatory Celery task messages with a sliding window of unconfirmed ones
- *	depth     messages ready in the queue, without touching them
  *	declare   the queue, durable
  *	delete    the queue and what is in it
  *
@@ -395,18 +394,6 @@ run_publish(const struct opts *o)
 /* --- the queue ----------------------------------------------------------------------------------------------------- */
 
 static void
-run_depth(const struct opts *o)
-{
-	amqp_connection_state_t conn = broker_open(o->broker);
-	const amqp_queue_declare_ok_t *ok;
-
-	ok = amqp_queue_declare(conn, CHANNEL, amqp_cstring_bytes(o->queue), 1, 0, 0, 0, amqp_empty_table);
-	need_reply(amqp_get_rpc_reply(conn), "look at the queue");
-	printf("{\"ready\": %" PRIu32 ", \"consumers\": %" PRIu32 "}\n", ok->message_count, ok->consumer_count);
-	broker_close(conn);
-}
-
-static void
 run_declare(const struct opts *o)
 {
 	amqp_connection_state_t conn = broker_open(o->broker);
@@ -429,8 +416,8 @@ static const struct mode {
 	const char *name;
 	void (*run)(const struct opts *o);
 } modes[] = {
-	{ "consume", run_consume }, { "publish", run_publish }, { "depth", run_depth },
-	{ "declare", run_declare }, { "delete", run_delete },
+	{ "consume", run_consume }, { "publish", run_publish }, { "declare", run_declare },
+	{ "delete", run_delete },
 };
 
 static uint64_t
@@ -449,7 +436,7 @@ number_parse(const char *text, const char *what, uint64_t max)
 static void
 usage(void)
 {
-	die("usage: rawloop consume|publish|depth|declare|delete [--broker URL] [--redis URL] [--queue NAME]\n"
+	die("usage: rawloop consume|publish|declare|delete [--broker URL] [--redis URL] [--queue NAME]\n"
 	    "         [--task NAME] [--prefetch N] [--window N] [--count N]");
 }
 
