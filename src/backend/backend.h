@@ -33,8 +33,7 @@ struct backend_store {
 	struct buf payload;        /* the encoded result */
 	char id[256];              /* of the task, NUL-terminated: longer ids are refused */
 	bool is_final;             /* SUCCESS, FAILURE, REVOKED */
-	bool sent;
-	uint64_t serial;
+	void *flight;              /* the attempt under way, NULL = none */
 };
 
 /* Zeroed = nothing. E_OK: found; E_MISSING: no such key (PENDING). Valid during the callback. */
@@ -65,7 +64,10 @@ size_t backend_pending(const struct backend *b);
 enum err backend_load(struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
 enum err backend_forget(struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
 
-/* Waiting: fn is called for each state seen (now and later, by PUBLISH and by a slow poll), until it is final or cancelled. */
+/*
+ * Waiting: fn is called for each state seen, now and later (told by PUBLISH, and by a slow poll in case that was lost), never from
+ * inside. After a final state the wait is gone and must not be cancelled. While the backend is away it goes on waiting.
+ */
 struct backend_wait;
 enum err backend_wait(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
 void backend_wait_cancel(struct backend_wait *w);

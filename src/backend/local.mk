@@ -1,4 +1,9 @@
-# src/backend
+# src/backend: where results go
 noinst_LIBRARIES += libbackend.a
-libbackend_a_SOURCES = src/backend/backend.h
+libbackend_a_SOURCES = \
+	src/backend/backend.c src/backend/backend.h \
+	src/backend/none.c \
+	src/backend/ops.h \
+	src/backend/redis.c src/backend/redis_backend.h \
+	src/backend/redis_wait.c
 libbackend_a_CFLAGS = $(AM_CFLAGS)

@@ -1,0 +1,116 @@
+/* The kinds of backends behind one set of functions: chosen by the URL's scheme, called through their table. */
+#include "backend/backend.h"
+
+#include "backend/ops.h"
+#include "base/alloc.h"
+
+struct kind {
+	const char *scheme;
+	enum err (*open)(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev, void *owner,
+		struct errtext *t);
+};
+
+static const struct kind kinds[] = {
+	{ "redis://", redis_open },
+	{ "rediss://", redis_open },
+	{ "unix://", redis_open },
+	{ "redis+socket://", redis_open },
+};
+
+enum err
+backend_open(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev, void *owner,
+	struct errtext *t)
+{
+	struct span url = span_of(conf->url), scheme = url;
+
+	*out = NULL;
+	if (url.len == 0 || span_is(url, "none") || span_is(url, "disabled"))
+		return none_open(out, l);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (span_starts(url, kinds[i].scheme))
+			return kinds[i].open(out, l, conf, ev, owner, t);
+	/* Only the scheme is shown: the rest may hold a password. */
+	scheme = span_split(&url, ':');
+	return err_set(t, E_CONF, "result backend \"%.*s:...\" is not supported: use redis://, rediss://, unix:// or none", SPAN_FMT(scheme));
+}
+
+void
+backend_close(struct backend *b)
+{
+	if (b != NULL)
+		b->ops->close(b);
+}
+
+bool
+backend_is_up(const struct backend *b)
+{
+	return b->ops->is_up(b);
+}
+
+bool
+backend_is_none(const struct backend *b)
+{
+	return b->ops->store == NULL;
+}
+
+const char *
+backend_url(const struct backend *b)
+{
+	return b->ops->url(b);
+}
+
+enum err
+backend_store(struct backend *b, struct backend_store *s, const struct result *r, void (*fn)(struct backend_store *s, enum err e, const char *why))
+{
+	if (b->ops->store == NULL)
+		return E_REFUSED;
+	if (r->task_id.len == 0 || r->task_id.len >= sizeof(s->id))
+		return E_FORMAT;
+	assert(!list_is_linked(&s->link) && s->flight == NULL);
+	s->backend = b;
+	s->fn = fn;
+	memcpy(s->id, r->task_id.ptr, r->task_id.len);
+	s->id[r->task_id.len] = '\0';
+	s->is_final = result_is_ready(r->state);
+	buf_reset(&s->payload);
+	result_encode(&s->payload, r);
+	return s->payload.err != E_OK ? s->payload.err : b->ops->store(b, s);
+}
+
+void
+backend_store_cancel(struct backend_store *s)
+{
+	if (s->backend != NULL && list_is_linked(&s->link))
+		s->backend->ops->cancel(s->backend, s);
+}
+
+void
+backend_store_release(struct backend_store *s)
+{
+	buf_release(&s->payload);
+}
+
+size_t
+backend_pending(const struct backend *b)
+{
+	return b->ops->pending(b);
+}
+
+enum err
+backend_load(struct backend *b, struct span id, backend_load_fn *fn, void *owner)
+{
+	return b->ops->load(b, id, fn, owner);
+}
+
+enum err
+backend_forget(struct backend *b, struct span id, backend_load_fn *fn, void *owner)
+{
+	return b->ops->forget(b, id, fn, owner);
+}
+
+enum err
+backend_wait(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner)
+{
+	*out = NULL;
+	return b->ops->wait(out, b, id, fn, owner);
+}

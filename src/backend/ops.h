@@ -1,0 +1,32 @@
+/* What a kind of backend has to offer; backend.c turns the public functions into calls of these. Private to backend/. */
+#ifndef WARREN_BACKEND_OPS_H
+#define WARREN_BACKEND_OPS_H
+
+#include "backend/backend.h"
+
+struct backend_ops {
+	void (*close)(struct backend *b);
+	bool (*is_up)(const struct backend *b);
+	const char *(*url)(const struct backend *b);
+	/* s->payload, id and is_final are set. */
+	enum err (*store)(struct backend *b, struct backend_store *s);
+	void (*cancel)(struct backend *b, struct backend_store *s);
+	size_t (*pending)(const struct backend *b);
+	enum err (*load)(struct backend *b, struct span id, backend_load_fn *fn, void *owner);
+	enum err (*forget)(struct backend *b, struct span id, backend_load_fn *fn, void *owner);
+	enum err (*wait)(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner);
+};
+
+/* The head of every kind's own struct. */
+struct backend {
+	const struct backend_ops *ops;
+	struct loop *loop;
+	const struct backend_events *events;
+	void *owner;
+};
+
+enum err none_open(struct backend **out, struct loop *l) MUSTCHECK;
+enum err redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev, void *owner,
+	struct errtext *t) MUSTCHECK;
+
+#endif

@@ -1,0 +1,37 @@
+/* The Redis backend's own struct, for its two files. Private to backend/. */
+#ifndef WARREN_BACKEND_REDIS_BACKEND_H
+#define WARREN_BACKEND_REDIS_BACKEND_H
+
+#include "backend/ops.h"
+#include "base/map.h"
+#include "store/redis.h"
+
+struct redis_backend {
+	struct backend base;
+	struct rds_conf conf;        /* strings live in `url` and in the caller's configuration */
+	char *url;
+	char *prefix;                /* of every key: "<global_keyprefix>celery-task-meta-" */
+	char ttl[24];                /* seconds; "0" = keep for ever */
+	struct rds *rds;
+	char sha[48];                /* of the script, "" until it is loaded on this connection */
+	struct list stores;          /* all that are not over, in order */
+	size_t n_stores;
+	struct list flights;         /* commands on the way */
+	struct list loads;
+	struct loop_timer retry;     /* after an error that passes */
+	unsigned failures;
+	struct rds *listener;        /* subscriptions; opened by the first wait */
+	struct map waits;            /* key -> struct wait_key */
+	struct list all_waits;
+	uint64_t messages;           /* heard so far */
+};
+
+/* "celery-task-meta-<id>" into b. */
+void redis_add_key(const struct redis_backend *rb, struct buf *b, struct span id);
+/* Decodes a stored value and calls fn. */
+void redis_deliver(backend_load_fn *fn, void *owner, struct span value, bool *is_final);
+
+enum err redis_wait_open(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
+void redis_waits_release(struct redis_backend *rb);
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * Waiting for results. One extra connection listens; for each id: SUBSCRIBE, then look once, then hear every state that is published. The
+ * key is the truth and a PUBLISH can be lost with its connection, so a slow poll looks again, every second at first, then every five.
+ */
+#include "backend/redis_backend.h"
+
+#include "base/alloc.h"
+
+#define POLL_FIRST_MS 1000
+#define POLL_MAX_MS 5000
+
+/* All who wait for one id. */
+struct wait_key {
+	struct redis_backend *rb;
+	struct list waits;
+	char *key;
+};
+
+struct backend_wait {
+	struct list link;           /* wait_key.waits */
+	struct list all;            /* redis_backend.all_waits */
+	uint64_t heard;             /* the last message told of */
+	struct wait_key *at;        /* NULL once it is over */
+	struct loop *loop;
+	char *id;
+	backend_load_fn *fn;
+	void *owner;
+	struct loop_timer poll;
+	ms_t poll_ms;
+	bool asking;                /* a GET is under way and will come back to this wait */
+	bool over;
+};
+
+static void
+wait_free(void *p)
+{
+	struct backend_wait *w = p;
+
+	loop_timer_release(&w->poll);
+	list_unlink(&w->all);
+	alloc_free(w->id);
+	alloc_free(w);
+}
+
+/* Takes the wait out; its memory goes when nothing points to it any more. */
+static void
+wait_end(struct backend_wait *w)
+{
+	struct wait_key *k = w->at;
+
+	if (w->over)
+		return;
+	w->over = true;
+	w->at = NULL;
+	list_unlink(&w->link);
+	loop_timer_disarm(&w->poll);
+	if (k != NULL && list_is_empty(&k->waits)) {
+		if (k->rb->listener != NULL)
+			rds_unsubscribe(k->rb->listener, span_of(k->key));
+		map_del(&k->rb->waits, span_of(k->key));
+		alloc_free(k->key);
+		alloc_free(k);
+	}
+	if (!w->asking)
+		loop_reap(w->loop, wait_free, w);
+}
+
+void
+backend_wait_cancel(struct backend_wait *w)
+{
+	if (w != NULL)
+		wait_end(w);
+}
+
+static void look(struct backend_wait *w);
+
+static void
+tell(struct backend_wait *w, enum err e, const struct result *r, const char *why)
+{
+	backend_load_fn *fn = w->fn;
+	void *owner = w->owner;
+
+	/* Before the call: its owner may forget the handle in it. */
+	if (e == E_OK && result_is_ready(r->state))
+		wait_end(w);
+	fn(owner, e, r, why);
+}
+
+static void
+on_looked(void *owner, enum err e, const struct result *r, const char *why)
+{
+	struct backend_wait *w = owner;
+
+	w->asking = false;
+	if (w->over) {
+		loop_reap(w->loop, wait_free, w);
+		return;
+	}
+	loop_timer_arm(&w->poll, w->poll_ms);
+	w->poll_ms = w->poll_ms * 2 < POLL_MAX_MS ? w->poll_ms * 2 : POLL_MAX_MS;
+	/* A backend that is away says so through its events; the wait goes on. */
+	if (e != E_CLOSED && e != E_TIMEOUT)
+		tell(w, e, r, why);
+}
+
+static void
+look(struct backend_wait *w)
+{
+	enum err e;
+
+	if (w->asking)
+		return;
+	e = backend_load(&w->at->rb->base, span_of(w->id), on_looked, w);
+	w->asking = e == E_OK;
+	if (e != E_OK)
+		loop_timer_arm(&w->poll, 100);
+}
+
+static void
+on_poll(void *owner)
+{
+	look(owner);
+}
+
+/* --- the listening connection ------------------------------------------------------------------------------------------ */
+
+/* Whom this message has not been told yet. Looked up anew each time: what is called may end this wait and others. */
+static struct backend_wait *
+next_to_tell(struct redis_backend *rb, struct span key)
+{
+	struct wait_key *k = map_get(&rb->waits, key);
+	struct list *it, *tmp;
+
+	if (k == NULL)
+		return NULL;
+	LIST_EACH(&k->waits, it, tmp) {
+		struct backend_wait *w = container_of(it, struct backend_wait, link);
+
+		if (w->heard != rb->messages)
+			return w;
+	}
+	return NULL;
+}
+
+static void
+on_message(void *owner, struct span channel, struct span payload)
+{
+	struct redis_backend *rb = owner;
+	struct backend_wait *w;
+	struct result r;
+	struct arena a;
+	struct errtext t;
+	enum err e;
+
+	arena_init(&a, 0);
+	e = result_decode(&r, payload, &a, &t);
+	rb->messages++;
+	while ((w = next_to_tell(rb, channel)) != NULL) {
+		w->heard = rb->messages;
+		tell(w, e, e == E_OK ? &r : NULL, e == E_OK ? "" : t.text);
+	}
+	arena_release(&a);
+}
+
+static void
+on_listener_up(void *owner)
+{
+	struct redis_backend *rb = owner;
+	struct map_iter it = { 0 };
+
+	/* What was published while it was away was not heard. */
+	while (map_next(&rb->waits, &it)) {
+		struct wait_key *k = it.value;
+		struct list *w, *tmp;
+
+		LIST_EACH(&k->waits, w, tmp)
+			look(container_of(w, struct backend_wait, link));
+	}
+}
+
+static void
+on_listener_down(void *owner UNUSED, const struct rds_down *d UNUSED)
+{
+	/* The other connection to the same server says so; polling goes on. */
+}
+
+static enum err
+open_listener(struct redis_backend *rb)
+{
+	static const struct rds_ops ops = { .on_up = on_listener_up, .on_down = on_listener_down, .on_message = on_message };
+	enum err e;
+
+	if (rb->listener != NULL)
+		return E_OK;
+	e = rds_new(&rb->listener, rb->base.loop, &rb->conf, &ops, rb, NULL);
+	if (e == E_OK)
+		rds_start(rb->listener);
+	return e;
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------------- */
+
+static enum err
+key_open(struct redis_backend *rb, struct span id, struct wait_key **out)
+{
+	struct wait_key *k;
+	struct buf key;
+	enum err e;
+
+	buf_init(&key, 0);
+	redis_add_key(rb, &key, id);
+	*out = map_get(&rb->waits, buf_span(&key));
+	e = key.err;
+	if (e != E_OK || *out != NULL) {
+		buf_release(&key);
+		return e;
+	}
+	k = alloc_zero(sizeof(*k));
+	if (k != NULL) {
+		k->rb = rb;
+		list_init(&k->waits);
+		k->key = alloc_dup(buf_span(&key));
+	}
+	e = k != NULL && k->key != NULL ? map_set(&rb->waits, buf_span(&key), k, NULL) : E_NOMEM;
+	if (e == E_OK) {
+		/* Kept by the connection and made on its next up when it is not up now; a full queue is made up for by the poll. */
+		e = rds_subscribe(rb->listener, buf_span(&key));
+		if (e == E_AGAIN)
+			e = E_OK;
+		if (e != E_OK)
+			map_del(&rb->waits, buf_span(&key));
+	}
+	buf_release(&key);
+	if (e != E_OK && k != NULL) {
+		alloc_free(k->key);
+		alloc_free(k);
+		return e;
+	}
+	*out = k;
+	return e;
+}
+
+enum err
+redis_wait_open(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner)
+{
+	struct redis_backend *rb = container_of(b, struct redis_backend, base);
+	struct backend_wait *w = alloc_zero(sizeof(*w));
+	enum err e = open_listener(rb);
+
+	if (w == NULL)
+		return E_NOMEM;
+	w->loop = b->loop;
+	w->fn = fn;
+	w->owner = owner;
+	w->poll_ms = POLL_FIRST_MS;
+	w->id = alloc_dup(id);
+	if (e == E_OK && w->id == NULL)
+		e = E_NOMEM;
+	if (e == E_OK)
+		e = loop_timer_init(&w->poll, b->loop, on_poll, w);
+	if (e == E_OK)
+		e = key_open(rb, id, &w->at);
+	if (e != E_OK) {
+		wait_free(w);
+		return e;
+	}
+	list_push(&w->at->waits, &w->link);
+	list_push(&rb->all_waits, &w->all);
+	look(w);
+	*out = w;
+	return E_OK;
+}
+
+void
+redis_waits_release(struct redis_backend *rb)
+{
+	struct map_iter it = { 0 };
+	struct list *w, *tmp;
+
+	rds_close(rb->listener);
+	rb->listener = NULL;
+	LIST_EACH(&rb->all_waits, w, tmp)
+		wait_free(container_of(w, struct backend_wait, all));
+	while (map_next(&rb->waits, &it)) {
+		struct wait_key *k = it.value;
+
+		alloc_free(k->key);
+		alloc_free(k);
+	}
+	map_release(&rb->waits, NULL);
+}
