@@ -14,4 +14,4 @@ include tests/fuzz/local.mk
 include tests/bench/local.mk
 include tests/integration/local.mk
 
-EXTRA_DIST += tests/vectors
+EXTRA_DIST += tests/vectors tests/tools/tap

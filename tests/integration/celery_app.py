@@ -1,0 +1,34 @@
+"""A Celery application: the client side of the tests, and the tasks of a Celery worker to compare with."""
+import os
+
+from celery import Celery
+
+
+def make(broker, backend, **conf):
+    app = Celery("tests", broker=broker, backend=backend, set_as_current=False)
+    app.conf.update(task_serializer="json", result_serializer="json", accept_content=["json"], broker_connection_retry=False,
+                    task_track_started=True, redis_socket_timeout=10, broker_transport_options={"confirm_publish": True})
+    app.conf.update(conf)
+    declare(app)
+    return app
+
+
+def declare(app):
+    """The same names as tasks/tasks.py and tasks/ctasks.c; bodies that only a Celery worker runs."""
+
+    @app.task(name="add")
+    def add(x, y):
+        return x + y
+
+    @app.task(name="fail")
+    def fail(message):
+        raise ValueError(message)
+
+    @app.task(name="steps", bind=True)
+    def steps(self, n):
+        for i in range(n):
+            self.update_state(state="PROGRESS", meta={"current": i + 1, "total": n})
+        return n
+
+
+app = make(os.environ.get("WARREN_BROKER"), os.environ.get("WARREN_RESULT_BACKEND"))
