@@ -157,14 +157,20 @@ add_seconds(struct buf *b, int64_t us)
 	buf_addf(b, ".%0*llu", digits, (unsigned long long)v);
 }
 
+static struct span
+last_lines(struct span text)
+{
+	if (text.len <= LINES_MAX)
+		return text;
+	return (struct span){ text.ptr + text.len - LINES_MAX, LINES_MAX };
+}
+
 static void
 add_lines(struct buf *b, struct span text)
 {
-	struct span rest = text;
+	struct span rest = last_lines(text);
 
-	if (text.len > LINES_MAX)
-		rest = (struct span){ text.ptr + text.len - LINES_MAX, LINES_MAX };
-	while (rest.ptr != NULL && rest.len > 0) {
+	while (rest.len > 0) {
 		buf_addc(b, '\n');
 		text_add_printable(b, span_split(&rest, '\n'), VALUE_MAX);
 	}
@@ -243,7 +249,7 @@ add_text_line(struct buf *b, enum log_id id, const struct log_field *fields, us_
 }
 
 static struct span
-cut(struct span s)
+first_part(struct span s)
 {
 	if (s.len > VALUE_MAX)
 		s.len = VALUE_MAX;
@@ -281,7 +287,7 @@ add_json_line(struct buf *b, enum log_id id, const struct log_field *fields, us_
 		else if (fields->type == LOG_F_SECONDS)
 			js_double(&w, (double)fields->number / 1e6);
 		else
-			js_string(&w, cut(fields->span));
+			js_string(&w, fields->type == LOG_F_LINES ? last_lines(fields->span) : first_part(fields->span));
 	}
 	js_object_end(&w);
 }

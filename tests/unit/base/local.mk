@@ -1,6 +1,7 @@
 # tests/unit/base: a test for each file of src/base
 BASE_TESTS = \
 	tests/unit/base/test_alloc \
+	tests/unit/base/test_backoff \
 	tests/unit/base/test_base \
 	tests/unit/base/test_buf \
 	tests/unit/base/test_clock \
@@ -23,6 +24,7 @@ TESTS += $(BASE_TESTS)
 EXTRA_DIST += tests/lib/t.h tests/lib/torture.h
 
 tests_unit_base_test_alloc_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
+tests_unit_base_test_backoff_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_base_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_buf_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_clock_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)

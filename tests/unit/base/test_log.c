@@ -81,6 +81,25 @@ values_cannot_break_the_line(void **state UNUSED)
 }
 
 static void
+lines_stay_lines_and_end_is_kept(void **state UNUSED)
+{
+	static char large[40000];
+
+	LOG(TASK_FAILED, LOG_STR("task", "t"), LOG_STR("id", "1"), LOG_STR("error", "E"),
+		LOG_LINES("traceback", SPAN("File \"a\"\n  \x1b[2Jboom\n")));
+	assert_buf(&caught, "[2026-11-21 02:56:00,651: ERROR/worker] Task t[1] raised unexpected: E\n"
+			    "File \"a\"\n  \\x1b[2Jboom");
+	memset(large, 'x', sizeof(large) - 1);
+	memcpy(large + sizeof(large) - 10, "\nthe end!", 9);
+	for (int json = 0; json < 2; json++) {
+		setup(json, LOG_INFO, 2);
+		LOG(TASK_FAILED, LOG_LINES("traceback", span_of(large)));
+		assert_true(caught.len < 40000);
+		assert_non_null(strstr(buf_text(&caught), "nthe end!" + !json));
+	}
+}
+
+static void
 seconds_have_no_idle_zeros(void **state UNUSED)
 {
 	static const struct {
@@ -254,6 +273,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_sentence_is_filled_in, start, end),
 		cmocka_unit_test_setup_teardown(values_cannot_break_the_line, start, end),
+		cmocka_unit_test_setup_teardown(lines_stay_lines_and_end_is_kept, start, end),
 		cmocka_unit_test_setup_teardown(seconds_have_no_idle_zeros, start, end),
 		cmocka_unit_test_setup_teardown(levels_below_are_silent, start, end),
 		cmocka_unit_test_setup_teardown(json_has_each_field, start, end),

@@ -151,18 +151,27 @@ any_double_reads_back(void **state UNUSED)
 	}
 }
 
+static bool
+set_comma_locale(void)
+{
+	static const char *const names[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (setlocale(LC_NUMERIC, names[i]))
+			return true;
+	}
+	return false;
+}
+
 static void
 a_decimal_comma_changes_nothing(void **state UNUSED)
 {
-	static const char *const names[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8" };
 	char text[TEXT_DOUBLE_MAX];
-	bool found = false;
 	double d;
 
-	for (size_t i = 0; i < ARRAY_LEN(names) && !found; i++)
-		found = setlocale(LC_NUMERIC, names[i]) != NULL;
-	if (!found)
-		skip();
+	assert_true(set_comma_locale());
+	snprintf(text, sizeof(text), "%.1f", 0.5);
+	assert_string_equal(text, "0,5");
 	text_format_double(1.25e-9, text);
 	assert_string_equal(text, "1.25e-09");
 	text_format_double(0.1, text);
@@ -197,9 +206,12 @@ main(void)
 		cmocka_unit_test(doubles_are_read_whole_or_not_at_all),
 		cmocka_unit_test(doubles_are_written_as_python_writes_them),
 		cmocka_unit_test(any_double_reads_back),
-		cmocka_unit_test(a_decimal_comma_changes_nothing),
 		cmocka_unit_test(booleans),
+		cmocka_unit_test(a_decimal_comma_changes_nothing),
 	};
+	/* The last one needs a locale that many machines do not have. (cmocka's own skip counts as failed in TAP.) */
+	size_t n = set_comma_locale() ? ARRAY_LEN(tests) : ARRAY_LEN(tests) - 1;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	setlocale(LC_NUMERIC, "C");
+	return _cmocka_run_group_tests("tests", tests, n, NULL, NULL);
 }
