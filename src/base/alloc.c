@@ -26,7 +26,7 @@
 #endif
 
 enum {
-	ARENA_FIRST = 1024 - 64,    /* bytes in the first block: with its header and malloc's it stays below 1 KiB */
+	ARENA_FIRST = 1024 - 64, /* with its header and malloc's, the first block stays below 1 KiB */
 	ARENA_LARGEST = 64 * 1024,
 };
 

@@ -38,7 +38,8 @@ struct arena {
 	size_t max;
 };
 void arena_init(struct arena *a, size_t max);
-void arena_release(struct arena *a); /* a zeroed arena is fine; it can be used again at once, with the same max */
+/* A zeroed arena is fine. It can be used again at once, with the same max. */
+void arena_release(struct arena *a);
 /* 8-byte aligned, not zeroed. NULL when out of memory or over max. */
 void *arena_alloc(struct arena *a, size_t n) MUSTCHECK;
 void *arena_zero(struct arena *a, size_t n) MUSTCHECK;

@@ -19,7 +19,7 @@ struct jscan_limits {
 struct jscan_facts {
 	size_t containers;
 	int depth;
-	bool has_newline;   /* a raw LF or CR between tokens: must be blanked before it goes into a line protocol */
+	bool has_newline;   /* a raw LF or CR between tokens: to be blanked before it goes into a line protocol */
 	bool has_nonfinite; /* NaN or Infinity somewhere */
 };
 
@@ -58,6 +58,7 @@ void jscan_add_string(struct buf *out, struct span string);
 bool jscan_plain_string(struct span string, struct span *out);
 /* false when no number, not an integer, or out of range. */
 bool jscan_int(struct span number, int64_t *out);
-bool jscan_double(struct span number, double *out); /* takes NaN and Infinity; 1e999 is Infinity, as in Python */
+/* Takes NaN and Infinity; 1e999 is Infinity, as in Python. */
+bool jscan_double(struct span number, double *out);
 
 #endif

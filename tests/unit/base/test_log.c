@@ -90,7 +90,7 @@ lines_stay_lines_and_end_is_kept(void **state UNUSED)
 	assert_buf(&caught, "[2026-11-21 02:56:00,651: ERROR/worker] Task t[1] raised unexpected: E\n"
 			    "File \"a\"\n  \\x1b[2Jboom");
 	memset(large, 'x', sizeof(large) - 1);
-	memcpy(large + sizeof(large) - 10, "\nthe end!", 9);
+	snprintf(large + sizeof(large) - 10, 10, "\nthe end!");
 	for (int json = 0; json < 2; json++) {
 		setup(json, LOG_INFO, 2);
 		LOG(TASK_FAILED, LOG_LINES("traceback", span_of(large)));
