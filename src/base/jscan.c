@@ -229,6 +229,8 @@ push_kind(struct scan *s, int depth, bool object)
 {
 	uint64_t bit = (uint64_t)1 << (depth % 64);
 
+	if (depth % 64 == 0)
+		s->is_object[depth / 64] = 0;
 	if (object)
 		s->is_object[depth / 64] |= bit;
 	else
@@ -338,7 +340,7 @@ check_tokens(struct scan *s, const struct jscan_limits *lim, struct errtext *t)
 enum err
 jscan_check(struct span text, const struct jscan_limits *lim, struct jscan_facts *facts, struct errtext *t)
 {
-	struct scan s; /* not zeroed as a whole: a level's bit is written before it is read */
+	struct scan s; /* not zeroed as a whole: most texts need one word of the stack, which push_kind sets */
 	const char *start = text.ptr ? text.ptr : "";
 	enum err e;
 

@@ -106,8 +106,9 @@ parse_port(struct url *u, struct span s, struct errtext *t)
 static enum err
 parse_host(struct url *u, struct span s, struct errtext *t)
 {
-	struct span host = s, port = SPAN_NONE;
+	struct span host, port;
 	const char *end;
+	enum err e;
 
 	if (s.len && s.ptr[0] == '[') {
 		end = memchr(s.ptr, ']', s.len);
@@ -123,13 +124,8 @@ parse_host(struct url *u, struct span s, struct errtext *t)
 		port = s;
 		host = span_split(&port, ':');
 	}
-	if (host.len) {
-		enum err e = decode(host, false, &u->host, "host", t);
-
-		if (e != E_OK)
-			return e;
-	}
-	return parse_port(u, port, t);
+	e = host.len ? decode(host, false, &u->host, "host", t) : E_OK;
+	return e == E_OK ? parse_port(u, port, t) : e;
 }
 
 static enum err

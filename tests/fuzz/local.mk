@@ -12,12 +12,14 @@ CLEANFILES += $(FUZZERS:%=tests/fuzz/replay-%) $(FUZZERS:%=tests/fuzz/fuzz-%)
 
 FUZZ_COMPILE = $(CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS)
 
+# A '%' among the prerequisites of a pattern rule would be replaced by the stem, so it comes out of a variable.
+FUZZ_ANY = %
 .SECONDEXPANSION:
-tests/fuzz/replay-%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $$(filter %.a,$$(FUZZ_LIBS_$$*))
+tests/fuzz/replay-%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $$(filter $$(FUZZ_ANY).a,$$(FUZZ_LIBS_$$*))
 	$(AM_V_CCLD)$(MKDIR_P) tests/fuzz && $(FUZZ_COMPILE) -o $@ $(filter %.c,$^) $(FUZZ_LIBS_$*) $(LIBS)
 
 # Built in a folder that `make fuzz` has configured for it.
-tests/fuzz/fuzz-%: tests/fuzz/fuzz_%.c $$(filter %.a,$$(FUZZ_LIBS_$$*))
+tests/fuzz/fuzz-%: tests/fuzz/fuzz_%.c $$(filter $$(FUZZ_ANY).a,$$(FUZZ_LIBS_$$*))
 	$(AM_V_CCLD)$(MKDIR_P) tests/fuzz && $(FUZZ_COMPILE) -fsanitize=fuzzer -o $@ $< $(FUZZ_LIBS_$*) $(LIBS)
 
 tests/fuzz/replay.log: $(FUZZERS:%=tests/fuzz/replay-%)
