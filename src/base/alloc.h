@@ -17,9 +17,9 @@ char *alloc_printf(const char *fmt, ...) MUSTCHECK PRINTFLIKE(1, 2);
 void alloc_free(void *p);
 
 /* For daemons and tools, where there is no better answer to an empty heap than to stop: aborts with a message. */
-void *must_alloc(size_t n);          /* zeroed */
+void *must_alloc(size_t n); /* zeroed */
 void *must_resize(void *p, size_t n);
-char *must_dup(struct span s);       /* NULL for SPAN_NONE */
+char *must_dup(struct span s); /* NULL for SPAN_NONE */
 char *must_printf(const char *fmt, ...) PRINTFLIKE(1, 2);
 
 /* Torture: the nth allocation from now (1 = the next) and all later ones fail; 0 switches it off. */
@@ -34,7 +34,7 @@ uint64_t alloc_count(void);
 struct arena_block;
 struct arena {
 	struct arena_block *blocks;
-	size_t used;  /* handed out in all */
+	size_t used; /* handed out in all */
 	size_t max;
 };
 void arena_init(struct arena *a, size_t max);

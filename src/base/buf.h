@@ -8,7 +8,7 @@
 #include "base/err.h"
 
 struct buf {
-	char *data;   /* not NUL-terminated, NULL while empty; see buf_text */
+	char *data; /* not NUL-terminated, NULL while empty; see buf_text */
 	size_t len;
 	size_t cap;
 	size_t max;   /* ceiling in bytes, 0 = none */

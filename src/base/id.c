@@ -19,7 +19,7 @@ struct pool {
 static __thread struct pool pool;
 static unsigned generation = 1; /* a fresh pool has 0, so it is filled */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-static uint64_t fake_state;     /* 0 = the kernel's numbers */
+static uint64_t fake_state; /* 0 = the kernel's numbers */
 
 static void
 on_fork_child(void)

@@ -98,7 +98,8 @@ static void
 add_u(struct buf *b, uint32_t unit)
 {
 	static const char hex[] = "0123456789abcdef";
-	char text[6] = { '\\', 'u', hex[unit >> 12 & 15], hex[unit >> 8 & 15], hex[unit >> 4 & 15], hex[unit & 15] };
+	char text[6] = { '\\', 'u', hex[unit >> 12 & 15], hex[unit >> 8 & 15], hex[unit >> 4 & 15],
+		hex[unit & 15] };
 
 	buf_add(b, (struct span){ text, sizeof(text) });
 }

@@ -19,17 +19,27 @@ struct jscan_limits {
 struct jscan_facts {
 	size_t containers;
 	int depth;
-	bool has_newline;   /* a raw LF or CR between tokens: to be blanked before it goes into a line protocol */
+	bool has_newline; /* a raw LF or CR between tokens: to be blanked before it goes into a line protocol */
 	bool has_nonfinite; /* NaN or Infinity somewhere */
 };
 
-enum jscan_kind { JSCAN_NONE, JSCAN_NULL, JSCAN_TRUE, JSCAN_FALSE, JSCAN_NUMBER, JSCAN_STRING, JSCAN_ARRAY, JSCAN_OBJECT };
+enum jscan_kind {
+	JSCAN_NONE,
+	JSCAN_NULL,
+	JSCAN_TRUE,
+	JSCAN_FALSE,
+	JSCAN_NUMBER,
+	JSCAN_STRING,
+	JSCAN_ARRAY,
+	JSCAN_OBJECT
+};
 
 /*
  * Checks that the text is exactly one JSON value (blanks around it allowed), valid UTF-8, within the limits. No
  * recursion, no allocation, time linear in the text. E_FORMAT (with the byte offset in t) or E_TOOBIG.
  */
-enum err jscan_check(struct span text, const struct jscan_limits *lim, struct jscan_facts *facts, struct errtext *t) MUSTCHECK;
+enum err jscan_check(struct span text, const struct jscan_limits *lim, struct jscan_facts *facts,
+	struct errtext *t) MUSTCHECK;
 
 /* Kind of a checked value, by its first character; NaN and Infinity are numbers. JSCAN_NONE for an empty span. */
 enum jscan_kind jscan_kind(struct span value);

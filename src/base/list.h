@@ -12,7 +12,7 @@ void list_init(struct list *head);
 bool list_is_empty(const struct list *head);
 /* Whether this item is in a list. */
 bool list_is_linked(const struct list *item);
-void list_push(struct list *head, struct list *item);       /* at the end */
+void list_push(struct list *head, struct list *item); /* at the end */
 void list_push_front(struct list *head, struct list *item);
 /* Takes the item out of its list; no-op when it is in none. */
 void list_unlink(struct list *item);

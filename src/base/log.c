@@ -29,8 +29,9 @@
 #include <unistd.h>
 
 enum {
-	VALUE_MAX = 8192,  /* bytes of one field that are shown */
-	LINES_MAX = 16384, /* of a text of several lines the end is shown: a traceback's last frames say most */
+	VALUE_MAX = 8192, /* bytes of one field that are shown */
+	LINES_MAX =
+		16384, /* of a text of several lines the end is shown: a traceback's last frames say most */
 };
 
 enum sink { SINK_FILE, SINK_SOCKET, SINK_NONBLOCK, SINK_POLL };
@@ -70,7 +71,11 @@ static struct {
 	char stamp[32];
 	void (*capture)(void *, enum log_id, const char *);
 	void *capture_owner;
-} out = { .lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO, .fd = STDERR_FILENO, .own_fd = -1, .process = "main" };
+} out = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	.level = LOG_INFO,
+	.fd = STDERR_FILENO,
+	.own_fd = -1,
+	.process = "main" };
 
 /* Decides how to write to out.fd without blocking. */
 static void
@@ -118,7 +123,8 @@ bool
 log_parse_level(struct span text, enum log_level *level)
 {
 	for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
-		if (text.len == strlen(levels[i].lower) && strncasecmp(text.ptr, levels[i].lower, text.len) == 0) {
+		if (text.len == strlen(levels[i].lower) &&
+			strncasecmp(text.ptr, levels[i].lower, text.len) == 0) {
 			*level = (enum log_level)i;
 			return true;
 		}
@@ -226,7 +232,8 @@ add_stamp(struct buf *b, us_t now)
 	struct tm tm;
 
 	if (second != out.second || !out.stamp[0]) {
-		if (!localtime_r(&second, &tm) || strftime(out.stamp, sizeof(out.stamp), "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		if (!localtime_r(&second, &tm) ||
+			strftime(out.stamp, sizeof(out.stamp), "%Y-%m-%d %H:%M:%S", &tm) == 0)
 			snprintf(out.stamp, sizeof(out.stamp), "%lld", (long long)second);
 		out.second = second;
 	}
@@ -271,7 +278,7 @@ add_json_line(struct buf *b, enum log_id id, const struct log_field *fields, us_
 	js_key(&w, "level");
 	js_text(&w, levels[rows[id].level].lower);
 	js_key(&w, "event");
-	for (n = 0; rows[id].name[n] && n < sizeof(text); n++)
+	for (n = 0; n < sizeof(text) && rows[id].name[n]; n++)
 		text[n] = rows[id].name[n] == '_' ? '_' : (char)(rows[id].name[n] | 0x20);
 	js_string(&w, (struct span){ text, n });
 	js_key(&w, "process");
@@ -287,7 +294,9 @@ add_json_line(struct buf *b, enum log_id id, const struct log_field *fields, us_
 		else if (fields->type == LOG_F_SECONDS)
 			js_double(&w, (double)fields->number / 1e6);
 		else
-			js_string(&w, fields->type == LOG_F_LINES ? last_lines(fields->span) : first_part(fields->span));
+			js_string(&w,
+				fields->type == LOG_F_LINES ? last_lines(fields->span)
+							    : first_part(fields->span));
 	}
 	js_object_end(&w);
 }
@@ -363,7 +372,8 @@ log_emit(enum log_id id, const struct log_field *fields)
 	if (out.is_cut)
 		buf_addc(b, '\n');
 	if (out.untold) {
-		add_line(b, LOG_ID_LOG_DROPPED, (const struct log_field[]){ LOG_INT("count", out.untold), { 0 } }, now);
+		add_line(b, LOG_ID_LOG_DROPPED,
+			(const struct log_field[]){ LOG_INT("count", out.untold), { 0 } }, now);
 		buf_addc(b, '\n');
 	}
 	add_line(b, id, fields, now);

@@ -31,6 +31,8 @@ struct log_field {
 	int64_t number; /* LOG_F_INT: as it is; LOG_F_SECONDS: microseconds */
 };
 
+/* It would put each brace on a line of its own. */
+/* clang-format off */
 #define LOG_SPAN(key, s)  { (key), LOG_F_SPAN, (s), 0 }
 #define LOG_STR(key, c)   { (key), LOG_F_SPAN, span_of(c), 0 }
 /* Text of several lines, such as a traceback: each goes on a line of its own below the sentence. */
@@ -38,6 +40,7 @@ struct log_field {
 #define LOG_INT(key, i)   { (key), LOG_F_INT, SPAN_NONE, (int64_t)(i) }
 #define LOG_SEC(key, us)  { (key), LOG_F_SECONDS, SPAN_NONE, (us) }
 #define LOG(id, ...) log_emit(LOG_ID_##id, (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } })
+/* clang-format on */
 
 struct log_conf {
 	enum log_level level;
@@ -50,7 +53,8 @@ struct log_conf {
 /* May be called again (reload). Before the first call: level INFO, text, stderr. */
 void log_setup(const struct log_conf *conf);
 bool log_is_on(enum log_level level);
-bool log_parse_level(struct span text, enum log_level *out); /* debug, info, warning, error, critical, any case */
+/* debug, info, warning, error, critical, in any case */
+bool log_parse_level(struct span text, enum log_level *out);
 void log_emit(enum log_id id, const struct log_field *fields);
 /* Tests: every line goes to `fn` instead; NULL ends that. */
 void log_capture(void (*fn)(void *owner, enum log_id id, const char *line), void *owner);

@@ -125,7 +125,8 @@ text_parse_double(struct span s, double *out)
 bool
 text_parse_bool(struct span s, bool *out)
 {
-	static const char *const words[][2] = { { "false", "true" }, { "no", "yes" }, { "off", "on" }, { "0", "1" } };
+	static const char *const words[][2] = { { "false", "true" }, { "no", "yes" }, { "off", "on" },
+		{ "0", "1" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		for (int v = 0; v < 2; v++) {
@@ -216,12 +217,13 @@ lay_out(const struct digits *g, char *out, size_t size)
 	while (n > 1 && g->text[n - 1] == '0')
 		n--;
 	if (exponent < REPR_EXP_MIN || exponent >= REPR_EXP_END)
-		return (size_t)snprintf(out, size, "%c%s%.*se%c%02d", g->text[0], n > 1 ? "." : "", n - 1, g->text + 1,
-			exponent < 0 ? '-' : '+', abs(exponent));
+		return (size_t)snprintf(out, size, "%c%s%.*se%c%02d", g->text[0], n > 1 ? "." : "", n - 1,
+			g->text + 1, exponent < 0 ? '-' : '+', abs(exponent));
 	if (g->point <= 0)
 		return (size_t)snprintf(out, size, "0.%.*s%.*s", -g->point, "0000", n, g->text);
 	if (g->point >= n)
-		return (size_t)snprintf(out, size, "%.*s%.*s.0", n, g->text, g->point - n, "0000000000000000");
+		return (size_t)snprintf(
+			out, size, "%.*s%.*s.0", n, g->text, g->point - n, "0000000000000000");
 	return (size_t)snprintf(out, size, "%.*s.%.*s", g->point, g->text, n - g->point, g->text + g->point);
 }
 
@@ -234,7 +236,8 @@ text_format_double(double d, char out[TEXT_DOUBLE_MAX])
 
 	/* Whole numbers are frequent and need no search. */
 	if (fabs(d) < 1e15 && d == (double)(long long)d)
-		return (size_t)snprintf(out, TEXT_DOUBLE_MAX, "%s%lld.0", sign ? "-" : "", (long long)fabs(d));
+		return (size_t)snprintf(
+			out, TEXT_DOUBLE_MAX, "%s%lld.0", sign ? "-" : "", (long long)fabs(d));
 	if (!isfinite(d))
 		return (size_t)snprintf(out, TEXT_DOUBLE_MAX, isnan(d) ? "nan" : sign ? "-inf" : "inf");
 	pthread_once(&c_locale_once, make_c_locale);

@@ -167,7 +167,8 @@ text_parse_size(struct span s, int64_t *out)
 	else if (word.len && word.ptr[word.len - 1] == 'B')
 		word.len -= 1;
 	for (size_t i = 0; i < ARRAY_LEN(size_units); i++) {
-		if (word.len == strlen(size_units[i].name) && strncasecmp(word.ptr, size_units[i].name, word.len) == 0)
+		if (word.len == strlen(size_units[i].name) &&
+			strncasecmp(word.ptr, size_units[i].name, word.len) == 0)
 			factor = size_units[i].factor;
 	}
 	if (factor == 0 || !add_scaled(&sum, &d, factor))
@@ -182,7 +183,8 @@ text_add_duration(struct buf *b, ms_t d)
 	static const struct {
 		const char *large, *small;
 		uint64_t large_ms, small_ms;
-	} pairs[] = { { "d", "h", 86400000, 3600000 }, { "h", "min", 3600000, 60000 }, { "min", "s", 60000, 1000 } };
+	} pairs[] = { { "d", "h", 86400000, 3600000 }, { "h", "min", 3600000, 60000 },
+		{ "min", "s", 60000, 1000 } };
 	uint64_t v = d < 0 ? 0 - (uint64_t)d : (uint64_t)d, rest;
 
 	if (d < 0)
@@ -201,8 +203,14 @@ text_add_duration(struct buf *b, ms_t d)
 	else if (v % 1000 == 0)
 		buf_addf(b, "%ds", (int)(v / 1000));
 	else
-		buf_addf(b, "%d.%0*ds", (int)(v / 1000), v % 100 == 0 ? 1 : v % 10 == 0 ? 2 : 3,
-			(int)(v % 1000) / (v % 100 == 0 ? 100 : v % 10 == 0 ? 10 : 1));
+		buf_addf(b, "%d.%0*ds", (int)(v / 1000),
+			v % 100 == 0          ? 1
+				: v % 10 == 0 ? 2
+					      : 3,
+			(int)(v % 1000) /
+				(v % 100 == 0                 ? 100
+						: v % 10 == 0 ? 10
+							      : 1));
 }
 
 void

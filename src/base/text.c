@@ -279,8 +279,10 @@ expand_name(struct span pattern, struct span host, struct buf *out, struct errte
 		else if (c == '%')
 			buf_addc(out, '%');
 		else if (c != 'I')
-			return err_set(t, E_CONF, "a node name may hold %%h %%n %%d %%i %%I and %%%%, not \"%%%.*s\"",
-				i < pattern.len ? 1 : 0, i < pattern.len && c > ' ' && c < 0x7f ? &pattern.ptr[i] : "?");
+			return err_set(t, E_CONF,
+				"a node name may hold %%h %%n %%d %%i %%I and %%%%, not \"%%%.*s\"",
+				i < pattern.len ? 1 : 0,
+				i < pattern.len && c > ' ' && c < 0x7f ? &pattern.ptr[i] : "?");
 	}
 	return out->err;
 }
@@ -292,7 +294,8 @@ text_node_name(const char *pattern, const char *host, struct buf *out, struct er
 	enum err e;
 
 	if (!host || !*host)
-		return err_set(t, E_CONF, "this machine has no host name; give the node a name with one, such as w1@myhost");
+		return err_set(t, E_CONF,
+			"this machine has no host name; give the node a name with one, such as w1@myhost");
 	if (rest.len && memchr(rest.ptr, '@', rest.len)) {
 		struct span before = span_split(&rest, '@');
 

@@ -7,13 +7,18 @@
 
 #include "base/buf.h"
 
-bool text_parse_int(struct span s, int64_t *out);       /* decimal, optional sign; false on overflow */
-bool text_parse_double(struct span s, double *out);     /* finite only, "C" locale */
+/* Decimal, with an optional sign; false on overflow. */
+bool text_parse_int(struct span s, int64_t *out);
+/* Decimal and finite, whatever the locale. */
+bool text_parse_double(struct span s, double *out);
 /* As text_parse_double, but what is too large becomes infinite instead of being refused. */
 bool text_scan_double(struct span s, double *out);
-bool text_parse_bool(struct span s, bool *out);         /* true/false yes/no on/off 1/0, any case */
-bool text_parse_duration(struct span s, ms_t *out);     /* "250ms" "30s" "5min" "1h" "2d" "1h30min" "1.5s", bare number = seconds */
-bool text_parse_size(struct span s, int64_t *out);      /* bytes: "512" "64K" "20M" "1.5G", optional "B"/"iB", factor 1024 */
+/* true/false yes/no on/off 1/0, in any case. */
+bool text_parse_bool(struct span s, bool *out);
+/* "250ms" "30s" "5min" "1h" "2d" "1h30min" "1.5s"; a bare number is seconds. */
+bool text_parse_duration(struct span s, ms_t *out);
+/* Bytes: "512" "64K" "20M" "1.5G", with an optional "B" or "iB", by factors of 1024. */
+bool text_parse_size(struct span s, int64_t *out);
 
 /* The shortest text that reads back the same, as Python's repr: "1.0", "1e-07", "1e+16". `d` is finite. */
 #define TEXT_DOUBLE_MAX 32
@@ -27,11 +32,10 @@ bool text_parse_time(struct span s, us_t *out);
 #define TEXT_TIME_MAX 40
 size_t text_format_time(us_t t, char out[TEXT_TIME_MAX]);
 
-void text_add_duration(struct buf *b, ms_t d);          /* "250ms", "1.5s", "3min 20s", "2h 5min", "3d 4h" */
-void text_add_size(struct buf *b, int64_t bytes);       /* "512 B", "1.5 MiB" */
+void text_add_duration(struct buf *b, ms_t d);    /* "250ms", "1.5s", "3min 20s", "2h 5min", "3d 4h" */
+void text_add_size(struct buf *b, int64_t bytes); /* "512 B", "1.5 MiB" */
 /* Bytes of a stranger for a terminal or log: control characters, invalid UTF-8 and the characters that turn the writing
- * direction as \xNN, \n \r \t by name. At most
- * max bytes of input are shown, then "..."; 0 = all. */
+ * direction as \xNN, \n \r \t by name. At most max bytes of input are shown, then "..."; 0 = all. */
 void text_add_printable(struct buf *b, struct span s, size_t max);
 
 bool text_is_utf8(struct span s);

@@ -6,10 +6,10 @@
 #include "base/text.h"
 
 #define US_PER_SECOND INT64_C(1000000)
-#define US_PER_DAY    (86400 * US_PER_SECOND)
+#define US_PER_DAY (86400 * US_PER_SECOND)
 /* 0001-01-01T00:00:00 and the last microsecond of 9999. */
-#define TIME_FIRST    (-719162 * US_PER_DAY)
-#define TIME_LAST     (2932897 * US_PER_DAY - 1)
+#define TIME_FIRST (-719162 * US_PER_DAY)
+#define TIME_LAST (2932897 * US_PER_DAY - 1)
 
 static int64_t
 days_of(int year, int month, int day)
@@ -80,8 +80,8 @@ take_date(struct span *s, us_t *us)
 {
 	int year, month, day;
 
-	if (!take_digits(s, 4, &year) || !take_char(s, "-") || !take_digits(s, 2, &month) || !take_char(s, "-") ||
-		!take_digits(s, 2, &day))
+	if (!take_digits(s, 4, &year) || !take_char(s, "-") || !take_digits(s, 2, &month) ||
+		!take_char(s, "-") || !take_digits(s, 2, &day))
 		return false;
 	if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in(year, month))
 		return false;

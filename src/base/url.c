@@ -43,8 +43,10 @@ decode(struct span s, bool plus_is_blank, char **out, const char *what, struct e
 		if (high < 0 || low < 0 || high + low == 0) {
 			explicit_bzero(text, s.len + 1);
 			alloc_free(text);
-			return err_set(t, E_FORMAT, "URL: a '%%' in the %s that is not followed by two hexadecimal digits "
-				"(other than 00); write %%25 for the character itself", what);
+			return err_set(t, E_FORMAT,
+				"URL: a '%%' in the %s that is not followed by two hexadecimal digits "
+				"(other than 00); write %%25 for the character itself",
+				what);
 		}
 		*to++ = (char)(high << 4 | low);
 		i += 2;
@@ -63,7 +65,8 @@ take_scheme(struct url *u, struct span *rest, struct errtext *t)
 	while (n < rest->len && (is_alnum(rest->ptr[n]) || (n && strchr("+-.", rest->ptr[n]))))
 		n++;
 	if (n == 0 || rest->len - n < 3 || memcmp(rest->ptr + n, "://", 3) != 0)
-		return err_set(t, E_FORMAT, "URL: it does not start with a scheme such as amqp:// or redis://");
+		return err_set(
+			t, E_FORMAT, "URL: it does not start with a scheme such as amqp:// or redis://");
 	u->scheme = alloc_dup((struct span){ rest->ptr, n });
 	if (!u->scheme)
 		return err_set(t, E_NOMEM, "out of memory");
@@ -97,7 +100,8 @@ parse_port(struct url *u, struct span s, struct errtext *t)
 	if (s.len == 0)
 		return E_OK;
 	if (s.ptr[0] == '+' || !text_parse_int(s, &port) || port < 1 || port > 65535)
-		return err_set(t, E_FORMAT, "URL: the port behind the host must be a number from 1 to 65535 (a ':', '/' or "
+		return err_set(t, E_FORMAT,
+			"URL: the port behind the host must be a number from 1 to 65535 (a ':', '/' or "
 			"'@' in a password is written %%3A, %%2F, %%40)");
 	u->port = (int)port;
 	return E_OK;
@@ -113,11 +117,13 @@ parse_host(struct url *u, struct span s, struct errtext *t)
 	if (s.len && s.ptr[0] == '[') {
 		end = memchr(s.ptr, ']', s.len);
 		if (!end)
-			return err_set(t, E_FORMAT, "URL: the '[' before an IPv6 address has no ']' behind it");
+			return err_set(
+				t, E_FORMAT, "URL: the '[' before an IPv6 address has no ']' behind it");
 		host = (struct span){ s.ptr + 1, (size_t)(end - s.ptr) - 1 };
 		port = (struct span){ end + 1, s.len - host.len - 2 };
 		if (port.len && port.ptr[0] != ':')
-			return err_set(t, E_FORMAT, "URL: only a ':' and a port may stand behind the ']' of an address");
+			return err_set(t, E_FORMAT,
+				"URL: only a ':' and a port may stand behind the ']' of an address");
 		if (port.len)
 			port = (struct span){ port.ptr + 1, port.len - 1 };
 	} else {
@@ -186,7 +192,8 @@ url_parse(struct url *u, const char *text, struct errtext *t)
 	*u = (struct url){ 0 };
 	for (size_t i = 0; i < rest.len; i++) {
 		if ((unsigned char)rest.ptr[i] <= ' ' || rest.ptr[i] == 0x7f)
-			return err_set(t, E_FORMAT, "URL: it has a blank or control character in it; write %%20 for a blank");
+			return err_set(t, E_FORMAT,
+				"URL: it has a blank or control character in it; write %%20 for a blank");
 	}
 	e = take_scheme(u, &rest, t);
 	if (e != E_OK)

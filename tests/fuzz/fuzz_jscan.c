@@ -8,9 +8,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(ok)                \
-	do {                     \
-		if (!(ok))       \
+#define CHECK(ok) \
+	do { \
+		if (!(ok)) \
 			abort(); \
 	} while (0)
 

@@ -7,9 +7,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(ok)                \
-	do {                     \
-		if (!(ok))       \
+#define CHECK(ok) \
+	do { \
+		if (!(ok)) \
 			abort(); \
 	} while (0)
 
@@ -113,8 +113,8 @@ check_node_name(struct span s)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const checks[])(struct span) = { check_time, check_quantity, check_number, check_glob, check_words,
-		check_shown, check_node_name };
+	static void (*const checks[])(struct span) = { check_time, check_quantity, check_number, check_glob,
+		check_words, check_shown, check_node_name };
 
 	if (size)
 		checks[data[0] % ARRAY_LEN(checks)]((struct span){ (const char *)data + 1, size - 1 });

@@ -32,8 +32,8 @@ t_buf(struct buf *b, const char *text, const char *file, int line)
 }
 
 #define assert_span(s, text) t_span(s, text, __FILE__, __LINE__)
-#define assert_buf(b, text)  t_buf(b, text, __FILE__, __LINE__)
-#define assert_none(s)       assert_null((s).ptr)
-#define assert_ok(e)         assert_int_equal(e, E_OK)
+#define assert_buf(b, text) t_buf(b, text, __FILE__, __LINE__)
+#define assert_none(s) assert_null((s).ptr)
+#define assert_ok(e) assert_int_equal(e, E_OK)
 
 #endif

@@ -1,6 +1,6 @@
 # tests/tools: checks of the source itself
 TESTS += tests/tools/check-layers tests/tools/test-check-layers.sh
-EXTRA_DIST += tests/tools/check-layers tests/tools/test-check-layers.sh tests/tools/capture-vectors.py \
+EXTRA_DIST += tests/tools/check-layers tests/tools/test-check-layers.sh tests/tools/capture-vectors.py tests/tools/tap \
 	.clang-format .clang-tidy
 
 C_FILES = find src include tests examples -name '*.c'

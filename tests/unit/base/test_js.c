@@ -51,14 +51,19 @@ writes_as_python_does(void **state UNUSED)
 	js_init(&w, &b);
 	write_all(&w);
 	assert_ok(jscan_check(buf_span(&b), NULL, NULL, NULL));
-	assert_buf(&b, "{\"list\": [0, -9223372036854775808, 9223372036854775807, 1.0, 1e-07, NaN, Infinity, -Infinity, "
-		       "[], {}], \"a\\\"b\": true, \"n\": null, \"f\": false, \"s\": \"x\", \"none\": null, "
-		       "\"raw\": {\"y\":1}, \"no raw\": null}");
+	assert_buf(&b,
+		"{\"list\": [0, -9223372036854775808, 9223372036854775807, 1.0, 1e-07, NaN, Infinity, "
+		"-Infinity, "
+		"[], {}], \"a\\\"b\": true, \"n\": null, \"f\": false, \"s\": \"x\", \"none\": null, "
+		"\"raw\": {\"y\":1}, \"no raw\": null}");
 	js_init(&w, &b);
 	w.compact = true;
 	write_all(&w);
-	assert_buf(&b, "{\"list\":[0,-9223372036854775808,9223372036854775807,1.0,1e-07,NaN,Infinity,-Infinity,[],{}],"
-		       "\"a\\\"b\":true,\"n\":null,\"f\":false,\"s\":\"x\",\"none\":null,\"raw\":{\"y\":1},\"no raw\":null}");
+	assert_buf(&b,
+		"{\"list\":[0,-9223372036854775808,9223372036854775807,1.0,1e-07,NaN,Infinity,-Infinity,[],{}"
+		"],"
+		"\"a\\\"b\":true,\"n\":null,\"f\":false,\"s\":\"x\",\"none\":null,\"raw\":{\"y\":1},\"no "
+		"raw\":null}");
 	buf_release(&b);
 }
 
@@ -74,7 +79,9 @@ strings_are_ascii(void **state UNUSED)
 		{ "\xc3\xa9\xe2\x82\xac", "\"\\u00e9\\u20ac\"" },
 		{ "\xf0\x9f\x98\x80", "\"\\ud83d\\ude00\"" },
 		{ "\xf4\x8f\xbf\xbf", "\"\\udbff\\udfff\"" },
-		{ "a\xff" "b", "\"a\\ufffdb\"" },
+		{ "a\xff"
+		  "b",
+			"\"a\\ufffdb\"" },
 		{ "\xf0\x9f\x98", "\"\\ufffd\\ufffd\\ufffd\"" },
 	};
 	struct buf b, back;

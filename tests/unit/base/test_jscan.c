@@ -5,9 +5,10 @@
 static void
 good_text_passes(void **state UNUSED)
 {
-	static const char *const good[] = { "0", "-0", "1.5e+10", "1E-2", "-12", "true", "false", "null", "NaN", "Infinity",
-		"-Infinity", "\"\"", "\"a\\u00e9\\n\\/\\\"\"", "\"\\ud800\"", "\"gr\xc3\xbc\xc3\x9f\"", "[]", "{}", "[[],{}]",
-		"{\"a\":1,\"b\":[true,null]}", " [ 1 , 2 ] ", "\t{ \"a\" : { } }\r\n", "{\"\":\"\"}", "[\"\x7f\"]",
+	static const char *const good[] = { "0", "-0", "1.5e+10", "1E-2", "-12", "true", "false", "null",
+		"NaN", "Infinity", "-Infinity", "\"\"", "\"a\\u00e9\\n\\/\\\"\"", "\"\\ud800\"",
+		"\"gr\xc3\xbc\xc3\x9f\"", "[]", "{}", "[[],{}]", "{\"a\":1,\"b\":[true,null]}", " [ 1 , 2 ] ",
+		"\t{ \"a\" : { } }\r\n", "{\"\":\"\"}", "[\"\x7f\"]",
 		"\"0123456\xf0\x9f\x98\x80 0123456789abcdef\"", "{\"a\":1,\"a\":2}" };
 	struct errtext t;
 
@@ -102,7 +103,8 @@ every_special_byte_is_seen_at_every_place(void **state UNUSED)
 static void
 every_cut_of_good_text_is_refused(void **state UNUSED)
 {
-	static const char text[] = "{\"k\": [1, -2.5e3, \"a\\u00e9\\\\\", {\"x\": null}, NaN], \"\xc3\xbc\": \"\xf0\x9f\x98\x80\"}";
+	static const char text[] = "{\"k\": [1, -2.5e3, \"a\\u00e9\\\\\", {\"x\": null}, NaN], \"\xc3\xbc\": "
+				   "\"\xf0\x9f\x98\x80\"}";
 	char *copy;
 
 	for (size_t n = 0; n < sizeof(text) - 1; n++) {
@@ -153,7 +155,8 @@ depth_is_bounded(void **state UNUSED)
 	nest(text, 500, "[{\"\":", "}]");
 	assert_ok(jscan_check(span_of(text), &(struct jscan_limits){ .depth_max = 1024 }, NULL, NULL));
 	text[strlen(text) - 1] = '}';
-	assert_int_equal(jscan_check(span_of(text), &(struct jscan_limits){ .depth_max = 1024 }, NULL, NULL), E_FORMAT);
+	assert_int_equal(jscan_check(span_of(text), &(struct jscan_limits){ .depth_max = 1024 }, NULL, NULL),
+		E_FORMAT);
 }
 
 static void

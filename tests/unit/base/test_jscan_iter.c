@@ -65,7 +65,8 @@ members_are_counted(void **state UNUSED)
 static void
 the_last_member_of_a_name_wins(void **state UNUSED)
 {
-	struct span o = SPAN("{\"a\":1,\"b\":{\"a\":9},\"a\":2,\"\\u0061b\":3,\"q\\\"\":4,\"\\ud83d\\ude00\":5}");
+	struct span o =
+		SPAN("{\"a\":1,\"b\":{\"a\":9},\"a\":2,\"\\u0061b\":3,\"q\\\"\":4,\"\\ud83d\\ude00\":5}");
 
 	assert_span(jscan_member(o, "a"), "2");
 	assert_span(jscan_member(o, "b"), "{\"a\":9}");
@@ -86,12 +87,16 @@ strings_are_decoded(void **state UNUSED)
 		{ "\"\"", "" },
 		{ "\"plain\"", "plain" },
 		{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t" },
-		{ "\"a\\u00e9b\"", "a\xc3\xa9" "b" },
+		{ "\"a\\u00e9b\"",
+			"a\xc3\xa9"
+			"b" },
 		{ "\"\\u20AC\"", "\xe2\x82\xac" },
 		{ "\"\\ud83d\\ude00!\"", "\xf0\x9f\x98\x80!" },
 		{ "\"\\ud83d\"", "\xef\xbf\xbd" },
 		{ "\"\\ude00x\"", "\xef\xbf\xbdx" },
-		{ "\"\\ud83d\\u0041\"", "\xef\xbf\xbd" "A" },
+		{ "\"\\ud83d\\u0041\"",
+			"\xef\xbf\xbd"
+			"A" },
 		{ "\"\\ud83d\\ud83d\\ude00\"", "\xef\xbf\xbd\xf0\x9f\x98\x80" },
 		{ "\"\xc3\xbc\"", "\xc3\xbc" },
 		{ "7", "" },
@@ -170,7 +175,8 @@ unchecked_text_does_no_harm(void **state UNUSED)
 			if (jscan_begin(&it, s)) {
 				while (jscan_next(&it)) {
 					members++;
-					assert_true(it.value.ptr >= text && it.value.ptr + it.value.len <= text + len);
+					assert_true(it.value.ptr >= text &&
+						it.value.ptr + it.value.len <= text + len);
 				}
 			}
 			assert_true(members <= len);

@@ -40,7 +40,7 @@ the_current_item_may_be_taken_out(void **state UNUSED)
 		things[i].n = i;
 		list_push(&head, &things[i].link);
 	}
-	LIST_EACH(&head, it, next) {
+	LIST_EACH (&head, it, next) {
 		assert_int_equal(container_of(it, struct thing, link)->n, seen);
 		if (seen++ % 2 == 0)
 			list_unlink(it);

@@ -56,7 +56,8 @@ end(void **state UNUSED)
 static void
 the_sentence_is_filled_in(void **state UNUSED)
 {
-	LOG(TASK_SUCCEEDED, LOG_STR("task", "add"), LOG_STR("id", "4f1c"), LOG_SEC("runtime", 12000), LOG_STR("result", "5"));
+	LOG(TASK_SUCCEEDED, LOG_STR("task", "add"), LOG_STR("id", "4f1c"), LOG_SEC("runtime", 12000),
+		LOG_STR("result", "5"));
 	assert_int_equal(caught_id, LOG_ID_TASK_SUCCEEDED);
 	assert_buf(&caught, "[2026-11-21 02:56:00,651: INFO/worker] Task add[4f1c] succeeded in 0.012s: 5");
 	clock_fake(0, NOW + 1000000 + 3000);
@@ -73,7 +74,8 @@ values_cannot_break_the_line(void **state UNUSED)
 	static char large[20000];
 
 	LOG(TASK_RECEIVED, LOG_STR("task", "a\nb\x1b[2J"), LOG_STR("id", "\xff{task}"));
-	assert_buf(&caught, "[2026-11-21 02:56:00,651: INFO/worker] Task a\\nb\\x1b[2J[\\xff{task}] received");
+	assert_buf(
+		&caught, "[2026-11-21 02:56:00,651: INFO/worker] Task a\\nb\\x1b[2J[\\xff{task}] received");
 	memset(large, 'x', sizeof(large) - 1);
 	LOG(TASK_RECEIVED, LOG_STR("task", large), LOG_STR("id", ""));
 	assert_in_range(caught.len, 8000, 9000);
@@ -87,8 +89,9 @@ lines_stay_lines_and_end_is_kept(void **state UNUSED)
 
 	LOG(TASK_FAILED, LOG_STR("task", "t"), LOG_STR("id", "1"), LOG_STR("error", "E"),
 		LOG_LINES("traceback", SPAN("File \"a\"\n  \x1b[2Jboom\n")));
-	assert_buf(&caught, "[2026-11-21 02:56:00,651: ERROR/worker] Task t[1] raised unexpected: E\n"
-			    "File \"a\"\n  \\x1b[2Jboom");
+	assert_buf(&caught,
+		"[2026-11-21 02:56:00,651: ERROR/worker] Task t[1] raised unexpected: E\n"
+		"File \"a\"\n  \\x1b[2Jboom");
 	memset(large, 'x', sizeof(large) - 1);
 	snprintf(large + sizeof(large) - 10, 10, "\nthe end!");
 	for (int json = 0; json < 2; json++) {
@@ -105,7 +108,8 @@ seconds_have_no_idle_zeros(void **state UNUSED)
 	static const struct {
 		int64_t us;
 		const char *text;
-	} rows[] = { { 0, "0s" }, { 1, "0.000001s" }, { 1000000, "1s" }, { 1500000, "1.5s" }, { -20500, "-0.0205s" } };
+	} rows[] = { { 0, "0s" }, { 1, "0.000001s" }, { 1000000, "1s" }, { 1500000, "1.5s" },
+		{ -20500, "-0.0205s" } };
 	char wanted[40];
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -140,7 +144,8 @@ json_has_each_field(void **state UNUSED)
 	struct span line;
 
 	setup(true, LOG_INFO, 2);
-	LOG(TASK_SUCCEEDED, LOG_STR("task", "a\"\n"), LOG_INT("n", 3), LOG_SEC("runtime", 12000), LOG_SPAN("none", SPAN_NONE));
+	LOG(TASK_SUCCEEDED, LOG_STR("task", "a\"\n"), LOG_INT("n", 3), LOG_SEC("runtime", 12000),
+		LOG_SPAN("none", SPAN_NONE));
 	line = buf_span(&caught);
 	assert_ok(jscan_check(line, NULL, NULL, NULL));
 	assert_span(jscan_member(line, "ts"), "\"2026-11-21T02:56:00.651564+00:00\"");
@@ -151,7 +156,8 @@ json_has_each_field(void **state UNUSED)
 	assert_span(jscan_member(line, "n"), "3");
 	assert_span(jscan_member(line, "runtime"), "0.012");
 	assert_span(jscan_member(line, "none"), "null");
-	assert_non_null(strstr(buf_text(&caught), "\"message\": \"Task a\\\"\\\\n[{id}] succeeded in 0.012s"));
+	assert_non_null(
+		strstr(buf_text(&caught), "\"message\": \"Task a\\\"\\\\n[{id}] succeeded in 0.012s"));
 }
 
 static void
@@ -194,7 +200,8 @@ check_full_sink(int reader, int writer)
 	for (int i = 0; i < 100000 && log_dropped() < before + 3; i++)
 		LOG(TASK_RECEIVED, LOG_STR("task", "some.rather.long.name.of.a.task"), LOG_INT("id", i));
 	assert_int_equal(log_dropped(), before + 3);
-	assert_int_equal(fcntl(writer, F_GETFL) & O_NONBLOCK, 0); /* the others who have it open notice nothing */
+	assert_int_equal(
+		fcntl(writer, F_GETFL) & O_NONBLOCK, 0); /* the others who have it open notice nothing */
 	drain(reader, &b);
 	LOG(TASK_RECEIVED, LOG_STR("task", "after"));
 	LOG(TASK_RECEIVED, LOG_STR("task", "later"));
@@ -247,8 +254,9 @@ a_file_gets_whole_lines(void **state UNUSED)
 	LOG(TASK_RECEIVED, LOG_STR("task", "b"), LOG_STR("id", "2"));
 	n = pread(fd, text, sizeof(text), 0);
 	assert_true(n > 0);
-	assert_span(((struct span){ text, (size_t)n }), "[2026-11-21 02:56:00,651: INFO/worker] Task a[1] received\n"
-							"[2026-11-21 02:56:00,651: INFO/worker] Task b[2] received\n");
+	assert_span(((struct span){ text, (size_t)n }),
+		"[2026-11-21 02:56:00,651: INFO/worker] Task a[1] received\n"
+		"[2026-11-21 02:56:00,651: INFO/worker] Task b[2] received\n");
 	close(fd);
 }
 

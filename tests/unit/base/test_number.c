@@ -44,8 +44,8 @@ integers(void **state UNUSED)
 static void
 doubles_are_read_whole_or_not_at_all(void **state UNUSED)
 {
-	static const char *const bad[] = { "", ".", "-", "1e", "1e+", "e5", "0x1p3", "inf", "nan", "Infinity", " 1", "1 ",
-		"1,5", "1_000", "--1", "1e400", "-1e400", "1.2.3" };
+	static const char *const bad[] = { "", ".", "-", "1e", "1e+", "e5", "0x1p3", "inf", "nan", "Infinity",
+		" 1", "1 ", "1,5", "1_000", "--1", "1e400", "-1e400", "1.2.3" };
 	char digits[400];
 	double d;
 

@@ -26,12 +26,24 @@ strangers_bytes_become_printable(void **state UNUSED)
 		{ "\x1b[31m\x7f", 0, "\\x1b[31m\\x7f" },
 		{ "gr\xc3\xbc\xc3\x9f", 0, "gr\xc3\xbc\xc3\x9f" },
 		{ "\xff\xc3", 0, "\\xff\\xc3" },
-		{ "\xc2\x9b" "0m", 0, "\\xc2\\x9b" "0m" },
-		{ "\xe2\x80\xae" "evil", 0, "\\xe2\\x80\\xae" "evil" },
+		{ "\xc2\x9b"
+		  "0m",
+			0,
+			"\\xc2\\x9b"
+			"0m" },
+		{ "\xe2\x80\xae"
+		  "evil",
+			0,
+			"\\xe2\\x80\\xae"
+			"evil" },
 		{ "abcdef", 3, "abc..." },
 		{ "abc", 3, "abc" },
-		{ "ab\xc3\xbc" "d", 3, "ab..." },
-		{ "ab\xc3\xbc" "d", 4, "ab\xc3\xbc..." },
+		{ "ab\xc3\xbc"
+		  "d",
+			3, "ab..." },
+		{ "ab\xc3\xbc"
+		  "d",
+			4, "ab\xc3\xbc..." },
 		{ "\x80\x80\x80\x80\x80\x80", 5, "\\x80\\x80\\x80\\x80\\x80..." },
 	};
 	struct buf b;
@@ -109,7 +121,8 @@ words_are_split_as_in_a_shell(void **state UNUSED)
 	char **argv;
 	size_t argc;
 
-	assert_ok(text_split_words(SPAN(" python3  -m 'a b' \"c \\\" \\n\" d\\ e '' x\"y\"'z'\n"), &argv, &argc, &t));
+	assert_ok(text_split_words(
+		SPAN(" python3  -m 'a b' \"c \\\" \\n\" d\\ e '' x\"y\"'z'\n"), &argv, &argc, &t));
 	assert_int_equal(argc, 7);
 	assert_string_equal(argv[0], "python3");
 	assert_string_equal(argv[1], "-m");

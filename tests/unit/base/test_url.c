@@ -19,16 +19,20 @@ parts_are_taken_apart(void **state UNUSED)
 		struct url u;
 		const char *safe;
 	} rows[] = {
-		{ "amqp://guest:guest@localhost:5672//", { "amqp", "guest", "guest", "localhost", 5672, "/", "/", NULL },
+		{ "amqp://guest:guest@localhost:5672//",
+			{ "amqp", "guest", "guest", "localhost", 5672, "/", "/", NULL },
 			"amqp://guest:**@localhost:5672//" },
 		{ "amqp://h/%2f", { "amqp", NULL, NULL, "h", 0, "/", "%2f", NULL }, "amqp://h/%2f" },
 		{ "amqp://h/", { "amqp", NULL, NULL, "h", 0, "", "", NULL }, "amqp://h/" },
 		{ "amqp://h", { "amqp", NULL, NULL, "h", 0, NULL, NULL, NULL }, "amqp://h" },
-		{ " AMQPS://h:5671\n", { "amqps", NULL, NULL, "h", 5671, NULL, NULL, NULL }, "amqps://h:5671" },
-		{ "redis://:pw@h:6379/1", { "redis", NULL, "pw", "h", 6379, "1", "1", NULL }, "redis://:**@h:6379/1" },
+		{ " AMQPS://h:5671\n", { "amqps", NULL, NULL, "h", 5671, NULL, NULL, NULL },
+			"amqps://h:5671" },
+		{ "redis://:pw@h:6379/1", { "redis", NULL, "pw", "h", 6379, "1", "1", NULL },
+			"redis://:**@h:6379/1" },
 		{ "redis://u:@h", { "redis", "u", "", "h", 0, NULL, NULL, NULL }, "redis://u:**@h" },
 		{ "redis://u@h", { "redis", "u", NULL, "h", 0, NULL, NULL, NULL }, "redis://u@h" },
-		{ "unix:///run/redis.sock?db=1", { "unix", NULL, NULL, NULL, 0, "run/redis.sock", "run/redis.sock", "db=1" },
+		{ "unix:///run/redis.sock?db=1",
+			{ "unix", NULL, NULL, NULL, 0, "run/redis.sock", "run/redis.sock", "db=1" },
 			"unix:///run/redis.sock?db=1" },
 		{ "redis+socket:///a%20b", { "redis+socket", NULL, NULL, NULL, 0, "a b", "a%20b", NULL },
 			"redis+socket:///a%20b" },
@@ -113,8 +117,8 @@ errors_name_the_cause_and_no_password(void **state UNUSED)
 static void
 query_values_are_found_and_decoded(void **state UNUSED)
 {
-	static const char *const rows[][2] = { { "db", "1" }, { "name", "a b&c" }, { "empty", "" }, { "bare", "" },
-		{ "none", NULL }, { "d", NULL }, { "plus", "x y" } };
+	static const char *const rows[][2] = { { "db", "1" }, { "name", "a b&c" }, { "empty", "" },
+		{ "bare", "" }, { "none", NULL }, { "d", NULL }, { "plus", "x y" } };
 	struct url u;
 	char *v;
 

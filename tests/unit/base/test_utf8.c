@@ -24,9 +24,9 @@ every_code_point_survives(void **state UNUSED)
 static void
 what_is_not_utf8_is_refused(void **state UNUSED)
 {
-	static const char *const bad[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80",
-		"\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc3(", "\xe2\x82(",
-		"\xf0\x9f\x98(" };
+	static const char *const bad[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf",
+		"\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+		"\xff", "\xc3(", "\xe2\x82(", "\xf0\x9f\x98(" };
 	uint32_t code = 7;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
