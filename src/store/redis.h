@@ -1,7 +1,10 @@
 /*
  * A Redis connection that keeps itself up: pipelining in order, AUTH and SELECT on every connect, TLS (rediss://), UNIX sockets
- * (unix:///path?db=1 or redis+socket://), a deadline per command, reconnect with full-jitter back-off (0.05 s to 5 s). hiredis only parses and formats.
- * A missed deadline drops the connection: the order of replies is the only thing that matches them to commands.
+ * (unix:///path?db=1 or redis+socket://), a deadline per command, reconnect with full-jitter back-off (0.05 s to 5 s). hiredis only parses.
+ * A missed deadline drops the connection: the order of replies is the only thing that matches them to commands. So does a
+ * reply that says that this server is the wrong one (RDS_RECONNECT), after it has been handed on: the name is looked up anew.
+ *
+ * States: idle -> dial -> hello -> up -> wait -> dial ...; closed is the end.
  */
 #ifndef WARREN_STORE_REDIS_H
 #define WARREN_STORE_REDIS_H
@@ -34,6 +37,8 @@ struct rds_ops {
 	void (*on_down)(void *owner, const struct rds_down *d);
 	/* A connection that has subscribed: "message" and "pmessage". May be NULL. */
 	void (*on_message)(void *owner, struct span channel, struct span payload);
+	/* From now on no message of this channel is missed; again after each reconnect. May be NULL. */
+	void (*on_subscribed)(void *owner, struct span channel);
 };
 
 enum rds_type { RDS_NIL, RDS_STATUS, RDS_ERROR, RDS_INTEGER, RDS_STRING, RDS_ARRAY };
@@ -45,9 +50,13 @@ struct rds_reply {
 	const struct rds_reply *items;
 	size_t n_items;
 };
-/* e = E_OK with a reply (which may be of type RDS_ERROR), or E_CLOSED / E_TIMEOUT with r = NULL. */
+/*
+ * e = E_OK with a reply (which may be of type RDS_ERROR), or E_CLOSED / E_TIMEOUT with r = NULL: it may have been carried out or not.
+ * Called once, never from inside an rds_ function, and before on_down.
+ */
 typedef void rds_fn(void *owner, enum err e, const struct rds_reply *r);
 
+/* E_CONF, E_FORMAT: what is wrong with the URL or its TLS files. */
 enum err rds_new(struct rds **out, struct loop *l, const struct rds_conf *conf, const struct rds_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
 void rds_start(struct rds *r);
 /* Tests: speaks over this connected descriptor (taken). */
@@ -64,8 +73,13 @@ enum err rds_subscribe(struct rds *r, struct span channel) MUSTCHECK;
 void rds_unsubscribe(struct rds *r, struct span channel);
 
 /* What an error reply means, by its first word. */
-enum rds_trouble { RDS_FINE, RDS_RETRY /* OOM LOADING MISCONF BUSY TRYAGAIN */, RDS_RECONNECT /* READONLY MOVED CLUSTERDOWN MASTERDOWN */,
-	RDS_FATAL /* NOAUTH WRONGPASS NOPERM */, RDS_BUG /* WRONGTYPE ERR */ };
+enum rds_trouble {
+	RDS_FINE,      /* no error */
+	RDS_RETRY,     /* OOM LOADING MISCONF BUSY TRYAGAIN NOREPLICAS, too many clients */
+	RDS_RECONNECT, /* READONLY MOVED ASK CLUSTERDOWN MASTERDOWN */
+	RDS_FATAL,     /* NOAUTH WRONGPASS NOPERM */
+	RDS_BUG,       /* WRONGTYPE, ERR and all else */
+};
 enum rds_trouble rds_trouble(const struct rds_reply *r);
 
 #endif
