@@ -4,14 +4,15 @@ set -u
 unset CMOCKA_MESSAGE_OUTPUT
 root=$(mktemp -d) || exit 99
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root/src/low" "$root/src/high" "$root/src/odd" "$root/include" "$root/tests"
+mkdir -p "$root/src/low" "$root/src/high" "$root/src/odd" "$root/build" "$root/include" "$root/tests"
 printf 'low:\nhigh: low\n<zlib: high\n' > "$root/LAYERS"
 printf '#include "high/b.h"\n#include <zlib.h>\n#include <curl/curl.h>\n' > "$root/src/low/a.c"
 printf 'struct absent x;\n' > "$root/src/high/b.h"
 printf '#include "../low/a.c"\n#include "low/a.h"\n' > "$root/src/high/b.c"
 printf 'int o;\n' > "$root/src/odd/o.c"
 { printf 'void\nf(void)\n{\n'; yes ';' | head -n 79; printf '}\n'; yes '//' | head -n 700; } > "$root/src/low/long.c"
-out=$("$srcdir/tests/tools/check-layers" "$root")
+# The path is one as automake gives it to a test of a separate build folder.
+out=$(srcdir="$root/build/.." "$srcdir/tests/tools/check-layers")
 code=$?
 
 n=0
