@@ -138,22 +138,22 @@ reader_headers(struct reader *r)
 		[H_NESTING] = { SPAN("replaced_task_nesting"), NULL },
 	};
 	const struct {
-		int h;
 		struct span *out;
+		int h;
 		bool shown_only; /* what is only shown must not cost a task its life */
 	} texts[] = {
-		{ H_TASK, &r->t->name, false },
-		{ H_ID, &r->t->id, false },
-		{ H_ETA, &r->t->eta_text, false },
-		{ H_EXPIRES, &r->t->expires_text, false },
-		{ H_GROUP, &r->t->group, false },
-		{ H_ROOT_ID, &r->t->root_id, false },
-		{ H_PARENT_ID, &r->t->parent_id, false },
-		{ H_SHADOW, &r->t->shadow, true },
-		{ H_LANG, &r->t->lang, true },
-		{ H_ARGSREPR, &r->t->argsrepr, true },
-		{ H_KWARGSREPR, &r->t->kwargsrepr, true },
-		{ H_ORIGIN, &r->t->origin, true },
+		{ &r->t->name, H_TASK, false },
+		{ &r->t->id, H_ID, false },
+		{ &r->t->eta_text, H_ETA, false },
+		{ &r->t->expires_text, H_EXPIRES, false },
+		{ &r->t->group, H_GROUP, false },
+		{ &r->t->root_id, H_ROOT_ID, false },
+		{ &r->t->parent_id, H_PARENT_ID, false },
+		{ &r->t->shadow, H_SHADOW, true },
+		{ &r->t->lang, H_LANG, true },
+		{ &r->t->argsrepr, H_ARGSREPR, true },
+		{ &r->t->kwargsrepr, H_KWARGSREPR, true },
+		{ &r->t->origin, H_ORIGIN, true },
 	};
 	enum task_fault f;
 	size_t i;

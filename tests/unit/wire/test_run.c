@@ -151,8 +151,8 @@ tasks_of_a_child(void **state UNUSED)
 {
 	static const char *const names[] = { "add", "t\xc3\xa4sk", "*" };
 	struct run_tasks walk = { 0 };
+	struct span name = SPAN_NONE;
 	struct run_frame f;
-	struct span name;
 	struct arena a;
 	size_t n = 0;
 

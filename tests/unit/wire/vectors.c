@@ -132,11 +132,13 @@ static struct val
 to_val(struct json_object *o, struct arena *a)
 {
 	struct val v = val_void();
+	struct span type = vector_text(o, "type");
 	struct json_object *value;
 	size_t i;
 
+	assert_int_equal(type.len, 1);
 	json_object_object_get_ex(o, "value", &value);
-	switch (vector_text(o, "type").ptr[0]) {
+	switch (type.len ? type.ptr[0] : 0) {
 	case 'S':
 		return val_string(keep(a, vector_text(o, "value")));
 	case 't':
@@ -161,7 +163,7 @@ to_val(struct json_object *o, struct arena *a)
 		to_table(value, v.u.table, a);
 		return v;
 	default:
-		assert_string_equal(vector_text(o, "type").ptr, "V");
+		assert_span(type, "V");
 		return v;
 	}
 }
