@@ -8,7 +8,18 @@
 #include "base/alloc.h"
 #include "base/err.h"
 
-enum val_type { VAL_VOID, VAL_BOOL, VAL_INT, VAL_DOUBLE, VAL_STRING, VAL_BYTES, VAL_TIME, VAL_DECIMAL, VAL_ARRAY, VAL_TABLE };
+enum val_type {
+	VAL_VOID,
+	VAL_BOOL,
+	VAL_INT,
+	VAL_DOUBLE,
+	VAL_STRING,
+	VAL_BYTES,
+	VAL_TIME,
+	VAL_DECIMAL,
+	VAL_ARRAY,
+	VAL_TABLE
+};
 
 /* One AMQP field value. Integers of every width are VAL_INT; on the way out the width is chosen by the value
  * ('I' when it fits 32 bits, else 'l'), as py-amqp does. */
@@ -16,11 +27,17 @@ struct val {
 	enum val_type type;
 	union {
 		bool boolean;
-		int64_t integer;       /* VAL_INT; VAL_TIME: seconds since the epoch */
+		int64_t integer; /* VAL_INT; VAL_TIME: seconds since the epoch */
 		double number;
-		struct span string;    /* VAL_STRING, VAL_BYTES */
-		struct { uint8_t scale; int32_t value; } decimal;
-		struct { struct val *items; size_t count; } array;
+		struct span string; /* VAL_STRING, VAL_BYTES */
+		struct {
+			uint8_t scale;
+			int32_t value;
+		} decimal;
+		struct {
+			struct val *items;
+			size_t count;
+		} array;
 		struct table *table;
 	} u;
 };
@@ -55,20 +72,20 @@ enum err table_copy(struct table *to, const struct table *from, struct arena *a)
 struct val val_void(void);
 struct val val_bool(bool b);
 struct val val_int(int64_t i);
-struct val val_string(struct span s);         /* SPAN_NONE gives VAL_VOID */
-struct val val_text(const char *s);           /* NULL gives VAL_VOID */
+struct val val_string(struct span s); /* SPAN_NONE gives VAL_VOID */
+struct val val_text(const char *s);   /* NULL gives VAL_VOID */
 
 struct msg {
-	struct arena arena;        /* owns all that follows, unless a caller put longer-lived bytes in */
+	struct arena arena; /* owns all that follows, unless a caller put longer-lived bytes in */
 	struct span exchange;
 	struct span routing_key;
 
 	/* basic properties; SPAN_NONE, 0 or -1 = absent */
 	struct span content_type, content_encoding, correlation_id, reply_to, expiration;
 	struct span message_id, type, user_id, app_id;
-	int delivery_mode;         /* 0 absent, 1 transient, 2 persistent */
-	int priority;              /* -1 absent */
-	int64_t timestamp;         /* -1 absent, seconds */
+	int delivery_mode; /* 0 absent, 1 transient, 2 persistent */
+	int priority;      /* -1 absent */
+	int64_t timestamp; /* -1 absent, seconds */
 	struct table headers;
 	bool has_headers;
 

@@ -9,24 +9,24 @@
 
 /* An error as Celery writes it: {"exc_type": ..., "exc_message": [...], "exc_module": ...}. */
 struct result_error {
-	struct span type;      /* "ValueError" */
+	struct span type; /* "ValueError" */
 	/* "builtins". SPAN_NONE is written as "builtins" when the type is a Python builtin, else as
 	 * "celery.exceptions": clients find NotRegistered and its like there, and make a class of that
 	 * name when there is none. Never null: with null even builtins are not recognised. */
 	struct span module;
-	struct span message;   /* raw JSON array of constructor arguments; SPAN_NONE: [text] is written instead */
-	struct span text;      /* plain text, used when message is absent; SPAN_NONE: [] */
+	struct span message; /* raw JSON array of constructor arguments; SPAN_NONE: [text] is written */
+	struct span text;    /* plain text, used when message is absent; SPAN_NONE: [] */
 };
 void result_add_error(struct buf *b, const struct result_error *e);
 
 struct result {
 	struct span task_id;
-	struct span state;      /* "SUCCESS", "FAILURE", "PROGRESS"... */
-	struct span value;      /* raw JSON: return value, meta, or error object; SPAN_NONE = null */
-	struct span traceback;  /* plain text; SPAN_NONE = null */
-	struct span children;   /* raw JSON; SPAN_NONE = [] */
-	us_t date_done;         /* 0 = null */
-	struct span group_id, parent_id;   /* written when present */
+	struct span state;               /* "SUCCESS", "FAILURE", "PROGRESS"... */
+	struct span value;               /* raw JSON: return value, meta, or error object; SPAN_NONE = null */
+	struct span traceback;           /* plain text; SPAN_NONE = null */
+	struct span children;            /* raw JSON; SPAN_NONE = [] */
+	us_t date_done;                  /* 0 = null */
+	struct span group_id, parent_id; /* written when present */
 	/* result_extended; written when `extended` */
 	bool extended;
 	struct span name, args, kwargs, worker, queue; /* args, kwargs raw JSON */

@@ -25,27 +25,28 @@ struct run_error {
 /* Every text below is decoded (escapes resolved); every "raw" is JSON. */
 struct run_frame {
 	enum run_type type;
-	struct span id;                 /* of the task; all but hello and stop */
+	struct span id; /* of the task; all but hello and stop */
 	/* hello */
 	int64_t protocol, pid;
 	struct span language;
-	struct span tasks;              /* raw array of strings; run_next_task walks it. "*" = takes any name */
+	struct span tasks; /* raw array of strings; run_next_task walks it. "*" = takes any name */
 	/* run */
 	struct span name;
-	struct span args, kwargs;       /* raw */
-	struct span request;            /* raw object */
+	struct span args, kwargs; /* raw */
+	struct span request;      /* raw object */
 	/* state */
 	struct span state;
-	struct span meta;               /* raw */
+	struct span meta; /* raw */
 	/* done */
 	enum run_outcome outcome;
-	struct span result;             /* raw */
-	struct run_error error;         /* RUN_ERROR; RUN_RETRY: the cause, type SPAN_NONE when there is none */
-	bool has_countdown; double countdown; /* RUN_RETRY, seconds */
-	struct span eta;                /* RUN_RETRY, ISO text, SPAN_NONE when absent */
-	int64_t max_retries;            /* RUN_RETRY, -1 when absent */
-	bool requeue;                   /* RUN_REJECT */
-	struct span reason;             /* RUN_CANCEL, RUN_REJECT: text */
+	struct span result;     /* raw */
+	struct run_error error; /* RUN_ERROR; RUN_RETRY: the cause, type SPAN_NONE when there is none */
+	bool has_countdown;
+	double countdown;    /* RUN_RETRY, seconds */
+	struct span eta;     /* RUN_RETRY, ISO text, SPAN_NONE when absent */
+	int64_t max_retries; /* RUN_RETRY, -1 when absent */
+	bool requeue;        /* RUN_REJECT */
+	struct span reason;  /* RUN_CANCEL, RUN_REJECT: text */
 };
 
 /* Appends the frame with its newline. Raw parts must be free of raw newlines. */
@@ -55,24 +56,28 @@ void run_encode(struct buf *b, const struct run_frame *f);
  * redelivered are in "delivery_info". Spans may be SPAN_NONE (written as null). */
 struct run_request {
 	struct span id, name, root_id, parent_id, group, correlation_id, reply_to, origin, shadow;
-	struct span hostname;          /* node name of the worker */
+	struct span hostname; /* node name of the worker */
 	struct span exchange, routing_key;
-	struct span eta, expires;      /* ISO text */
-	int group_index;               /* -1 = null */
+	struct span eta, expires; /* ISO text */
+	int group_index;          /* -1 = null */
 	int64_t retries;
 	bool redelivered;
 	double time_limit, soft_time_limit; /* seconds, < 0 = null */
-	int priority;                  /* -1 = null */
-	struct span headers;           /* raw object of the user's own headers, SPAN_NONE = {} */
+	int priority;                       /* -1 = null */
+	struct span headers;                /* raw object of the user's own headers, SPAN_NONE = {} */
 };
 void run_add_request(struct buf *b, const struct run_request *r);
 
 /* Decodes one line (with or without its newline); strings with escapes go into `a`, the rest borrows from
  * `line`. What a frame may leave out and what is assumed then is told in tests/vectors/README.md. */
 struct arena;
-enum err run_decode(struct run_frame *f, struct span line, struct arena *a, const struct jscan_limits *lim, struct errtext *t) MUSTCHECK;
+enum err run_decode(struct run_frame *f, struct span line, struct arena *a, const struct jscan_limits *lim,
+	struct errtext *t) MUSTCHECK;
 /* Walks f->tasks of a decoded hello; start with a zeroed walk. *name is SPAN_NONE when out of memory. */
-struct run_tasks { struct jscan_iter it; bool started; };
+struct run_tasks {
+	struct jscan_iter it;
+	bool started;
+};
 bool run_next_task(const struct run_frame *f, struct run_tasks *w, struct arena *a, struct span *name);
 
 /*
@@ -81,8 +86,8 @@ bool run_next_task(const struct run_frame *f, struct run_tasks *w, struct arena 
  */
 struct run_reader {
 	struct buf pending;
-	size_t taken;      /* bytes of pending already given out */
-	size_t scanned;    /* end of the bytes behind them that are known to hold no newline */
+	size_t taken;   /* bytes of pending already given out */
+	size_t scanned; /* end of the bytes behind them that are known to hold no newline */
 	size_t line_max;
 	bool failed;
 };

@@ -13,7 +13,7 @@ enum sig_type { SIG_PLAIN, SIG_CHAIN, SIG_GROUP, SIG_CHORD };
 
 struct sig {
 	enum sig_type type;
-	struct span task;              /* text */
+	struct span task;                  /* text */
 	struct span args, kwargs, options; /* raw JSON; SPAN_NONE is written as [], {}, {} */
 	bool immutable;
 };

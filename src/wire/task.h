@@ -9,7 +9,7 @@
 #include "wire/msg.h"
 
 struct task_limits {
-	size_t body_max;        /* bytes, after inflating */
+	size_t body_max; /* bytes, after inflating */
 	int depth_max;
 	size_t containers_max;
 };
@@ -19,12 +19,12 @@ extern const struct task_limits task_limits_default;
 /* Why a message is no task; also the word in the dead letter's x-warren-reason. */
 enum task_fault {
 	TASK_FINE,
-	TASK_FAULT_NOT_A_TASK,     /* neither protocol 1 nor 2 */
+	TASK_FAULT_NOT_A_TASK, /* neither protocol 1 nor 2 */
 	TASK_FAULT_CONTENT_TYPE,
-	TASK_FAULT_COMPRESSION,    /* unknown codec, broken stream */
-	TASK_FAULT_MALFORMED,      /* body is not JSON or not of the protocol's form */
-	TASK_FAULT_TOO_BIG,        /* a limit was passed */
-	TASK_FAULT_HEADER,         /* a header has the wrong type or an unreadable value */
+	TASK_FAULT_COMPRESSION, /* unknown codec, broken stream */
+	TASK_FAULT_MALFORMED,   /* body is not JSON or not of the protocol's form */
+	TASK_FAULT_TOO_BIG,     /* a limit was passed */
+	TASK_FAULT_HEADER,      /* a header has the wrong type or an unreadable value */
 	TASK_FAULT_NOMEM,
 };
 /* "not-a-task", "content-type", ... */
@@ -36,24 +36,25 @@ bool task_id_is_valid(struct span id);
 bool task_name_is_valid(struct span name);
 
 struct task {
-	int protocol;           /* 1 or 2 */
+	int protocol; /* 1 or 2 */
 	/* Optional texts are SPAN_NONE when absent, null or "". */
 	struct span id, name, shadow, lang;
 	struct span root_id, parent_id, group;
 	struct span origin, argsrepr, kwargsrepr;
 	struct span reply_to, correlation_id;
-	int group_index;        /* -1 = none */
+	int group_index; /* -1 = none */
 	int64_t retries;
 	struct span eta_text, expires_text; /* as sent; SPAN_NONE = none */
-	us_t eta, expires;      /* INT64_MIN = none */
+	us_t eta, expires;                  /* INT64_MIN = none */
 	double time_limit, soft_time_limit; /* seconds, < 0 = none */
 	bool ignore_result;
 	int64_t replaced_task_nesting;
 
 	/* Raw JSON without raw newlines. */
 	struct span args, kwargs;
-	struct span callbacks, errbacks; /* an array, or one signature as an object; SPAN_NONE when null or absent */
-	struct span chain, chord;        /* an array; an object; SPAN_NONE when null or absent */
+	/* SPAN_NONE when null or absent; else callbacks and errbacks are an array, or one signature as an
+	 * object, chain is an array, chord an object. */
+	struct span callbacks, errbacks, chain, chord;
 	const struct table *headers; /* all of them, for user headers and stamps; NULL when none */
 };
 
@@ -61,25 +62,26 @@ struct task {
  * Reads a task out of m; what t holds borrows from m, whose arena may grow (inflated body, protocol 1
  * strings). The body of m itself stays as it was. Never more than limits->body_max bytes are inflated.
  */
-enum task_fault task_decode(struct task *t, struct msg *m, const struct task_limits *limits, struct errtext *why) MUSTCHECK;
+enum task_fault task_decode(
+	struct task *t, struct msg *m, const struct task_limits *limits, struct errtext *why) MUSTCHECK;
 
 /* What a producer asks for. Zeroed = defaults. Spans are borrowed for the call. */
 struct task_call {
-	struct span id;         /* SPAN_NONE: a new UUID */
-	struct span name;       /* required */
-	struct span args;       /* JSON array; SPAN_NONE = [] */
-	struct span kwargs;     /* JSON object; SPAN_NONE = {} */
+	struct span id;                                /* SPAN_NONE: a new UUID */
+	struct span name;                              /* required */
+	struct span args;                              /* JSON array; SPAN_NONE = [] */
+	struct span kwargs;                            /* JSON object; SPAN_NONE = {} */
 	struct span callbacks, errbacks, chain, chord; /* raw JSON, SPAN_NONE = null */
 	struct span root_id, parent_id, group, shadow, origin, reply_to;
-	int group_index_plus1;  /* 0 = none */
+	int group_index_plus1; /* 0 = none */
 	int64_t retries;
-	us_t eta, expires;      /* 0 = none */
-	us_t now;               /* wall clock, for the expiration property; needed with expires */
+	us_t eta, expires;                  /* 0 = none */
+	us_t now;                           /* wall clock, for the expiration property; needed with expires */
 	double time_limit, soft_time_limit; /* seconds; 0 = none */
-	int priority_plus1;     /* 0 = none, else priority + 1 */
+	int priority_plus1;                 /* 0 = none, else priority + 1 */
 	bool ignore_result;
-	bool transient;         /* delivery mode 1 */
-	bool compress;          /* zlib, header compression: application/x-gzip */
+	bool transient;                   /* delivery mode 1 */
+	bool compress;                    /* zlib, header compression: application/x-gzip */
 	const struct table *user_headers; /* merged at top level; may override */
 };
 

@@ -5,9 +5,17 @@ FUZZERS += text
 FUZZ_LIBS_text = $(LIBS_BASE)
 FUZZERS += url
 FUZZ_LIBS_url = $(LIBS_BASE)
+FUZZERS += result
+FUZZ_LIBS_result = $(LIBS_WIRE)
+FUZZERS += run
+FUZZ_LIBS_run = $(LIBS_WIRE)
+FUZZERS += sig
+FUZZ_LIBS_sig = $(LIBS_WIRE)
+FUZZERS += task
+FUZZ_LIBS_task = $(LIBS_WIRE)
 
 TESTS += tests/fuzz/replay.sh
-EXTRA_DIST += tests/fuzz/README.md tests/fuzz/replay.sh tests/fuzz/replay.c tests/fuzz/corpus $(FUZZERS:%=tests/fuzz/fuzz_%.c)
+EXTRA_DIST += tests/fuzz/README.md tests/fuzz/fuzz.h tests/fuzz/replay.sh tests/fuzz/replay.c tests/fuzz/corpus $(FUZZERS:%=tests/fuzz/fuzz_%.c)
 CLEANFILES += $(FUZZERS:%=tests/fuzz/replay-%) $(FUZZERS:%=tests/fuzz/fuzz-%)
 
 FUZZ_COMPILE = $(CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS)
