@@ -49,8 +49,8 @@ fuzz-here: $(FUZZERS:%=tests/fuzz/fuzz-%)
 			-artifact_prefix=$$f- corpus/$$f $(abs_top_srcdir)/tests/fuzz/corpus/$$f || exit 1; \
 	done
 
-# Takes what the runs have found into the kept corpus, as far as it reaches new code.
+# Takes what the runs have found into the kept corpus, as far as it reaches new lines of code (not merely more often).
 fuzz-keep:
 	cd $(FUZZ_DIR) && for f in $(F); do \
-		tests/fuzz/fuzz-$$f -merge=1 $(abs_top_srcdir)/tests/fuzz/corpus/$$f corpus/$$f || exit 1; \
+		tests/fuzz/fuzz-$$f -merge=1 -use_counters=0 $(abs_top_srcdir)/tests/fuzz/corpus/$$f corpus/$$f || exit 1; \
 	done
