@@ -1,0 +1,6 @@
+from warren_runner import task
+
+
+@task
+def mul(x, y):
+    return x * y
