@@ -15,10 +15,12 @@
  *	}
  *
  *	WARREN_MODULE(
- *		{ .name = "add", .run = add, .help = "the sum of two numbers" },
+ *		{ .name = "add", .run = add, .help = "the sum of two numbers" }
  *	);
  *
  *	cc -shared -fPIC -o tasks.so tasks.c        (nothing to link: the functions come from the host)
+ *
+ * docs/tasks-in-c.md tells the rest.
  */
 #ifndef WARREN_TASK_H
 #define WARREN_TASK_H
@@ -31,12 +33,12 @@
 extern "C" {
 #endif
 
-/* Grows when the table changes in a way that old modules do not survive. */
+/* Grows when the tables below change in a way that old modules do not survive; the host refuses a module of another number. */
 #define WARREN_TASK_ABI 1
 
 struct warren_task;
 
-/* What a task returns, by way of one of the warren_return_ or warren_fail functions. */
+/* How a run ended. The warren_return_, warren_fail, ... functions below return it, so that `return warren_...` says all. */
 enum warren_end { WARREN_DONE = 0, WARREN_FAILED = 1, WARREN_RETRY = 2, WARREN_IGNORE = 3, WARREN_REJECT = 4 };
 
 struct warren_task_entry {
@@ -49,25 +51,31 @@ struct warren_task_entry {
 struct warren_module {
 	uint32_t abi;                                 /* WARREN_TASK_ABI */
 	uint32_t entry_size;                          /* sizeof(struct warren_task_entry) */
-	const struct warren_task_entry *tasks;        /* ends with name == NULL */
+	const struct warren_task_entry *tasks;
+	size_t task_count;
 	bool (*start)(char *error, size_t error_size); /* once per child, before the first task; may be NULL */
 	void (*stop)(void);                           /* before the child ends in good order; may be NULL */
 };
 
 #define WARREN_EXPORT __attribute__((visibility("default")))
-/* The module's one exported symbol. */
-#define WARREN_MODULE(...) \
-	static const struct warren_task_entry warren_entries[] = { __VA_ARGS__ { NULL, NULL, NULL, { NULL } } }; \
-	WARREN_EXPORT const struct warren_module warren_module = \
-		{ WARREN_TASK_ABI, sizeof(struct warren_task_entry), warren_entries, NULL, NULL }
-/* With functions to start and stop. */
+extern WARREN_EXPORT const struct warren_module warren_module;
+
+/* The module's one exported symbol; the arguments are its tasks. */
+#define WARREN_MODULE(...) WARREN_MODULE_WITH(NULL, NULL, __VA_ARGS__)
+/*
+ * With functions to start and stop, each may be NULL. start_fn loads what all tasks need, such as a model. When it returns
+ * false the child ends, and what it wrote into `error` (up to error_size bytes with the NUL) says why.
+ */
 #define WARREN_MODULE_WITH(start_fn, stop_fn, ...) \
-	static const struct warren_task_entry warren_entries[] = { __VA_ARGS__ { NULL, NULL, NULL, { NULL } } }; \
-	WARREN_EXPORT const struct warren_module warren_module = \
-		{ WARREN_TASK_ABI, sizeof(struct warren_task_entry), warren_entries, (start_fn), (stop_fn) }
+	static const struct warren_task_entry warren_entries[] = { __VA_ARGS__ }; \
+	const struct warren_module warren_module = { WARREN_TASK_ABI, sizeof(struct warren_task_entry), warren_entries, \
+		sizeof(warren_entries) / sizeof(warren_entries[0]), (start_fn), (stop_fn) }
+
+#pragma GCC visibility push(default)
 
 /* --- what was asked ------------------------------------------------------------------------------------------------
- * Texts and JSON are NUL-terminated, in UTF-8, and live until the task returns. */
+ * Texts and JSON are NUL-terminated, in UTF-8, and live until the task returns. All functions here are for the thread that
+ * runs the task. */
 const char *warren_id(const struct warren_task *t);
 const char *warren_name(const struct warren_task *t);
 int64_t warren_retries(const struct warren_task *t);       /* 0 on the first run */
@@ -76,7 +84,10 @@ size_t warren_arg_count(const struct warren_task *t);
 const char *warren_args_json(const struct warren_task *t);   /* the array as it was sent */
 const char *warren_kwargs_json(const struct warren_task *t); /* the object as it was sent */
 
-/* Positional argument i, or the keyword argument of that name. False when absent or of another type (text never becomes a number). */
+/*
+ * Positional argument i, or the keyword argument of that name. False when absent or of another type (text never becomes a
+ * number); *out is then as it was, so that it may hold the default. A text with a NUL inside is only whole with its len.
+ */
 bool warren_arg_int(const struct warren_task *t, size_t i, int64_t *out);
 bool warren_arg_double(const struct warren_task *t, size_t i, double *out); /* also takes integers */
 bool warren_arg_bool(const struct warren_task *t, size_t i, bool *out);
@@ -91,25 +102,39 @@ const char *warren_kwarg_json(struct warren_task *t, const char *key);
 /* --- while it runs -------------------------------------------------------------------------------------------------
  * State PROGRESS with {"current": .., "total": .., "step": ".."}; step may be NULL. */
 void warren_progress(struct warren_task *t, double current, double total, const char *step);
-/* Any state of your own with any meta (JSON; NULL = null). False when the JSON is malformed or the state is not upper-case letters and '_'. */
+/* Any state of your own with any meta (JSON; NULL = null). False when the JSON is malformed or the state is not upper-case
+ * letters, digits and '_', beginning with a letter. */
 bool warren_state(struct warren_task *t, const char *state, const char *meta_json);
-/* True once the worker asked to stop (soft time limit, revoke): clean up and return. */
+/*
+ * True once the worker asked to stop (soft time limit, revoke): clean up and return. Cheap enough for an inner loop. The
+ * request also interrupts sleep(), read() and other waiting calls with EINTR.
+ */
 bool warren_cancelled(const struct warren_task *t);
 
-/* --- how it ends: `return warren_return_int(t, 5);` ---------------------------------------------------------------- */
+/* --- how it ends: `return warren_return_int(t, 5);` ----------------------------------------------------------------
+ * The last of these calls counts. A task that returns WARREN_DONE without any has the result null. */
 enum warren_end warren_return_null(struct warren_task *t);
 enum warren_end warren_return_int(struct warren_task *t, int64_t i);
 enum warren_end warren_return_double(struct warren_task *t, double d);
 enum warren_end warren_return_bool(struct warren_task *t, bool b);
-enum warren_end warren_return_text(struct warren_task *t, const char *text);       /* UTF-8 */
-enum warren_end warren_return_json(struct warren_task *t, const char *json);       /* malformed JSON becomes a failure */
+/* In UTF-8; bytes that are not become U+FFFD. NULL is the result null. */
+enum warren_end warren_return_text(struct warren_task *t, const char *text);
+/* NULL is the result null; malformed JSON becomes a failure. */
+enum warren_end warren_return_json(struct warren_task *t, const char *json);
 /* type: "ValueError" and other Python builtins are raised as such by Celery clients; any other name makes a class of that name. */
 enum warren_end warren_fail(struct warren_task *t, const char *type, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* Run it again after `seconds`; max_retries < 0 = the worker's setting. */
+/* Run it again after `seconds`; seconds < 0 or max_retries < 0 = the worker's setting. type and text are the cause that is
+ * stored, and the error when the retries are spent; a NULL type = none. */
 enum warren_end warren_retry(struct warren_task *t, double seconds, int max_retries, const char *type, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/* The end of a task that stops because of warren_cancelled: the error that Celery has for a passed soft time limit. */
+enum warren_end warren_fail_cancelled(struct warren_task *t);
+/* End without any result. */
 enum warren_end warren_ignore(struct warren_task *t);
+/* Hand the message back: to its queue, or to the dead letters with the reason (may be NULL). */
 enum warren_end warren_reject(struct warren_task *t, bool requeue, const char *reason);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
