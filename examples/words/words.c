@@ -24,7 +24,8 @@ struct count {
 static bool
 is_word_byte(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '\'' || c >= 0x80;
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '\'' ||
+		c >= 0x80;
 }
 
 static void
@@ -48,7 +49,8 @@ return_count(struct warren_task *t, const struct count *n)
 {
 	char json[128];
 
-	snprintf(json, sizeof(json), "{\"characters\": %ld, \"words\": %ld, \"lines\": %ld}", n->characters, n->words, n->lines);
+	snprintf(json, sizeof(json), "{\"characters\": %ld, \"words\": %ld, \"lines\": %ld}", n->characters,
+		n->words, n->lines);
 	return warren_return_json(t, json);
 }
 
@@ -65,7 +67,7 @@ words_count(struct warren_task *t)
 	return return_count(t, &n);
 }
 
-/* --- words.top ------------------------------------------------------------------------------------------------------- */
+/* --- words.top ------------------------------------------------------------------------------------------ */
 
 struct word {
 	const char *start;
@@ -142,7 +144,8 @@ return_words(struct warren_task *t, const struct word *list, size_t n)
 	fputc('[', f);
 	/* Words hold no character that JSON would have to escape. */
 	for (i = 0; i < n; i++)
-		fprintf(f, "%s[\"%.*s\", %ld]", i ? ", " : "", (int)list[i].len, list[i].start, list[i].count);
+		fprintf(f, "%s[\"%.*s\", %ld]", i ? ", " : "", (int)list[i].len, list[i].start,
+			list[i].count);
 	fputc(']', f);
 	if (fclose(f) == 0)
 		end = warren_return_json(t, json);
@@ -181,7 +184,7 @@ words_top(struct warren_task *t)
 	return end;
 }
 
-/* --- words.count_file ------------------------------------------------------------------------------------------------- */
+/* --- words.count_file ----------------------------------------------------------------------------------- */
 
 static enum warren_end
 count_stream(struct warren_task *t, FILE *f)
@@ -223,14 +226,15 @@ words_count_file(struct warren_task *t)
 		return warren_fail(t, "ValueError", "the name is too long");
 	f = fopen(path, "r");
 	if (!f)
-		return warren_fail(t, errno == ENOENT ? "FileNotFoundError" : "OSError", "%s: %s", path, strerror(errno));
+		return warren_fail(t, errno == ENOENT ? "FileNotFoundError" : "OSError", "%s: %s", path,
+			strerror(errno));
 	end = count_stream(t, f);
 	fclose(f);
 	return end;
 }
 
-WARREN_MODULE(
-	{ .name = "words.count", .run = words_count, .help = "characters, words and lines of a text" },
+WARREN_MODULE({ .name = "words.count", .run = words_count, .help = "characters, words and lines of a text" },
 	{ .name = "words.top", .run = words_top, .help = "the most frequent words of a text" },
-	{ .name = "words.count_file", .run = words_count_file, .help = "characters, words and lines of a file in WORDS_DIR" },
-);
+	{ .name = "words.count_file",
+		.run = words_count_file,
+		.help = "characters, words and lines of a file in WORDS_DIR" }, );

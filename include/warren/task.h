@@ -1,6 +1,7 @@
 /*
- * Task modules in C. A module is a shared library that exports one table of tasks; `warren runner LIB.so` loads it into a child
- * process and runs one task at a time, so a task may block, leak or crash without harm to the worker.
+ * Task modules in C. A module is a shared library that exports one table of tasks; `warren runner LIB.so`
+ * loads it into a child process and runs one task at a time, so a task may block, leak or crash without harm
+ * to the worker.
  *
  *	#include <warren/task.h>
  *
@@ -33,28 +34,42 @@
 extern "C" {
 #endif
 
-/* Grows when the tables below change in a way that old modules do not survive; the host refuses a module of another number. */
+/*
+ * Grows when the tables below change in a way that old modules do not survive; the host refuses a module of
+ * another number.
+ */
 #define WARREN_TASK_ABI 1
 
 struct warren_task;
 
-/* How a run ended. The warren_return_, warren_fail, ... functions below return it, so that `return warren_...` says all. */
-enum warren_end { WARREN_DONE = 0, WARREN_FAILED = 1, WARREN_RETRY = 2, WARREN_IGNORE = 3, WARREN_REJECT = 4 };
+/*
+ * How a run ended. The warren_return_, warren_fail, ... functions below return it, so that `return
+ * warren_...` says all.
+ */
+enum warren_end {
+	WARREN_DONE = 0,
+	WARREN_FAILED = 1,
+	WARREN_RETRY = 2,
+	WARREN_IGNORE = 3,
+	WARREN_REJECT = 4
+};
 
 struct warren_task_entry {
-	const char *name;                             /* the registered name, "documents.count_words" */
+	const char *name; /* the registered name, "documents.count_words" */
 	enum warren_end (*run)(struct warren_task *t);
-	const char *help;                             /* one line, may be NULL */
+	const char *help; /* one line, may be NULL */
 	void *reserved[4];
 };
 
 struct warren_module {
-	uint32_t abi;                                 /* WARREN_TASK_ABI */
-	uint32_t entry_size;                          /* sizeof(struct warren_task_entry) */
+	uint32_t abi;        /* WARREN_TASK_ABI */
+	uint32_t entry_size; /* sizeof(struct warren_task_entry) */
 	const struct warren_task_entry *tasks;
 	size_t task_count;
-	bool (*start)(char *error, size_t error_size); /* once per child, before the first task; may be NULL */
-	void (*stop)(void);                           /* before the child ends in good order; may be NULL */
+	/* Once per child, before the first task; may be NULL. */
+	bool (*start)(char *error, size_t error_size);
+	/* Before the child ends in good order; may be NULL. */
+	void (*stop)(void);
 };
 
 #define WARREN_EXPORT __attribute__((visibility("default")))
@@ -63,30 +78,32 @@ extern WARREN_EXPORT const struct warren_module warren_module;
 /* The module's one exported symbol; the arguments are its tasks. */
 #define WARREN_MODULE(...) WARREN_MODULE_WITH(NULL, NULL, __VA_ARGS__)
 /*
- * With functions to start and stop, each may be NULL. start_fn loads what all tasks need, such as a model. When it returns
- * false the child ends, and what it wrote into `error` (up to error_size bytes with the NUL) says why.
+ * With functions to start and stop, each may be NULL. start_fn loads what all tasks need, such as a model.
+ * When it returns false the child ends, and what it wrote into `error` (up to error_size bytes with the NUL)
+ * says why.
  */
 #define WARREN_MODULE_WITH(start_fn, stop_fn, ...) \
 	static const struct warren_task_entry warren_entries[] = { __VA_ARGS__ }; \
-	const struct warren_module warren_module = { WARREN_TASK_ABI, sizeof(struct warren_task_entry), warren_entries, \
-		sizeof(warren_entries) / sizeof(warren_entries[0]), (start_fn), (stop_fn) }
+	const struct warren_module warren_module = { WARREN_TASK_ABI, sizeof(struct warren_task_entry), \
+		warren_entries, sizeof(warren_entries) / sizeof(warren_entries[0]), (start_fn), (stop_fn) }
 
 #pragma GCC visibility push(default)
 
-/* --- what was asked ------------------------------------------------------------------------------------------------
- * Texts and JSON are NUL-terminated, in UTF-8, and live until the task returns. All functions here are for the thread that
- * runs the task. */
+/* --- what was asked -------------------------------------------------------------------------------------
+ * Texts and JSON are NUL-terminated, in UTF-8, and live until the task returns. All functions here are for
+ * the thread that runs the task. */
 const char *warren_id(const struct warren_task *t);
 const char *warren_name(const struct warren_task *t);
-int64_t warren_retries(const struct warren_task *t);       /* 0 on the first run */
+int64_t warren_retries(const struct warren_task *t);          /* 0 on the first run */
 const char *warren_request_json(const struct warren_task *t); /* all of the request as a JSON object */
 size_t warren_arg_count(const struct warren_task *t);
 const char *warren_args_json(const struct warren_task *t);   /* the array as it was sent */
 const char *warren_kwargs_json(const struct warren_task *t); /* the object as it was sent */
 
 /*
- * Positional argument i, or the keyword argument of that name. False when absent or of another type (text never becomes a
- * number); *out is then as it was, so that it may hold the default. A text with a NUL inside is only whole with its len.
+ * Positional argument i, or the keyword argument of that name. False when absent or of another type (text
+ * never becomes a number); *out is then as it was, so that it may hold the default. A text with a NUL inside
+ * is only whole with its len.
  */
 bool warren_arg_int(const struct warren_task *t, size_t i, int64_t *out);
 bool warren_arg_double(const struct warren_task *t, size_t i, double *out); /* also takes integers */
@@ -99,19 +116,21 @@ bool warren_kwarg_bool(const struct warren_task *t, const char *key, bool *out);
 bool warren_kwarg_text(struct warren_task *t, const char *key, const char **out, size_t *len);
 const char *warren_kwarg_json(struct warren_task *t, const char *key);
 
-/* --- while it runs -------------------------------------------------------------------------------------------------
+/* --- while it runs --------------------------------------------------------------------------------------
  * State PROGRESS with {"current": .., "total": .., "step": ".."}; step may be NULL. */
 void warren_progress(struct warren_task *t, double current, double total, const char *step);
-/* Any state of your own with any meta (JSON; NULL = null). False when the JSON is malformed or the state is not upper-case
- * letters, digits and '_', beginning with a letter. */
+/*
+ * Any state of your own with any meta (JSON; NULL = null). False when the JSON is malformed or the state is
+ * not upper-case letters, digits and '_', beginning with a letter.
+ */
 bool warren_state(struct warren_task *t, const char *state, const char *meta_json);
 /*
- * True once the worker asked to stop (soft time limit, revoke): clean up and return. Cheap enough for an inner loop. The
- * request also interrupts sleep(), read() and other waiting calls with EINTR.
+ * True once the worker asked to stop (soft time limit, revoke): clean up and return. Cheap enough for an
+ * inner loop. The request also interrupts sleep(), read() and other waiting calls with EINTR.
  */
 bool warren_cancelled(const struct warren_task *t);
 
-/* --- how it ends: `return warren_return_int(t, 5);` ----------------------------------------------------------------
+/* --- how it ends: `return warren_return_int(t, 5);` -----------------------------------------------------
  * The last of these calls counts. A task that returns WARREN_DONE without any has the result null. */
 enum warren_end warren_return_null(struct warren_task *t);
 enum warren_end warren_return_int(struct warren_task *t, int64_t i);
@@ -121,13 +140,22 @@ enum warren_end warren_return_bool(struct warren_task *t, bool b);
 enum warren_end warren_return_text(struct warren_task *t, const char *text);
 /* NULL is the result null; malformed JSON becomes a failure. */
 enum warren_end warren_return_json(struct warren_task *t, const char *json);
-/* type: "ValueError" and other Python builtins are raised as such by Celery clients; any other name makes a class of that name. */
-enum warren_end warren_fail(struct warren_task *t, const char *type, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* Run it again after `seconds`; seconds < 0 or max_retries < 0 = the worker's setting. type and text are the cause that is
- * stored, and the error when the retries are spent; a NULL type = none. */
-enum warren_end warren_retry(struct warren_task *t, double seconds, int max_retries, const char *type, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
-/* The end of a task that stops because of warren_cancelled: the error that Celery has for a passed soft time limit. */
+/*
+ * type: "ValueError" and other Python builtins are raised as such by Celery clients; any other name makes a
+ * class of that name.
+ */
+enum warren_end warren_fail(struct warren_task *t, const char *type, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/*
+ * Run it again after `seconds`; seconds < 0 or max_retries < 0 = the worker's setting. type and text are the
+ * cause that is stored, and the error when the retries are spent; a NULL type = none.
+ */
+enum warren_end warren_retry(struct warren_task *t, double seconds, int max_retries, const char *type,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/*
+ * The end of a task that stops because of warren_cancelled: the error that Celery has for a passed soft time
+ * limit.
+ */
 enum warren_end warren_fail_cancelled(struct warren_task *t);
 /* End without any result. */
 enum warren_end warren_ignore(struct warren_task *t);

@@ -1,6 +1,6 @@
 /*
- * warren/task.h: what was asked. Arguments stay the JSON they came as until one is asked for; then only that one is read. What is
- * handed out as text is a copy that ends with NUL and lives as long as the call.
+ * warren/task.h: what was asked. Arguments stay the JSON they came as until one is asked for; then only that
+ * one is read. What is handed out as text is a copy that ends with NUL and lives as long as the call.
  */
 #include "host/call.h"
 

@@ -1,6 +1,6 @@
 /*
- * warren/task.h: what a task says while it runs and how it ends. States are sent at once; the outcome is only noted here and sent
- * when the task's function has returned, so the last word counts.
+ * warren/task.h: what a task says while it runs and how it ends. States are sent at once; the outcome is only
+ * noted here and sent when the task's function has returned, so the last word counts.
  */
 #include "host/call.h"
 
@@ -37,7 +37,7 @@ add_checked(struct buf *b, const char *json, struct errtext *t)
 	return E_OK;
 }
 
-/* --- states --------------------------------------------------------------------------------------------------------- */
+/* --- states --------------------------------------------------------------------------------------------- */
 
 static bool
 send_state(struct warren_task *t, struct span state, const struct buf *meta)
@@ -98,7 +98,8 @@ warren_state(struct warren_task *t, const char *state, const char *meta_json)
 	if (!is_state_name(state))
 		return false;
 	buf_init(&meta, 0);
-	fine = add_checked(&meta, meta_json ? meta_json : "null", NULL) == E_OK && send_state(t, span_of(state), &meta);
+	fine = add_checked(&meta, meta_json ? meta_json : "null", NULL) == E_OK &&
+		send_state(t, span_of(state), &meta);
 	buf_release(&meta);
 	return fine;
 }
@@ -109,7 +110,7 @@ warren_cancelled(const struct warren_task *t)
 	return call_is_cancelled(t);
 }
 
-/* --- results -------------------------------------------------------------------------------------------------------- */
+/* --- results -------------------------------------------------------------------------------------------- */
 
 static struct js
 begin_result(struct warren_task *t)
@@ -181,7 +182,7 @@ warren_return_json(struct warren_task *t, const char *json)
 	return warren_fail(t, "ValueError", "the result is not JSON: %s", why.text);
 }
 
-/* --- errors --------------------------------------------------------------------------------------------------------- */
+/* --- errors --------------------------------------------------------------------------------------------- */
 
 /* The text lives in the call's arena. SPAN_NONE when out of memory, which fails the call. */
 static struct span
@@ -208,12 +209,14 @@ enum warren_end
 warren_fail(struct warren_task *t, const char *type, const char *fmt, ...)
 {
 	va_list args;
-	struct span text;
+	struct span text, name = SPAN("RuntimeError");
 
 	va_start(args, fmt);
 	text = format(t, fmt, args);
 	va_end(args);
-	call_end_error(t, RUN_ERROR, type && type[0] ? span_of(call_dup(t, span_of(type))) : SPAN("RuntimeError"), SPAN_NONE, text);
+	if (type && type[0])
+		name = span_of(call_dup(t, span_of(type)));
+	call_end_error(t, RUN_ERROR, name, SPAN_NONE, text);
 	return WARREN_FAILED;
 }
 

@@ -20,7 +20,10 @@
 /* How often a task that keeps asking costs a system call. */
 #define PEEK_EVERY_MS 10
 
-/* The worker signals only while it believes a task to be running, and a task that has just ended does not see it. */
+/*
+ * The worker signals only while it believes a task to be running, and a task that has just ended does not see
+ * it.
+ */
 static volatile sig_atomic_t signal_came;
 
 static void
@@ -65,7 +68,8 @@ call_dup(const struct warren_task *t, struct span s)
 }
 
 void
-call_end_error(struct warren_task *t, enum run_outcome outcome, struct span type, struct span module, struct span text)
+call_end_error(struct warren_task *t, enum run_outcome outcome, struct span type, struct span module,
+	struct span text)
 {
 	struct js w;
 
@@ -98,7 +102,8 @@ end_plainly(struct warren_task *t, enum warren_end end)
 		warren_retry(t, -1, -1, NULL, "%s", "");
 		break;
 	case WARREN_FAILED:
-		warren_fail(t, "RuntimeError", "the task failed and did not say why (it returned WARREN_FAILED without warren_fail)");
+		warren_fail(t, "RuntimeError",
+			"the task did not say why it failed (WARREN_FAILED without warren_fail)");
 		break;
 	default:
 		warren_fail(t, "RuntimeError", "the task returned %d, which is no enum warren_end", (int)end);
@@ -122,11 +127,15 @@ fill_done(struct warren_task *t)
 }
 
 enum err
-call_run(struct channel *c, const struct run_frame *run, const struct warren_task_entry *entry, struct arena *a, struct errtext *t)
+call_run(struct channel *c, const struct run_frame *run, const struct warren_task_entry *entry,
+	struct arena *a, struct errtext *t)
 {
 	struct call_memory memory = { .request = NULL };
 	struct warren_task task = {
-		.run = run, .arena = a, .channel = c, .memory = &memory,
+		.run = run,
+		.arena = a,
+		.channel = c,
+		.memory = &memory,
 		.done = { .type = RUN_DONE, .id = run->id, .max_retries = -1 },
 	};
 	enum warren_end end;

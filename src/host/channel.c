@@ -1,6 +1,7 @@
 /*
- * The socket to the worker. A task costs one read and one write: whatever has arrived is read at once and cut into lines, and a
- * frame is written with one call. SIGUSR1 interrupts waiting calls on purpose (a task is to notice), so these try again.
+ * The socket to the worker. A task costs one read and one write: whatever has arrived is read at once and cut
+ * into lines, and a frame is written with one call. SIGUSR1 interrupts waiting calls on purpose (a task is to
+ * notice), so these try again.
  */
 #include "host/channel.h"
 
@@ -83,7 +84,8 @@ channel_send(struct channel *c, const struct run_frame *f, struct errtext *t)
 	enum err e;
 
 	run_encode(&c->out, f);
-	e = c->out.err != E_OK ? err_set(t, c->out.err, "out of memory for a frame") : send_all(c->fd, buf_span(&c->out), t);
+	e = c->out.err != E_OK ? err_set(t, c->out.err, "out of memory for a frame")
+			       : send_all(c->fd, buf_span(&c->out), t);
 	if (c->out.cap > KEEP_MAX) {
 		buf_release(&c->out);
 		buf_init(&c->out, 0);

@@ -5,10 +5,10 @@
 #include "wire/run.h"
 
 struct channel {
-	int fd;                   /* -1 in a process that a task forked: it must not speak for the task */
-	struct buf out;           /* the frame that is being sent */
+	int fd;         /* -1 in a process that a task forked: it must not speak for the task */
+	struct buf out; /* the frame that is being sent */
 	struct run_reader reader;
-	struct span ahead;        /* a line taken too early, SPAN_NONE when there is none */
+	struct span ahead; /* a line taken too early, SPAN_NONE when there is none */
 };
 
 /* Takes over the fd, which must be a socket, and hides it from programs that tasks start. */

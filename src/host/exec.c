@@ -39,7 +39,7 @@ host_exec(int argc, char **argv)
 	else
 		beside[0] = '\0';
 	execv(installed, argv);
-	fprintf(stderr, "warren runner: cannot run %s: %s (nor %s); it belongs to warren, install it again\n", installed,
-		strerror(errno), beside[0] ? beside : "one beside warren");
+	fprintf(stderr, "warren runner: cannot run %s: %s (nor %s); it belongs to warren, install it again\n",
+		installed, strerror(errno), beside[0] ? beside : "one beside warren");
 	return 2;
 }

@@ -6,7 +6,8 @@
  *   hello -> read --run--> call -> done -> read ... --stop, worker gone--> exit 0
  *                  --nonsense--> exit 1
  *
- * It waits in read(); there is nothing else to wait for. A task may block, leak or crash: the worker sees to it from outside.
+ * It waits in read(); there is nothing else to wait for. A task may block, leak or crash: the worker sees to
+ * it from outside.
  */
 #include "host/host.h"
 
@@ -22,14 +23,14 @@
 #define TRIM_MIN ((size_t)1 << 20)
 #define NAME "warren runner"
 
-static const char usage[] =
-	"usage: warren runner MODULE.so [MODULE.so...]\n"
-	"\n"
-	"Runs the tasks of these modules, written in C, for a warren worker, which starts this program and talks to it on file\n"
-	"descriptor 3. See warren/task.h for how to write a module.\n"
-	"\n"
-	"  -l, --list   print the tasks of the modules and end; needs no worker\n"
-	"  -h, --help   this text\n";
+static const char usage[] = "usage: warren runner MODULE.so [MODULE.so...]\n"
+			    "\n"
+			    "Runs the tasks of these modules, written in C, for a warren worker, which "
+			    "starts this program and talks to it on file\n"
+			    "descriptor 3. See warren/task.h for how to write a module.\n"
+			    "\n"
+			    "  -l, --list   print the tasks of the modules and end; needs no worker\n"
+			    "  -h, --help   this text\n";
 
 static int
 say(int code, const struct errtext *t)
@@ -54,7 +55,9 @@ list_tasks(const struct modules *m)
 static enum err
 say_hello(struct channel *c, const struct modules *m, struct errtext *t)
 {
-	struct run_frame f = { .type = RUN_HELLO, .protocol = RUN_PROTOCOL, .pid = getpid(), .language = SPAN("c") };
+	struct run_frame f = {
+		.type = RUN_HELLO, .protocol = RUN_PROTOCOL, .pid = getpid(), .language = SPAN("c")
+	};
 	struct buf names;
 	struct js w;
 	size_t i;
@@ -68,7 +71,9 @@ say_hello(struct channel *c, const struct modules *m, struct errtext *t)
 		js_text(&w, m->tasks[i].entry->name);
 	js_array_end(&w);
 	f.tasks = buf_span(&names);
-	e = names.err == E_OK ? channel_send(c, &f, t) : err_set(t, names.err, "out of memory for the names of %zu tasks", m->task_count);
+	e = names.err == E_OK
+		? channel_send(c, &f, t)
+		: err_set(t, names.err, "out of memory for the names of %zu tasks", m->task_count);
 	buf_release(&names);
 	return e;
 }
@@ -94,7 +99,8 @@ serve_one(struct channel *c, const struct modules *m, struct errtext *t)
 	else if (f.type == RUN_STOP)
 		e = E_CLOSED;
 	else if (f.type != RUN_CANCEL) /* a cancel here is for a task that has ended */
-		e = err_set(t, E_FORMAT, "the worker sent a %s frame, which only a child sends", run_type_names[f.type]);
+		e = err_set(t, E_FORMAT, "the worker sent a %s frame, which only a child sends",
+			run_type_names[f.type]);
 	arena_release(&arena);
 	if (line.len >= TRIM_MIN)
 		malloc_trim(0);
@@ -110,7 +116,9 @@ serve(const struct modules *m)
 
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	if (channel_init(&c, RUN_FD, &t) != E_OK) {
-		fprintf(stderr, NAME ": no worker on file descriptor %d (%s); a worker starts this program. To see the tasks use --list\n",
+		fprintf(stderr,
+			NAME ": no worker on file descriptor %d (%s); a worker starts this program. To see "
+			     "the tasks use --list\n",
 			RUN_FD, t.text);
 		goto out;
 	}

@@ -8,7 +8,8 @@ libhost_a_SOURCES = \
 	src/host/exec.c \
 	src/host/host.c src/host/host.h \
 	src/host/module.c src/host/module.h
-libhost_a_CPPFLAGS = $(AM_CPPFLAGS) -DWARREN_LIBEXECDIR='"$(pkglibexecdir)"'
+host_cppflags = $(AM_CPPFLAGS) -DWARREN_LIBEXECDIR='"$(pkglibexecdir)"'
+libhost_a_CPPFLAGS = $(host_cppflags)
 libhost_a_CFLAGS = $(AM_CFLAGS)
 
 # The child for C modules is a program of its own, in libexec, because there is one for each slot: see src/host/host.h.
@@ -16,6 +17,6 @@ libhost_a_CFLAGS = $(AM_CFLAGS)
 pkglibexec_PROGRAMS = warren-runner
 warren_runner_SOURCES = src/host/main.c
 warren_runner_LDADD = $(LIBS_HOST)
-HOST_LDFLAGS = -Wl,-u,warren_id -Wl,--dynamic-list=$(top_srcdir)/src/host/exports.list
-warren_runner_LDFLAGS = $(AM_LDFLAGS) $(HOST_LDFLAGS)
+host_exports = -Wl,-u,warren_id -Wl,--dynamic-list=$(top_srcdir)/src/host/exports.list
+warren_runner_LDFLAGS = $(AM_LDFLAGS) $(host_exports)
 EXTRA_DIST += src/host/exports.list

@@ -1,6 +1,7 @@
 /*
- * Loads task modules. Whatever a file can be instead of a good module is told apart here, before the child says hello: no such
- * file, not a library, symbols that nobody has, a library without tasks, a module built for another ABI, names that clash.
+ * Loads task modules. Whatever a file can be instead of a good module is told apart here, before the child
+ * says hello: no such file, not a library, symbols that nobody has, a library without tasks, a module built
+ * for another ABI, names that clash.
  */
 #include "host/module.h"
 
@@ -13,7 +14,10 @@
 
 #define START_ERROR_MAX 256
 
-/* A bare file name means the one in the current folder, when there is one, and not a search along the library path. */
+/*
+ * A bare file name means the one in the current folder, when there is one, and not a search along the library
+ * path.
+ */
 static void *
 open_library(const char *path, struct errtext *t)
 {
@@ -34,9 +38,13 @@ open_library(const char *path, struct errtext *t)
 		if (!why)
 			why = "unknown error";
 		if (strstr(why, "undefined symbol"))
-			err_set(t, E_CONF, "cannot load %s: %s; link the library that has it into the module", path, why);
+			err_set(t, E_CONF, "cannot load %s: %s; link the library that has it into the module",
+				path, why);
 		else if (strchr(path, '/') && access(path, F_OK) != 0)
-			err_set(t, E_MISSING, "cannot load %s: there is no such file; name a task module, such as ./tasks.so", path);
+			err_set(t, E_MISSING,
+				"cannot load %s: there is no such file; name a task module, such as "
+				"./tasks.so",
+				path);
 		else
 			err_set(t, E_CONF, "cannot load %s: %s", path, why);
 	}
@@ -57,20 +65,29 @@ check_table(const struct warren_module *table, const char *path, struct errtext 
 	size_t i;
 
 	if (table->abi != WARREN_TASK_ABI)
-		return err_set(t, E_CONF, "cannot use %s: it was built for version %u of warren/task.h and this is version %u; build it again",
+		return err_set(t, E_CONF,
+			"cannot use %s: it was built for version %u of warren/task.h and this is version %u; "
+			"build it again",
 			path, (unsigned)table->abi, (unsigned)WARREN_TASK_ABI);
-	if (table->entry_size < sizeof(*e) || table->entry_size % sizeof(void *) != 0 || (table->task_count && !table->tasks))
-		return err_set(t, E_CONF, "cannot use %s: its table of tasks is damaged; let WARREN_MODULE() make it", path);
+	if (table->entry_size < sizeof(*e) || table->entry_size % sizeof(void *) != 0 ||
+		(table->task_count && !table->tasks))
+		return err_set(t, E_CONF,
+			"cannot use %s: its table of tasks is damaged; let WARREN_MODULE() make it", path);
 	if (!table->task_count)
-		return err_set(t, E_CONF, "cannot use %s: it has no tasks; list them in WARREN_MODULE()", path);
+		return err_set(
+			t, E_CONF, "cannot use %s: it has no tasks; list them in WARREN_MODULE()", path);
 	for (i = 0; i < table->task_count; i++) {
 		e = entry_at(table, i);
 		if (!e->name || !e->name[0])
-			return err_set(t, E_CONF, "cannot use %s: entry %zu of WARREN_MODULE() has no name", path, i + 1);
+			return err_set(t, E_CONF, "cannot use %s: entry %zu of WARREN_MODULE() has no name",
+				path, i + 1);
 		if (!text_is_utf8(span_of(e->name)))
-			return err_set(t, E_CONF, "cannot use %s: the name of entry %zu of WARREN_MODULE() is not UTF-8", path, i + 1);
+			return err_set(t, E_CONF,
+				"cannot use %s: the name of entry %zu of WARREN_MODULE() is not UTF-8", path,
+				i + 1);
 		if (!e->run)
-			return err_set(t, E_CONF, "cannot use %s: task '%s' has no function; set .run", path, e->name);
+			return err_set(t, E_CONF, "cannot use %s: task '%s' has no function; set .run", path,
+				e->name);
 	}
 	return E_OK;
 }
@@ -85,8 +102,10 @@ load(struct module *m, const char *path, struct errtext *t)
 	m->path = path;
 	m->table = dlsym(handle, "warren_module");
 	if (!m->table)
-		return err_set(t, E_CONF, "cannot use %s: it is a library but no task module, it has no warren_module; "
-			"add WARREN_MODULE() from warren/task.h", path);
+		return err_set(t, E_CONF,
+			"cannot use %s: it is a library but no task module, it has no warren_module; "
+			"add WARREN_MODULE() from warren/task.h",
+			path);
 	return check_table(m->table, path, t);
 }
 
@@ -112,14 +131,15 @@ merge(struct modules *m, struct errtext *t)
 	m->task_count = 0;
 	for (i = 0; i < m->n; i++)
 		for (j = 0; j < m->list[i].table->task_count; j++)
-			m->tasks[m->task_count++] = (struct module_task){ entry_at(m->list[i].table, j), &m->list[i] };
+			m->tasks[m->task_count++] =
+				(struct module_task){ entry_at(m->list[i].table, j), &m->list[i] };
 	qsort(m->tasks, m->task_count, sizeof(*m->tasks), by_name);
 	for (i = 1; i < m->task_count; i++) {
 		a = &m->tasks[i - 1];
 		b = &m->tasks[i];
 		if (strcmp(a->entry->name, b->entry->name) == 0)
-			return err_set(t, E_EXISTS, "task '%s' is in %s and in %s; rename one of them", a->entry->name,
-				a->module->path, b->module->path);
+			return err_set(t, E_EXISTS, "task '%s' is in %s and in %s; rename one of them",
+				a->entry->name, a->module->path, b->module->path);
 	}
 	return E_OK;
 }
@@ -150,7 +170,8 @@ modules_start(const struct modules *m, struct errtext *t)
 		if (!m->list[i].table->start || m->list[i].table->start(why, sizeof(why)))
 			continue;
 		why[sizeof(why) - 1] = '\0';
-		return err_set(t, E_CONF, "%s could not start: %s", m->list[i].path, why[0] ? why : "it does not say why");
+		return err_set(t, E_CONF, "%s could not start: %s", m->list[i].path,
+			why[0] ? why : "it does not say why");
 	}
 	return E_OK;
 }

@@ -1,4 +1,7 @@
-/* Task modules: shared libraries with a table of tasks (include/warren/task.h), loaded once and kept until the process ends. */
+/*
+ * Task modules: shared libraries with a table of tasks (include/warren/task.h), loaded once and kept until
+ * the process ends.
+ */
 #ifndef WARREN_HOST_MODULE_H
 #define WARREN_HOST_MODULE_H
 
@@ -22,7 +25,10 @@ struct modules {
 	size_t task_count;
 };
 
-/* Loads and checks all of them and merges their tasks; paths are borrowed. The text names the file, the cause and the way out. */
+/*
+ * Loads and checks all of them and merges their tasks; paths are borrowed. The text names the file, the cause
+ * and the way out.
+ */
 enum err modules_load(struct modules *m, char *const *paths, size_t n, struct errtext *t) MUSTCHECK;
 /* Calls each module's start. */
 enum err modules_start(const struct modules *m, struct errtext *t) MUSTCHECK;

@@ -23,7 +23,8 @@ class Tap:
         if report.when != "call" and report.passed:
             return
         self.count += 1
-        name = report.nodeid.rpartition("/")[2]
+        path, _, test = report.nodeid.partition("::")
+        name = f"{path.rpartition('/')[2]}::{test}"
         if report.skipped:
             line = f"ok {self.count} {name} # SKIP {report.longrepr[2]}"
         else:
