@@ -17,7 +17,7 @@ lint: lint-tidy lint-cppcheck
 
 lint-tidy:
 	cd $(top_srcdir) && $(C_FILES) | xargs -P2 -n8 sh -c \
-		'clang-tidy --quiet "$$@" -- -std=gnu11 -Isrc -Iinclude -Itests -D_GNU_SOURCE -DWARREN_PYTHONDIR=\"\"' lint
+		'clang-tidy --quiet "$$@" -- -std=gnu11 -Isrc -Iinclude -Itests -D_GNU_SOURCE -DWARREN_PYTHONDIR=\"\" -DWARREN_LIBEXECDIR=\"\"' lint
 
 lint-cppcheck:
 	cd $(top_srcdir) && $(CPPCHECK) src include
