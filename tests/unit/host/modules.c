@@ -108,13 +108,7 @@ stop(void)
 	printf("stopped after %d start\n", starts);
 }
 
-#if defined(MODULE_good)
-WARREN_MODULE_WITH(start, stop, { .name = "t.nothing", .run = nothing },
-	{ .name = "t.echo", .run = echo, .help = "its arguments" }, { .name = "t.shout", .run = shout },
-	{ .name = "t.wait", .run = wait_for_signal }, { .name = "t.spin", .run = spin },
-	{ .name = "t.crash", .run = crash }, { .name = "t.fork", .run = fork_and_return },
-	{ .name = "t.sockets", .run = sockets_of_child }, );
-#elif defined(MODULE_more)
+#if defined(MODULE_more)
 WARREN_MODULE({ .name = "more.nothing", .run = nothing });
 #elif defined(MODULE_clash)
 WARREN_MODULE({ .name = "more.nothing", .run = echo });
@@ -146,6 +140,10 @@ WARREN_MODULE({ .name = "x.y", .run = call_it });
 #elif defined(MODULE_plain)
 WARREN_EXPORT int plain_library;
 int plain_library = 1;
-#else
-#error "which module?"
+#else /* MODULE_good */
+WARREN_MODULE_WITH(start, stop, { .name = "t.nothing", .run = nothing },
+	{ .name = "t.echo", .run = echo, .help = "its arguments" }, { .name = "t.shout", .run = shout },
+	{ .name = "t.wait", .run = wait_for_signal }, { .name = "t.spin", .run = spin },
+	{ .name = "t.crash", .run = crash }, { .name = "t.fork", .run = fork_and_return },
+	{ .name = "t.sockets", .run = sockets_of_child }, );
 #endif
