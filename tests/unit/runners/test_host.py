@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from worker import TOP, Child, closing
 
-BUILD = pathlib.Path(os.environ.get("builddir") or TOP / "build")
+BUILD = pathlib.Path(os.environ.get("builddir") or os.environ.get("WARREN_BUILDDIR") or TOP / "build")
 RUNNER = BUILD / "warren-runner"
 MODULES = BUILD / "tests" / "unit" / "host" / "modules"
 WORDS = BUILD / "examples" / "words" / "words.so"
