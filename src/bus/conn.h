@@ -15,22 +15,24 @@
 struct bus_conn;
 
 struct bus_conf {
-	const char *const *urls;  /* amqp:// or amqps://, tried in turn; user guest, password guest, port 5672/5671, vhost "/" by default */
+	const char *const *
+		urls; /* amqp:// or amqps://, tried in turn; user guest, password guest, port 5672/5671, vhost "/" by default */
 	size_t n_urls;
-	const char *name;         /* what rabbitmqctl list_connections shows, e.g. "w1@host consume" */
-	int heartbeat_s;          /* asked for; the lower of both sides' wins; 0 = 30 */
-	ms_t connect_ms;          /* from dialling to the end of the handshake; 0 = 10 s */
-	struct stream_tls_conf tls; /* for amqps; the URL's cacertfile, certfile, keyfile, verify=verify_none win */
-	size_t write_max;         /* 0 = 64 MiB */
-	size_t message_max;       /* a longer body from the broker is refused; 0 = 128 MiB */
+	const char *name; /* what rabbitmqctl list_connections shows, e.g. "w1@host consume" */
+	int heartbeat_s;  /* asked for; the lower of both sides' wins; 0 = 30 */
+	ms_t connect_ms;  /* from dialling to the end of the handshake; 0 = 10 s */
+	struct stream_tls_conf
+		tls;        /* for amqps; the URL's cacertfile, certfile, keyfile, verify=verify_none win */
+	size_t write_max;   /* 0 = 64 MiB */
+	size_t message_max; /* a longer body from the broker is refused; 0 = 128 MiB */
 };
 
 struct bus_down {
-	enum err err;             /* E_REFUSED: the broker said no (password, vhost); E_CLOSED, E_TIMEOUT, ... */
-	int code;                 /* AMQP reply code, 0 when there was none */
-	const char *url;          /* without the password */
-	const char *text;         /* cause, for a person */
-	ms_t retry_ms;            /* when the next attempt begins */
+	enum err err;     /* E_REFUSED: the broker said no (password, vhost); E_CLOSED, E_TIMEOUT, ... */
+	int code;         /* AMQP reply code, 0 when there was none */
+	const char *url;  /* without the password */
+	const char *text; /* cause, for a person */
+	ms_t retry_ms;    /* when the next attempt begins */
 	bool was_up;
 };
 
@@ -41,13 +43,14 @@ struct bus_conn_ops {
 };
 
 /* Copies conf; does not dial yet. E_CONF names what is wrong in a URL. */
-enum err bus_conn_new(struct bus_conn **out, struct loop *l, const struct bus_conf *conf, const struct bus_conn_ops *ops,
-	void *owner, struct errtext *t) MUSTCHECK;
+enum err bus_conn_new(struct bus_conn **out, struct loop *l, const struct bus_conf *conf,
+	const struct bus_conn_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
 void bus_conn_start(struct bus_conn *c);
 /* Tests: speaks over this connected descriptor instead of dialling (taken). */
 enum err bus_conn_start_fd(struct bus_conn *c, int fd, struct errtext *t) MUSTCHECK;
-/* Sends connection.close, waits for close-ok at most linger_ms, then closes. No callback afterwards; channels of it are closed
- * too. Freed by the loop. NULL is allowed. */
+/* Sends connection.close, waits for close-ok at most linger_ms, then closes. No callback afterwards. What uses the connection
+ * (channels, publishers) falls silent too and is still to be closed by its owner, before this or after. Freed by the loop. NULL is
+ * allowed. */
 void bus_conn_close(struct bus_conn *c, ms_t linger_ms);
 /* Drops the connection now and dials again at once (a watchdog's verdict); `why` is what on_down says. */
 void bus_conn_restart(struct bus_conn *c, const char *why);

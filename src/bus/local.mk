@@ -1,4 +1,12 @@
 # src/bus
 noinst_LIBRARIES += libbus.a
-libbus_a_SOURCES = src/bus/chan.h
+libbus_a_SOURCES = \
+	src/bus/calls.c \
+	src/bus/chan.c src/bus/chan.h \
+	src/bus/codec.c src/bus/codec.h \
+	src/bus/conn.c src/bus/conn.h src/bus/inner.h \
+	src/bus/hello.c \
+	src/bus/inbound.c \
+	src/bus/table.c src/bus/table.h \
+	src/bus/target.c src/bus/target.h
 libbus_a_CFLAGS = $(AM_CFLAGS)
