@@ -7,6 +7,9 @@ libbus_a_SOURCES = \
 	src/bus/conn.c src/bus/conn.h src/bus/inner.h \
 	src/bus/hello.c \
 	src/bus/inbound.c \
+	src/bus/publish.c src/bus/publish.h \
+	src/bus/ring.c src/bus/ring.h \
 	src/bus/table.c src/bus/table.h \
-	src/bus/target.c src/bus/target.h
+	src/bus/target.c src/bus/target.h \
+	src/bus/topo.c src/bus/topo.h
 libbus_a_CFLAGS = $(AM_CFLAGS)

@@ -19,17 +19,19 @@ struct bus_topo_queue {
 };
 
 struct bus_topo_report {
-	enum err err;              /* of the first queue that failed */
-	const char *queue;
-	const char *text;
+	enum err err;      /* of the first queue that failed */
+	const char *queue; /* its name; NULL when all is well */
+	const char *text;  /* names the queue */
 	size_t created;
 };
 typedef void bus_topo_fn(void *owner, const struct bus_topo_report *r);
 
 struct bus_topo;
-/* Works through the list, then calls fn once. When the connection is lost meanwhile it reports E_CLOSED: start again on the next up. Strings are copied. */
-enum err bus_topo_ensure(struct bus_topo **out, struct bus_conn *c, const struct bus_topo_queue *queues, size_t n, bus_topo_fn *fn, void *owner) MUSTCHECK;
-/* Not needed after fn was called. NULL is allowed. */
+/* Works through the list, then calls fn once, never from inside, and is gone. When the connection is lost meanwhile it reports
+ * E_CLOSED: start again on the next up. While the connection is down it waits. Strings are copied. */
+enum err bus_topo_ensure(struct bus_topo **out, struct bus_conn *c, const struct bus_topo_queue *queues,
+	size_t n, bus_topo_fn *fn, void *owner) MUSTCHECK;
+/* Not after fn was called: then it is gone. NULL is allowed. */
 void bus_topo_cancel(struct bus_topo *t);
 
 #endif

@@ -8,8 +8,11 @@ BUS_TESTS = \
 	tests/unit/bus/test_conn \
 	tests/unit/bus/test_content \
 	tests/unit/bus/test_hello \
+	tests/unit/bus/test_publish \
+	tests/unit/bus/test_ring \
 	tests/unit/bus/test_table \
-	tests/unit/bus/test_target
+	tests/unit/bus/test_target \
+	tests/unit/bus/test_topo
 check_PROGRAMS += $(BUS_TESTS)
 TESTS += $(BUS_TESTS)
 EXTRA_DIST += tests/unit/bus/fixture.h tests/unit/bus/recorder.h
@@ -21,5 +24,8 @@ tests_unit_bus_test_codec_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_conn_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_content_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_hello_LDADD = $(BUS_TEST_LIBS)
+tests_unit_bus_test_publish_LDADD = $(BUS_TEST_LIBS)
+tests_unit_bus_test_ring_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_table_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_target_LDADD = $(BUS_TEST_LIBS)
+tests_unit_bus_test_topo_LDADD = $(BUS_TEST_LIBS)
