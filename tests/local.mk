@@ -5,6 +5,7 @@ include tests/unit/core/local.mk
 include tests/unit/loop/local.mk
 include tests/unit/bus/local.mk
 include tests/unit/store/local.mk
+include tests/unit/backend/local.mk
 include tests/unit/host/local.mk
 include tests/unit/conf/local.mk
 include tests/unit/worker/local.mk

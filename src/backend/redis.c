@@ -12,10 +12,12 @@
 
 /*
  * The state stands at the front of what Celery and warren write, so that 64 bytes tell it; whatever else stands there is decoded in full.
- * KEYS[1] the key; ARGV: text, seconds to keep (0 = for ever), "1" when the new state is final.
+ * KEYS[1] the key; ARGV: text, seconds to keep (0 = for ever), "1" when the new state is final. SET is called so that its error comes
+ * back as it is: before Redis 7 a failing script hides "OOM ..." behind words of its own.
  */
 static const char script[] =
-	"local head = redis.call('GETRANGE', KEYS[1], 0, 63)\n"
+	"local head = redis.pcall('GETRANGE', KEYS[1], 0, 63)\n"
+	"if type(head) == 'table' then return head end\n"
 	"if head ~= '' then\n"
 	"  local state = string.match(head, '^{\"status\": ?\"([^\"]*)\"')\n"
 	"  if not state then\n"
@@ -25,8 +27,10 @@ static const char script[] =
 	"  if state == 'SUCCESS' then return 0 end\n"
 	"  if ARGV[3] ~= '1' and (state == 'FAILURE' or state == 'REVOKED') then return 0 end\n"
 	"end\n"
-	"if ARGV[2] == '0' then redis.call('SET', KEYS[1], ARGV[1])\n"
-	"else redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end\n"
+	"local done\n"
+	"if ARGV[2] == '0' then done = redis.pcall('SET', KEYS[1], ARGV[1])\n"
+	"else done = redis.pcall('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end\n"
+	"if done['err'] then return done end\n"
 	"redis.call('PUBLISH', KEYS[1], ARGV[1])\n"
 	"return 1\n";
 
@@ -48,11 +52,13 @@ redis_of(const struct backend *b)
 	return container_of(b, struct redis_backend, base);
 }
 
-void
-redis_add_key(const struct redis_backend *rb, struct buf *b, struct span id)
+struct span
+redis_key(struct redis_backend *rb, struct span id)
 {
-	buf_adds(b, rb->prefix);
-	buf_add(b, id);
+	buf_reset(&rb->key);
+	buf_adds(&rb->key, rb->prefix);
+	buf_add(&rb->key, id);
+	return rb->key.err == E_OK ? buf_span(&rb->key) : SPAN_NONE;
 }
 
 /* --- storing ----------------------------------------------------------------------------------------------------------- */
@@ -74,6 +80,35 @@ finish(struct redis_backend *rb, struct backend_store *s, enum err e, const char
 	s->fn(s, e, why);
 }
 
+/*
+ * A passing state that had to wait while a later one of the same task got through must not come after it. Usually the store that is
+ * done was the first in line, and there is nothing to look at.
+ */
+static struct backend_store *
+next_outrun(struct redis_backend *rb, const struct backend_store *done)
+{
+	for (struct list *it = rb->stores.next; it != &done->link; it = it->next) {
+		struct backend_store *s = container_of(it, struct backend_store, link);
+
+		if (s->flight == NULL && !s->is_final && strcmp(s->id, done->id) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+finish_stored(struct redis_backend *rb, struct backend_store *s)
+{
+	struct flight *hold = s->flight;
+	struct backend_store *outrun;
+
+	/* The callbacks of the others may cancel this one, which clears the flight's store. */
+	while (hold->store != NULL && (outrun = next_outrun(rb, hold->store)) != NULL)
+		finish(rb, outrun, E_OK, "");
+	if (hold->store != NULL)
+		finish(rb, hold->store, E_OK, "");
+}
+
 static void
 try_later(struct redis_backend *rb)
 {
@@ -83,16 +118,43 @@ try_later(struct redis_backend *rb)
 	loop_timer_arm(&rb->retry, backoff_full_jitter(RETRY_BASE_MS, RETRY_MAX_MS, rb->failures, id_random_u64()));
 }
 
+/* What cannot be stored for a reason that stays is given back, lest its owner waits for ever without a word. */
+static void
+refuse_all(struct redis_backend *rb, const char *why)
+{
+	struct list *it;
+
+	/* Whoever stores again in the callback goes to the end, so that this comes to an end. */
+	for (size_t n = rb->n_stores; n > 0 && !rb->is_closed && (it = rb->stores.next) != &rb->stores; n--)
+		finish(rb, container_of(it, struct backend_store, link), E_REFUSED, why);
+}
+
+static bool
+is_passing(const struct rds_reply *r)
+{
+	enum rds_trouble trouble = rds_trouble(r);
+
+	return trouble == RDS_RETRY || trouble == RDS_RECONNECT;
+}
+
 static void
 on_script(void *owner, enum err e, const struct rds_reply *r)
 {
 	struct redis_backend *rb = owner;
+	struct errtext why;
 
-	if (e == E_OK && r->type == RDS_STRING && r->str.len < sizeof(rb->sha)) {
+	rb->is_loading = false;
+	if (e != E_OK)
+		return;
+	if (r->type == RDS_STRING && r->str.len < sizeof(rb->sha)) {
 		snprintf(rb->sha, sizeof(rb->sha), "%.*s", SPAN_FMT(r->str));
 		pump(rb);
-	} else if (e == E_OK) {
-		try_later(rb);
+		return;
+	}
+	try_later(rb);
+	if (!is_passing(r)) {
+		(void)err_set(&why, E_REFUSED, "SCRIPT LOAD: %.*s", SPAN_FMT(r->str));
+		refuse_all(rb, why.text);
 	}
 }
 
@@ -100,10 +162,15 @@ static void
 load_script(struct redis_backend *rb)
 {
 	struct span argv[] = { SPAN("SCRIPT"), SPAN("LOAD"), SPAN(script) };
+	enum err e;
 
 	rb->sha[0] = '\0';
+	if (rb->is_loading)
+		return;
+	e = rds_command(rb->rds, argv, ARRAY_LEN(argv), 0, on_script, rb);
+	rb->is_loading = e == E_OK;
 	/* Not up: on_up comes here again. */
-	if (rds_command(rb->rds, argv, ARRAY_LEN(argv), 0, on_script, rb) == E_AGAIN)
+	if (e != E_OK && e != E_CLOSED)
 		try_later(rb);
 }
 
@@ -115,10 +182,17 @@ will_pass(struct redis_backend *rb, const struct rds_reply *r)
 		load_script(rb);
 		return true;
 	}
-	if (rds_trouble(r) == RDS_BUG)
+	if (!is_passing(r))
 		return false;
 	try_later(rb);
 	return true;
+}
+
+static void
+land(struct flight *f)
+{
+	list_unlink(&f->link);
+	list_push(&f->rb->spare_flights, &f->link);
 }
 
 static void
@@ -129,48 +203,51 @@ on_stored(void *owner, enum err e, const struct rds_reply *r)
 	struct backend_store *s = f->store;
 	struct errtext why;
 
-	list_unlink(&f->link);
-	alloc_free(f);
+	if (s != NULL && e == E_OK && r->type != RDS_ERROR) {
+		rb->failures = 0;
+		finish_stored(rb, s);
+		/* Still there if a callback has closed the backend: that frees at the turn's end. */
+		land(f);
+		return;
+	}
+	f->store = NULL;
+	land(f);
 	if (s == NULL)
 		return;
 	s->flight = NULL;
-	/* Lost with the connection: the next one sends it again. */
-	if (e != E_OK)
+	/* Lost with the connection, or for a passing reason: it is sent again. */
+	if (e != E_OK || will_pass(rb, r))
 		return;
-	if (r->type == RDS_ERROR) {
-		if (will_pass(rb, r))
-			return;
-		err_set(&why, E_REFUSED, "%.*s", SPAN_FMT(r->str));
-		finish(rb, s, E_REFUSED, why.text);
-		return;
+	(void)err_set(&why, E_REFUSED, "%.*s", SPAN_FMT(r->str));
+	finish(rb, s, E_REFUSED, why.text);
+}
+
+static struct flight *
+take_off(struct redis_backend *rb, struct backend_store *s)
+{
+	struct list *it = list_pop(&rb->spare_flights);
+	struct flight *f = it != NULL ? container_of(it, struct flight, link) : alloc_zero(sizeof(*f));
+
+	if (f != NULL) {
+		f->rb = rb;
+		f->store = s;
 	}
-	rb->failures = 0;
-	finish(rb, s, E_OK, "");
+	return f;
 }
 
 static enum err
 send(struct redis_backend *rb, struct backend_store *s)
 {
-	struct flight *f = alloc_zero(sizeof(*f));
-	struct buf key;
+	struct span argv[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("1"), redis_key(rb, span_of(s->id)), buf_span(&s->payload),
+		span_of(rb->ttl), s->is_final ? SPAN("1") : SPAN("0") };
+	struct flight *f = argv[3].ptr != NULL ? take_off(rb, s) : NULL;
 	enum err e;
 
 	if (f == NULL)
 		return E_NOMEM;
-	buf_init(&key, 0);
-	redis_add_key(rb, &key, span_of(s->id));
-	e = key.err;
-	if (e == E_OK) {
-		struct span argv[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("1"), buf_span(&key), buf_span(&s->payload), span_of(rb->ttl),
-			s->is_final ? SPAN("1") : SPAN("0") };
-
-		f->rb = rb;
-		f->store = s;
-		e = rds_command(rb->rds, argv, ARRAY_LEN(argv), 0, on_stored, f);
-	}
-	buf_release(&key);
+	e = rds_command(rb->rds, argv, ARRAY_LEN(argv), 0, on_stored, f);
 	if (e != E_OK) {
-		alloc_free(f);
+		list_push(&rb->spare_flights, &f->link);
 		return e;
 	}
 	s->flight = f;
@@ -215,11 +292,15 @@ redis_store(struct backend *b, struct backend_store *s)
 {
 	struct redis_backend *rb = redis_of(b);
 	bool is_next = rb->sha[0] != '\0' && !rb->retry.armed;
+	enum err e;
 
 	list_push(&rb->stores, &s->link);
 	rb->n_stores++;
 	/* While others wait for a better time this one queues behind them: order is kept for each id. */
-	if (is_next && send(rb, s) == E_AGAIN)
+	if (!is_next)
+		return E_OK;
+	e = send(rb, s);
+	if (e != E_OK && e != E_CLOSED)
 		try_later(rb);
 	return E_OK;
 }
@@ -285,19 +366,14 @@ on_loaded(void *owner, enum err e, const struct rds_reply *r)
 static enum err
 ask(struct redis_backend *rb, const char *command, struct span id, backend_load_fn *fn, void *owner)
 {
-	struct load *l = alloc_zero(sizeof(*l));
-	struct buf key;
+	struct span argv[] = { span_of(command), redis_key(rb, id) };
+	struct load *l = argv[1].ptr != NULL ? alloc_zero(sizeof(*l)) : NULL;
 	enum err e;
 
 	if (l == NULL)
 		return E_NOMEM;
 	*l = (struct load){ .fn = fn, .owner = owner };
-	buf_init(&key, 0);
-	redis_add_key(rb, &key, id);
-	e = key.err;
-	if (e == E_OK)
-		e = rds_command(rb->rds, (struct span[]){ span_of(command), buf_span(&key) }, 2, 0, on_loaded, l);
-	buf_release(&key);
+	e = rds_command(rb->rds, argv, ARRAY_LEN(argv), 0, on_loaded, l);
 	if (e == E_OK)
 		list_push(&rb->loads, &l->link);
 	else
@@ -327,6 +403,7 @@ on_up(void *owner)
 	rb->failures = 0;
 	loop_timer_disarm(&rb->retry);
 	load_script(rb);
+	redis_waits_look(rb);
 	if (rb->base.events != NULL && rb->base.events->on_up != NULL)
 		rb->base.events->on_up(rb->base.owner);
 }
@@ -354,26 +431,71 @@ redis_url(const struct backend *b)
 }
 
 static void
+free_flights(struct list *flights)
+{
+	struct list *it;
+
+	while ((it = list_pop(flights)) != NULL)
+		alloc_free(container_of(it, struct flight, link));
+}
+
+static void
+redis_free(void *p)
+{
+	struct redis_backend *rb = p;
+
+	free_flights(&rb->flights);
+	free_flights(&rb->spare_flights);
+	buf_release(&rb->key);
+	alloc_free(rb->prefix);
+	if (rb->own[0] != NULL)
+		explicit_bzero(rb->own[0], strlen(rb->own[0]));
+	for (size_t i = 0; i < ARRAY_LEN(rb->own); i++)
+		alloc_free(rb->own[i]);
+	alloc_free(rb);
+}
+
+/* May come from inside any callback, so only what nobody up the stack can touch goes at once; the loop frees the rest. */
+static void
 redis_close(struct backend *b)
 {
 	struct redis_backend *rb = redis_of(b);
 	struct list *it;
 
+	rb->is_closed = true;
 	/* No reply comes after this: what is on the way ends here. */
 	rds_close(rb->rds);
-	while ((it = list_pop(&rb->flights)) != NULL)
-		alloc_free(container_of(it, struct flight, link));
 	while ((it = list_pop(&rb->loads)) != NULL)
 		alloc_free(container_of(it, struct load, link));
-	while ((it = list_pop(&rb->stores)) != NULL)
-		container_of(it, struct backend_store, link)->flight = NULL;
+	while ((it = rb->stores.next) != &rb->stores)
+		unlink_store(rb, container_of(it, struct backend_store, link));
 	redis_waits_release(rb);
 	loop_timer_release(&rb->retry);
-	alloc_free(rb->prefix);
-	if (rb->url != NULL)
-		explicit_bzero(rb->url, strlen(rb->url));
-	alloc_free(rb->url);
-	alloc_free(rb);
+	loop_reap(b->loop, redis_free, rb);
+}
+
+/* The caller's strings need not live on, but the second connection is made from them later. */
+static enum err
+keep_conf(struct redis_backend *rb, const struct backend_conf *conf)
+{
+	const char *const from[] = { conf->url, conf->tls.ca_file, conf->tls.cert_file, conf->tls.key_file };
+	const char *prefix = conf->key_prefix != NULL ? conf->key_prefix : "";
+
+	for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+		rb->own[i] = alloc_dup(span_of(from[i]));
+		if (from[i] != NULL && rb->own[i] == NULL)
+			return E_NOMEM;
+	}
+	rb->conf = (struct rds_conf){
+		.url = rb->own[0],
+		.command_ms = conf->command_ms,
+		.tls = { .ca_file = rb->own[1], .cert_file = rb->own[2], .key_file = rb->own[3], .no_verify = conf->tls.no_verify },
+	};
+	/* As Celery joins them: with a '_' unless the prefix ends like one that needs none. */
+	rb->prefix = alloc_printf("%s%s%s", prefix, *prefix != '\0' && strchr(":_-.", prefix[strlen(prefix) - 1]) == NULL ? "_" : "",
+		RESULT_KEY_PREFIX);
+	snprintf(rb->ttl, sizeof(rb->ttl), "%lld", (long long)conf->result_expires_s);
+	return rb->prefix != NULL ? E_OK : E_NOMEM;
 }
 
 enum err
@@ -385,22 +507,25 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 		.pending = redis_pending, .load = redis_load, .forget = redis_forget, .wait = redis_wait_open,
 	};
 	static const struct rds_ops rds_ops = { .on_up = on_up, .on_down = on_down };
-	struct redis_backend *rb = alloc_zero(sizeof(*rb));
-	enum err e = E_NOMEM;
+	struct redis_backend *rb;
+	enum err e;
 
+	if (conf->result_expires_s < 0)
+		return err_set(t, E_CONF, "results cannot expire after %lld s: write 0 to keep them for ever, or more",
+			(long long)conf->result_expires_s);
+	rb = alloc_zero(sizeof(*rb));
 	if (rb == NULL)
 		return err_set(t, E_NOMEM, "out of memory for the result backend");
 	rb->base = (struct backend){ .ops = &ops, .loop = l, .events = ev, .owner = owner };
 	list_init(&rb->stores);
 	list_init(&rb->flights);
+	list_init(&rb->spare_flights);
 	list_init(&rb->loads);
 	list_init(&rb->all_waits);
 	map_init(&rb->waits);
-	snprintf(rb->ttl, sizeof(rb->ttl), "%lld", (long long)conf->result_expires_s);
-	rb->url = alloc_dup(span_of(conf->url));
-	rb->prefix = alloc_printf("%s%s", conf->key_prefix != NULL ? conf->key_prefix : "", RESULT_KEY_PREFIX);
-	rb->conf = (struct rds_conf){ .url = rb->url, .command_ms = conf->command_ms, .tls = conf->tls };
-	if (rb->url != NULL && rb->prefix != NULL)
+	buf_init(&rb->key, 0);
+	e = keep_conf(rb, conf);
+	if (e == E_OK)
 		e = loop_timer_init(&rb->retry, l, on_retry, rb);
 	if (e == E_OK)
 		e = rds_new(&rb->rds, l, &rb->conf, &rds_ops, rb, t);

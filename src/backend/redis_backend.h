@@ -8,15 +8,19 @@
 
 struct redis_backend {
 	struct backend base;
-	struct rds_conf conf;        /* strings live in `url` and in the caller's configuration */
-	char *url;
-	char *prefix;                /* of every key: "<global_keyprefix>celery-task-meta-" */
+	struct rds_conf conf;        /* for the second connection too; its strings are in `own` */
+	char *own[4];                /* URL and TLS files */
+	char *prefix;                /* of every key: "<global_keyprefix>_celery-task-meta-" */
+	struct buf key;              /* the one in use, kept for its memory */
 	char ttl[24];                /* seconds; "0" = keep for ever */
 	struct rds *rds;
 	char sha[48];                /* of the script, "" until it is loaded on this connection */
+	bool is_loading;             /* SCRIPT LOAD is under way */
+	bool is_closed;
 	struct list stores;          /* all that are not over, in order */
 	size_t n_stores;
 	struct list flights;         /* commands on the way */
+	struct list spare_flights;
 	struct list loads;
 	struct loop_timer retry;     /* after an error that passes */
 	unsigned failures;
@@ -26,12 +30,14 @@ struct redis_backend {
 	uint64_t messages;           /* heard so far */
 };
 
-/* "celery-task-meta-<id>" into b. */
-void redis_add_key(const struct redis_backend *rb, struct buf *b, struct span id);
+/* "celery-task-meta-<id>", valid until the next call; SPAN_NONE when out of memory. */
+struct span redis_key(struct redis_backend *rb, struct span id);
 /* Decodes a stored value and calls fn. */
 void redis_deliver(backend_load_fn *fn, void *owner, struct span value, bool *is_final);
 
 enum err redis_wait_open(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
+/* The connection is up: those who wait may ask now. */
+void redis_waits_look(struct redis_backend *rb);
 void redis_waits_release(struct redis_backend *rb);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * Waiting for results. One extra connection listens; for each id: SUBSCRIBE, then look once, then hear every state that is published. The
- * key is the truth and a PUBLISH can be lost with its connection, so a slow poll looks again, every second at first, then every five.
+ * look waits for the answer to the SUBSCRIBE, or a state stored in between would be neither seen nor heard. The key is the truth
+ * and a PUBLISH can be lost with its connection, so a slow poll looks again, after one second at first, then every five.
  */
 #include "backend/redis_backend.h"
 
@@ -14,6 +15,7 @@ struct wait_key {
 	struct redis_backend *rb;
 	struct list waits;
 	char *key;
+	bool is_heard;              /* the server has confirmed the subscription */
 };
 
 struct backend_wait {
@@ -28,6 +30,7 @@ struct backend_wait {
 	struct loop_timer poll;
 	ms_t poll_ms;
 	bool asking;                /* a GET is under way and will come back to this wait */
+	bool ask_again;             /* ... which was sent too early to be the last word */
 	bool over;
 };
 
@@ -40,6 +43,13 @@ wait_free(void *p)
 	list_unlink(&w->all);
 	alloc_free(w->id);
 	alloc_free(w);
+}
+
+static void
+key_free(struct wait_key *k)
+{
+	alloc_free(k->key);
+	alloc_free(k);
 }
 
 /* Takes the wait out; its memory goes when nothing points to it any more. */
@@ -57,12 +67,14 @@ wait_end(struct backend_wait *w)
 	if (k != NULL && list_is_empty(&k->waits)) {
 		if (k->rb->listener != NULL)
 			rds_unsubscribe(k->rb->listener, span_of(k->key));
-		map_del(&k->rb->waits, span_of(k->key));
-		alloc_free(k->key);
-		alloc_free(k);
+		(void)map_del(&k->rb->waits, span_of(k->key));
+		key_free(k);
 	}
-	if (!w->asking)
-		loop_reap(w->loop, wait_free, w);
+	if (w->asking)
+		return;
+	/* Nobody may find it any more: closing the backend frees all it finds. */
+	list_unlink(&w->all);
+	loop_reap(w->loop, wait_free, w);
 }
 
 void
@@ -93,11 +105,14 @@ on_looked(void *owner, enum err e, const struct result *r, const char *why)
 
 	w->asking = false;
 	if (w->over) {
+		list_unlink(&w->all);
 		loop_reap(w->loop, wait_free, w);
 		return;
 	}
 	loop_timer_arm(&w->poll, w->poll_ms);
 	w->poll_ms = w->poll_ms * 2 < POLL_MAX_MS ? w->poll_ms * 2 : POLL_MAX_MS;
+	if (w->ask_again && !(e == E_OK && result_is_ready(r->state)))
+		look(w);
 	/* A backend that is away says so through its events; the wait goes on. */
 	if (e != E_CLOSED && e != E_TIMEOUT)
 		tell(w, e, r, why);
@@ -106,14 +121,12 @@ on_looked(void *owner, enum err e, const struct result *r, const char *why)
 static void
 look(struct backend_wait *w)
 {
-	enum err e;
-
+	w->ask_again = w->asking;
 	if (w->asking)
 		return;
-	e = backend_load(&w->at->rb->base, span_of(w->id), on_looked, w);
-	w->asking = e == E_OK;
-	if (e != E_OK)
-		loop_timer_arm(&w->poll, 100);
+	w->asking = backend_load(&w->at->rb->base, span_of(w->id), on_looked, w) == E_OK;
+	if (!w->asking)
+		loop_timer_arm(&w->poll, w->poll_ms);
 }
 
 static void
@@ -163,31 +176,55 @@ on_message(void *owner, struct span channel, struct span payload)
 }
 
 static void
-on_listener_up(void *owner)
+on_listener_up(void *owner UNUSED)
+{
+	/* What matters is that the subscriptions are made. */
+}
+
+static void
+on_subscribed(void *owner, struct span channel)
 {
 	struct redis_backend *rb = owner;
-	struct map_iter it = { 0 };
+	struct wait_key *k = map_get(&rb->waits, channel);
+	struct list *it, *tmp;
 
-	/* What was published while it was away was not heard. */
-	while (map_next(&rb->waits, &it)) {
-		struct wait_key *k = it.value;
-		struct list *w, *tmp;
+	if (k == NULL)
+		return;
+	k->is_heard = true;
+	/* Also after a reconnect: what was published meanwhile was not heard. */
+	LIST_EACH(&k->waits, it, tmp)
+		look(container_of(it, struct backend_wait, link));
+}
 
-		LIST_EACH(&k->waits, w, tmp)
-			look(container_of(w, struct backend_wait, link));
+void
+redis_waits_look(struct redis_backend *rb)
+{
+	struct list *it, *tmp;
+
+	LIST_EACH(&rb->all_waits, it, tmp) {
+		struct backend_wait *w = container_of(it, struct backend_wait, all);
+
+		if (!w->over && !w->asking)
+			look(w);
 	}
 }
 
 static void
-on_listener_down(void *owner UNUSED, const struct rds_down *d UNUSED)
+on_listener_down(void *owner, const struct rds_down *d UNUSED)
 {
-	/* The other connection to the same server says so; polling goes on. */
+	struct redis_backend *rb = owner;
+	struct map_iter it = { 0 };
+
+	/* The other connection to the same server tells the owner; the slow poll goes on meanwhile. */
+	while (map_next(&rb->waits, &it))
+		((struct wait_key *)it.value)->is_heard = false;
 }
 
 static enum err
 open_listener(struct redis_backend *rb)
 {
-	static const struct rds_ops ops = { .on_up = on_listener_up, .on_down = on_listener_down, .on_message = on_message };
+	static const struct rds_ops ops = { .on_up = on_listener_up, .on_down = on_listener_down, .on_message = on_message,
+		.on_subscribed = on_subscribed };
 	enum err e;
 
 	if (rb->listener != NULL)
@@ -203,41 +240,34 @@ open_listener(struct redis_backend *rb)
 static enum err
 key_open(struct redis_backend *rb, struct span id, struct wait_key **out)
 {
+	struct span key = redis_key(rb, id);
 	struct wait_key *k;
-	struct buf key;
 	enum err e;
 
-	buf_init(&key, 0);
-	redis_add_key(rb, &key, id);
-	*out = map_get(&rb->waits, buf_span(&key));
-	e = key.err;
-	if (e != E_OK || *out != NULL) {
-		buf_release(&key);
-		return e;
-	}
+	if (key.ptr == NULL)
+		return E_NOMEM;
+	*out = map_get(&rb->waits, key);
+	if (*out != NULL)
+		return E_OK;
 	k = alloc_zero(sizeof(*k));
-	if (k != NULL) {
-		k->rb = rb;
-		list_init(&k->waits);
-		k->key = alloc_dup(buf_span(&key));
-	}
-	e = k != NULL && k->key != NULL ? map_set(&rb->waits, buf_span(&key), k, NULL) : E_NOMEM;
-	if (e == E_OK) {
-		/* Kept by the connection and made on its next up when it is not up now; a full queue is made up for by the poll. */
-		e = rds_subscribe(rb->listener, buf_span(&key));
-		if (e == E_AGAIN)
-			e = E_OK;
-		if (e != E_OK)
-			map_del(&rb->waits, buf_span(&key));
-	}
-	buf_release(&key);
-	if (e != E_OK && k != NULL) {
-		alloc_free(k->key);
-		alloc_free(k);
+	if (k == NULL)
+		return E_NOMEM;
+	k->rb = rb;
+	list_init(&k->waits);
+	k->key = alloc_dup(key);
+	e = k->key != NULL ? map_set(&rb->waits, key, k, NULL) : E_NOMEM;
+	if (e != E_OK) {
+		key_free(k);
 		return e;
+	}
+	/* Kept by the connection and made on its next up when it is not up now; where it cannot be made, the poll makes up for it. */
+	if (rds_subscribe(rb->listener, key) == E_NOMEM) {
+		(void)map_del(&rb->waits, key);
+		key_free(k);
+		return E_NOMEM;
 	}
 	*out = k;
-	return e;
+	return E_OK;
 }
 
 enum err
@@ -266,7 +296,10 @@ redis_wait_open(struct backend_wait **out, struct backend *b, struct span id, ba
 	}
 	list_push(&w->at->waits, &w->link);
 	list_push(&rb->all_waits, &w->all);
-	look(w);
+	if (w->at->is_heard)
+		look(w);
+	else
+		loop_timer_arm(&w->poll, w->poll_ms);
 	*out = w;
 	return E_OK;
 }
@@ -281,11 +314,7 @@ redis_waits_release(struct redis_backend *rb)
 	rb->listener = NULL;
 	LIST_EACH(&rb->all_waits, w, tmp)
 		wait_free(container_of(w, struct backend_wait, all));
-	while (map_next(&rb->waits, &it)) {
-		struct wait_key *k = it.value;
-
-		alloc_free(k->key);
-		alloc_free(k);
-	}
+	while (map_next(&rb->waits, &it))
+		key_free(it.value);
 	map_release(&rb->waits, NULL);
 }

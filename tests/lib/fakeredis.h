@@ -1,6 +1,6 @@
 /* A loop and a scripted Redis: the other end of a socketpair, where a test reads commands and writes replies. */
-#ifndef WARREN_TESTS_STORE_FIXTURE_H
-#define WARREN_TESTS_STORE_FIXTURE_H
+#ifndef WARREN_TESTS_LIB_FAKEREDIS_H
+#define WARREN_TESTS_LIB_FAKEREDIS_H
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,9 @@ struct fake {
 	int listener, fd;
 	char got[65536];
 	size_t len;
+	char line[65536];
+	struct span argv[8];
+	size_t argc;
 };
 
 static inline void
@@ -110,6 +113,49 @@ fake_drop(struct fake *f)
 {
 	close(f->fd);
 	f->fd = -1;
+}
+
+/* The next command, its words joined by blanks, in f->line; the words themselves in f->argv. */
+static inline bool
+fake_take(struct fake *f)
+{
+	size_t pos = 0, out = 0;
+	long n, len;
+	char *end;
+
+	(void)fake_got(f, "");
+	if (f->len == 0 || f->got[0] != '*' || !(end = strstr(f->got, "\r\n")))
+		return false;
+	n = strtol(f->got + 1, NULL, 10);
+	pos = (size_t)(end + 2 - f->got);
+	f->argc = 0;
+	for (long i = 0; i < n; i++) {
+		if (pos >= f->len || !(end = strstr(f->got + pos, "\r\n")))
+			return false;
+		len = strtol(f->got + pos + 1, NULL, 10);
+		pos = (size_t)(end + 2 - f->got);
+		if (pos + (size_t)len + 2 > f->len)
+			return false;
+		assert_true(out + (size_t)len + 2 < sizeof(f->line) && f->argc < 8);
+		f->argv[f->argc++] = (struct span){ f->line + out, (size_t)len };
+		memcpy(f->line + out, f->got + pos, (size_t)len);
+		out += (size_t)len;
+		f->line[out++] = ' ';
+		pos += (size_t)len + 2;
+	}
+	f->line[out - 1] = '\0';
+	f->len -= pos;
+	memmove(f->got, f->got + pos, f->len + 1);
+	return true;
+}
+
+/* Waits for a command that begins so. */
+static inline void
+fake_command(struct fake *f, const char *words)
+{
+	TURN_UNTIL(f->l, fake_take(f));
+	if (strncmp(f->line, words, strlen(words)) != 0)
+		fail_msg("expected: %s\ngot: %s", words, f->line);
 }
 
 #define HELLO "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$6\r\nwarren\r\n"
