@@ -2,7 +2,7 @@
 #ifndef WARREN_TESTS_BACKEND_FIXTURE_H
 #define WARREN_TESTS_BACKEND_FIXTURE_H
 
-#include "../../lib/fakeredis.h"
+#include "fake/fakeredis.h"
 
 #include "backend/backend.h"
 

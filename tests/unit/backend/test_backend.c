@@ -1,5 +1,5 @@
 /* Which URL gives which kind, and the kind that stores nothing. */
-#include "../../lib/fakeredis.h"
+#include "fake/fakeredis.h"
 
 #include "backend/backend.h"
 #include "base/alloc.h"

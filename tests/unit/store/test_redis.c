@@ -1,5 +1,5 @@
 /* The connection, against a scripted Redis: order, deadlines, losses, refusals, subscriptions. */
-#include "../../lib/fakeredis.h"
+#include "fake/fakeredis.h"
 
 #include "base/alloc.h"
 #include "store/redis.h"

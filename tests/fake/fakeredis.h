@@ -1,6 +1,6 @@
 /* A loop and a scripted Redis: the other end of a socketpair, where a test reads commands and writes replies. */
-#ifndef WARREN_TESTS_LIB_FAKEREDIS_H
-#define WARREN_TESTS_LIB_FAKEREDIS_H
+#ifndef WARREN_TESTS_FAKE_FAKEREDIS_H
+#define WARREN_TESTS_FAKE_FAKEREDIS_H
 
 #include <errno.h>
 #include <fcntl.h>
