@@ -1,4 +1,14 @@
-# src/worker
+# src/worker: the worker daemon
 noinst_LIBRARIES += libworker.a
-libworker_a_SOURCES = src/worker/worker.h
-libworker_a_CFLAGS = $(AM_CFLAGS)
+libworker_a_SOURCES = \
+	src/worker/banner.c src/worker/banner.h \
+	src/worker/childenv.c src/worker/childenv.h \
+	src/worker/dead.c src/worker/dead.h \
+	src/worker/feed.c src/worker/feed.h \
+	src/worker/job.c src/worker/job.h \
+	src/worker/output.c src/worker/output.h \
+	src/worker/pool.c src/worker/pool.h \
+	src/worker/report.c src/worker/report.h \
+	src/worker/slot.c src/worker/slot.h \
+	src/worker/state.h \
+	src/worker/worker.c src/worker/worker.h

@@ -1,0 +1,61 @@
+/*
+ * The closed list of what a decision may ask for. core decides, worker/apply.c does it; nothing else does I/O because of a
+ * task. Spans in an effect are valid until the next decision about the same request.
+ */
+#ifndef WARREN_CORE_EFFECT_H
+#define WARREN_CORE_EFFECT_H
+
+#include "wire/result.h"
+
+enum effect_type {
+	EFF_CHECK,       /* look up what is stored for this id; answer with request_on_checked */
+	EFF_HOLD,        /* not due before `until`; answer with request_on_due */
+	EFF_RUN,         /* give it to the next free slot; answer with request_on_started */
+	EFF_ARM_STARTED, /* answer with request_on_started_due after `delay`, unless it has ended by then */
+	EFF_STATE,       /* store `result`, which is not final; no answer */
+	EFF_STORE,       /* store `result`; answer with request_on_stored */
+	EFF_DEAD,        /* publish the dead letter described by request.dead; answer with request_on_published */
+	EFF_ACK,         /* the end: acknowledge the delivery and forget the request */
+	EFF_REQUEUE,     /* the end: the broker shall deliver it again */
+	EFF_FORGET,      /* the end: the broker has the message back already */
+	EFF_REPORT,      /* tell people: log, later events and metrics */
+};
+
+enum report_kind {
+	REPORT_RECEIVED,
+	REPORT_SUCCEEDED,
+	REPORT_FAILED,     /* the task raised */
+	REPORT_LOST,       /* its child died */
+	REPORT_REVOKED,
+	REPORT_IGNORED,
+	REPORT_REJECTED,
+	REPORT_UNKNOWN,    /* no such task here */
+	REPORT_INVALID,    /* no task at all */
+	REPORT_DONE_BEFORE, /* redelivered, and its final result is stored */
+};
+
+struct report {
+	enum report_kind kind;
+	int64_t runtime_us;
+	struct span text;      /* error, reason; UTF-8 of a stranger */
+	struct span value;     /* raw JSON of the result */
+	struct span traceback;
+};
+
+struct effect {
+	enum effect_type type;
+	union {
+		us_t until;
+		ms_t delay;
+		struct result result;
+		struct report report;
+	} u;
+};
+
+#define EFFECTS_MAX 6
+struct effects {
+	struct effect items[EFFECTS_MAX];
+	size_t count;
+};
+
+#endif

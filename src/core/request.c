@@ -1,0 +1,403 @@
+/*
+ * The decisions of one task's life; see request.h for the states. Celery's rules for what is stored and acknowledged are in
+ * celery-wire.md sections 1.12, 3.3, 5.2 and 5.4. Two differences are on purpose: an acknowledgement comes last, after the
+ * result is durable; and what cannot be run goes to the dead-letter exchange instead of being dropped.
+ */
+#include "core/request.h"
+
+#include "base/js.h"
+
+static struct effect *
+add(struct effects *out, enum effect_type type)
+{
+	struct effect *e;
+
+	assert(out->count < EFFECTS_MAX);
+	e = &out->items[out->count++];
+	memset(e, 0, sizeof(*e));
+	e->type = type;
+	return e;
+}
+
+static struct report *
+add_report(struct effects *out, enum report_kind kind)
+{
+	struct effect *e = add(out, EFF_REPORT);
+
+	e->u.report.kind = kind;
+	return &e->u.report;
+}
+
+void
+request_init(struct request *r, const struct request_rules *rules)
+{
+	memset(r, 0, sizeof(*r));
+	r->rules = rules;
+	buf_init(&r->scratch, 0);
+	buf_init(&r->note, 0);
+}
+
+void
+request_release(struct request *r)
+{
+	buf_release(&r->scratch);
+	buf_release(&r->note);
+}
+
+const char *
+request_state_name(enum request_state s)
+{
+	static const char *const names[] = {
+		[REQUEST_NEW] = "new",
+		[REQUEST_CHECKING] = "checking",
+		[REQUEST_HELD] = "held",
+		[REQUEST_WAITING] = "waiting",
+		[REQUEST_RUNNING] = "running",
+		[REQUEST_STORING] = "storing",
+		[REQUEST_PUBLISHING] = "publishing",
+		[REQUEST_SETTLED] = "settled",
+	};
+
+	return names[s];
+}
+
+/* The part of a result that is the same in every state. */
+static void
+fill_result(const struct request *r, struct result *res, const char *state)
+{
+	const struct task *t = &r->task;
+
+	res->task_id = t->id;
+	res->state = span_of(state);
+	res->parent_id = t->parent_id;
+	res->group_id = t->group;
+	res->extended = r->rules->result_extended;
+	res->name = t->name;
+	res->args = t->args;
+	res->kwargs = t->kwargs;
+	res->worker = span_of(r->rules->node);
+	res->queue = r->queue;
+	res->retries = t->retries;
+}
+
+static void
+settle(struct request *r, struct effects *out)
+{
+	r->state = REQUEST_SETTLED;
+	add(out, EFF_ACK);
+}
+
+/* Stored, or nothing to store: what comes next. */
+static void
+after_store(struct request *r, struct effects *out)
+{
+	if (r->dead.reason == NULL) {
+		settle(r, out);
+		return;
+	}
+	r->state = REQUEST_PUBLISHING;
+	add(out, EFF_DEAD);
+}
+
+/* Whether an end of this kind leaves a result. Errors are kept even when results are ignored by the worker's setting, as
+ * Celery 5.2 does; a message's own ignore_result silences both. */
+static bool
+leaves_result(const struct request *r, bool is_error)
+{
+	if (!r->rules->has_backend || r->task.id.len == 0 || r->task.ignore_result)
+		return false;
+	return is_error || !r->rules->ignore_result;
+}
+
+static void
+store_final(struct request *r, const char *state, struct span value, struct span traceback, us_t wall, struct effects *out)
+{
+	struct effect *e;
+
+	if (!leaves_result(r, strcmp(state, "SUCCESS") != 0)) {
+		after_store(r, out);
+		return;
+	}
+	r->state = REQUEST_STORING;
+	e = add(out, EFF_STORE);
+	fill_result(r, &e->u.result, state);
+	e->u.result.value = value;
+	e->u.result.traceback = traceback;
+	e->u.result.date_done = wall;
+}
+
+static void
+store_error(struct request *r, const char *state, const struct result_error *err, struct span traceback, us_t wall,
+	struct effects *out)
+{
+	buf_reset(&r->scratch);
+	result_add_error(&r->scratch, err);
+	store_final(r, state, buf_span(&r->scratch), traceback, wall, out);
+}
+
+static void
+go_dead(struct request *r, const char *reason, const char *error)
+{
+	r->dead.reason = reason;
+	snprintf(r->dead.error.text, sizeof(r->dead.error.text), "%s", error);
+}
+
+/* Known, not expired, not done before: hold it until it is due, or run it. */
+static void
+hold_or_run(struct request *r, us_t wall, struct effects *out)
+{
+	if (r->task.eta != INT64_MIN && r->task.eta > wall) {
+		r->state = REQUEST_HELD;
+		add(out, EFF_HOLD)->u.until = r->task.eta;
+		return;
+	}
+	r->state = REQUEST_WAITING;
+	add(out, EFF_RUN);
+}
+
+/* True when it had expired and is on its way out. */
+static bool
+revoke_expired(struct request *r, us_t wall, struct effects *out)
+{
+	struct result_error err = { .type = SPAN("TaskRevokedError"),
+		.module = SPAN("celery.exceptions"),
+		.text = SPAN("expired") };
+
+	if (r->task.expires == INT64_MIN || r->task.expires >= wall)
+		return false;
+	add_report(out, REPORT_REVOKED)->text = SPAN("expired");
+	store_error(r, "REVOKED", &err, SPAN_NONE, wall, out);
+	return true;
+}
+
+void
+request_on_received(struct request *r, const struct request_arrival *in, struct effects *out)
+{
+	assert(r->state == REQUEST_NEW);
+	if (in->fault != TASK_FINE) {
+		go_dead(r, task_fault_name(in->fault), in->why);
+		add_report(out, REPORT_INVALID)->text = span_of(r->dead.error.text);
+		after_store(r, out);
+		return;
+	}
+	if (!in->is_known) {
+		struct result_error err = { .type = SPAN("NotRegistered"),
+			.module = SPAN("celery.exceptions"),
+			.text = r->task.name };
+
+		go_dead(r, "unknown-task", "no runner of this pool has registered a task of this name");
+		add_report(out, REPORT_UNKNOWN)->text = span_of(r->dead.error.text);
+		store_error(r, "FAILURE", &err, SPAN_NONE, in->wall, out);
+		return;
+	}
+	add_report(out, REPORT_RECEIVED);
+	if (revoke_expired(r, in->wall, out))
+		return;
+	if (r->redelivered && leaves_result(r, false)) {
+		r->state = REQUEST_CHECKING;
+		add(out, EFF_CHECK);
+		return;
+	}
+	hold_or_run(r, in->wall, out);
+}
+
+void
+request_on_checked(struct request *r, bool is_final, us_t wall, struct effects *out)
+{
+	assert(r->state == REQUEST_CHECKING);
+	if (is_final) {
+		add_report(out, REPORT_DONE_BEFORE);
+		settle(r, out);
+		return;
+	}
+	hold_or_run(r, wall, out);
+}
+
+void
+request_on_due(struct request *r, us_t wall, struct effects *out)
+{
+	assert(r->state == REQUEST_HELD);
+	if (!revoke_expired(r, wall, out))
+		hold_or_run(r, wall, out);
+}
+
+void
+request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct effects *out)
+{
+	assert(r->state == REQUEST_WAITING);
+	r->state = REQUEST_RUNNING;
+	r->child_pid = child_pid;
+	r->started_us = mono_us;
+	if (r->rules->track_started && leaves_result(r, false))
+		add(out, EFF_ARM_STARTED)->u.delay = r->rules->started_after_ms;
+}
+
+void
+request_on_started_due(struct request *r, struct effects *out)
+{
+	struct effect *e;
+
+	if (r->state != REQUEST_RUNNING)
+		return;
+	buf_reset(&r->scratch);
+	buf_addf(&r->scratch, "{\"pid\": %lld, \"hostname\": ", (long long)r->child_pid);
+	js_add_string(&r->scratch, span_of(r->rules->node));
+	buf_addc(&r->scratch, '}');
+	e = add(out, EFF_STATE);
+	fill_result(r, &e->u.result, "STARTED");
+	e->u.result.value = buf_span(&r->scratch);
+}
+
+static void
+on_state(struct request *r, const struct run_frame *f, struct effects *out)
+{
+	struct effect *e;
+
+	if (!leaves_result(r, false))
+		return;
+	e = add(out, EFF_STATE);
+	fill_result(r, &e->u.result, "");
+	e->u.result.state = f->state;
+	e->u.result.value = f->meta;
+}
+
+static void
+on_error(struct request *r, const struct run_error *cause, const char *suffix, int64_t runtime_us, us_t wall,
+	struct effects *out)
+{
+	struct result_error err = { .type = cause->type, .module = cause->module, .message = cause->message };
+	struct report *rep;
+
+	buf_reset(&r->note);
+	result_add_error_text(&r->note, &err);
+	buf_adds(&r->note, suffix);
+	rep = add_report(out, REPORT_FAILED);
+	rep->text = buf_span(&r->note);
+	rep->traceback = cause->traceback;
+	rep->runtime_us = runtime_us;
+	store_error(r, "FAILURE", &err, cause->traceback, wall, out);
+}
+
+/* A retry that cannot be scheduled ends the task with the error that asked for it. */
+static void
+on_retry(struct request *r, const struct run_frame *f, int64_t runtime_us, us_t wall, struct effects *out)
+{
+	struct run_error cause = f->error;
+
+	if (cause.type.ptr == NULL) {
+		cause.type = SPAN("MaxRetriesExceededError");
+		cause.module = SPAN("celery.exceptions");
+		cause.message = SPAN("[\"the task asked for a retry without a cause\"]");
+	}
+	on_error(r, &cause, " (it asked for a retry, which this version does not schedule)", runtime_us, wall, out);
+}
+
+void
+request_on_frame(struct request *r, const struct run_frame *f, int64_t mono_us, us_t wall, struct effects *out)
+{
+	int64_t runtime_us = mono_us - r->started_us;
+	struct report *rep;
+
+	assert(r->state == REQUEST_RUNNING);
+	if (f->type == RUN_STATE) {
+		on_state(r, f, out);
+		return;
+	}
+	assert(f->type == RUN_DONE);
+	switch (f->outcome) {
+	case RUN_RESULT:
+		rep = add_report(out, REPORT_SUCCEEDED);
+		rep->value = f->result;
+		rep->runtime_us = runtime_us;
+		store_final(r, "SUCCESS", f->result, SPAN_NONE, wall, out);
+		break;
+	case RUN_ERROR:
+		on_error(r, &f->error, "", runtime_us, wall, out);
+		break;
+	case RUN_RETRY:
+		on_retry(r, f, runtime_us, wall, out);
+		break;
+	case RUN_IGNORE:
+		add_report(out, REPORT_IGNORED)->runtime_us = runtime_us;
+		settle(r, out);
+		break;
+	case RUN_REJECT:
+		rep = add_report(out, REPORT_REJECTED);
+		rep->text = f->reason;
+		if (f->requeue) {
+			r->state = REQUEST_SETTLED;
+			add(out, EFF_REQUEUE);
+			break;
+		}
+		go_dead(r, "rejected", "the task rejected its message");
+		after_store(r, out);
+		break;
+	}
+}
+
+void
+request_on_lost(struct request *r, const char *how, int64_t mono_us, us_t wall, struct effects *out)
+{
+	struct result_error err = { .type = SPAN("WorkerLostError"), .module = SPAN("billiard.exceptions") };
+	struct report *rep;
+
+	assert(r->state == REQUEST_RUNNING);
+	buf_reset(&r->note);
+	buf_addf(&r->note, "the process running this task %s", how);
+	err.text = buf_span(&r->note);
+	rep = add_report(out, REPORT_LOST);
+	rep->text = err.text;
+	rep->runtime_us = mono_us - r->started_us;
+	store_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
+}
+
+void
+request_on_stored(struct request *r, enum err e, const char *why, us_t wall, struct effects *out)
+{
+	struct result_error err = { .type = SPAN("BackendStoreError"), .module = SPAN("celery.exceptions") };
+
+	assert(r->state == REQUEST_STORING);
+	if (e == E_OK) {
+		after_store(r, out);
+		return;
+	}
+	if (r->refused_once) {
+		/* Neither the result nor its replacement: keep the message, so that a person can decide. */
+		if (r->dead.reason == NULL)
+			go_dead(r, "result-refused", why);
+		after_store(r, out);
+		return;
+	}
+	r->refused_once = true;
+	buf_reset(&r->note);
+	buf_addf(&r->note, "the result backend refused the result: %s", why);
+	err.text = buf_span(&r->note);
+	add_report(out, REPORT_FAILED)->text = err.text;
+	store_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
+}
+
+void
+request_on_published(struct request *r, struct effects *out)
+{
+	assert(r->state == REQUEST_PUBLISHING);
+	settle(r, out);
+}
+
+void
+request_on_channel_lost(struct request *r, struct effects *out)
+{
+	switch (r->state) {
+	case REQUEST_NEW:
+	case REQUEST_CHECKING:
+	case REQUEST_HELD:
+	case REQUEST_WAITING:
+		r->state = REQUEST_SETTLED;
+		add(out, EFF_FORGET);
+		break;
+	case REQUEST_RUNNING:
+	case REQUEST_STORING:
+	case REQUEST_PUBLISHING:
+	case REQUEST_SETTLED:
+		break;
+	}
+}

@@ -1,0 +1,84 @@
+/*
+ * The life of one task in a worker. Only this file changes its state; every function takes what happened and adds what is to
+ * be done about it.
+ *
+ *   new -> checking -> held -> waiting -> running -> storing -> publishing -> settled
+ *
+ * Steps that do not apply are left out; the order never changes: result durable, then follow-ups confirmed, then ack.
+ */
+#ifndef WARREN_CORE_REQUEST_H
+#define WARREN_CORE_REQUEST_H
+
+#include "base/buf.h"
+#include "core/effect.h"
+#include "wire/run.h"
+#include "wire/task.h"
+
+enum request_state {
+	REQUEST_NEW,
+	REQUEST_CHECKING,
+	REQUEST_HELD,
+	REQUEST_WAITING,
+	REQUEST_RUNNING,
+	REQUEST_STORING,
+	REQUEST_PUBLISHING,
+	REQUEST_SETTLED,
+};
+
+struct request_rules {
+	const char *node;         /* "w1@host" */
+	bool has_backend;
+	bool track_started;
+	ms_t started_after_ms;    /* STARTED is stored once a task has run for so long: short ones cost one write, not two */
+	bool result_extended;
+	bool ignore_result;       /* of the worker; a message may say so too */
+};
+
+/* What goes to warren.dead, and why. */
+struct request_dead {
+	const char *reason;       /* "malformed", "unknown-task"...; NULL = no dead letter */
+	struct errtext error;
+};
+
+struct request {
+	enum request_state state;
+	const struct request_rules *rules;
+	struct task task;         /* zeroed when the message is no task */
+	bool redelivered;
+	struct span queue;        /* the routing key it came with */
+	int64_t child_pid;
+	int64_t started_us;       /* monotonic; when the child got it */
+	bool refused_once;        /* the backend would not take the result; its replacement is under way */
+	struct request_dead dead;
+	struct buf scratch;       /* the error object of the last decision */
+	struct buf note;          /* text of the last report */
+};
+
+void request_init(struct request *r, const struct request_rules *rules);
+void request_release(struct request *r);
+const char *request_state_name(enum request_state s);
+
+/* What has come from the broker, decoded or not. */
+struct request_arrival {
+	enum task_fault fault;
+	const char *why;          /* words for the fault */
+	bool is_known;            /* a runner of this pool has registered the name */
+	us_t wall;
+};
+void request_on_received(struct request *r, const struct request_arrival *in, struct effects *out);
+/* The stored result of a redelivered task: final, or not. */
+void request_on_checked(struct request *r, bool is_final, us_t wall, struct effects *out);
+void request_on_due(struct request *r, us_t wall, struct effects *out);
+void request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct effects *out);
+void request_on_started_due(struct request *r, struct effects *out);
+/* A frame of the child: RUN_STATE or RUN_DONE. */
+void request_on_frame(struct request *r, const struct run_frame *f, int64_t mono_us, us_t wall, struct effects *out);
+/* The child is gone, or talks nonsense; `how` says so in words: "killed by signal 9 (SIGKILL)". */
+void request_on_lost(struct request *r, const char *how, int64_t mono_us, us_t wall, struct effects *out);
+/* E_OK, or E_REFUSED when the backend will never take it. */
+void request_on_stored(struct request *r, enum err e, const char *why, us_t wall, struct effects *out);
+void request_on_published(struct request *r, struct effects *out);
+/* The channel that delivered it is gone. What has not begun is forgotten (the broker delivers it again); what runs goes on. */
+void request_on_channel_lost(struct request *r, struct effects *out);
+
+#endif

@@ -1,0 +1,16 @@
+/* What a child process is started with: argument vector and environment. */
+#ifndef WARREN_WORKER_CHILDENV_H
+#define WARREN_WORKER_CHILDENV_H
+
+#include "worker/worker.h"
+
+/* A copy of the runner's argv in which a leading "warren" is the path of this very program. */
+enum err childenv_argv(char ***out, const char *const *runner, struct errtext *t) MUSTCHECK;
+/*
+ * The environment of a pool's children: from ours what is on the allow-list or matches pass_env, then the pool's own
+ * env. Variables that hold broker and backend URLs or look like secrets of ours (WARREN_*, CELERY_BROKER_URL, ...) never pass by pattern.
+ */
+enum err childenv_new(char ***out, const struct pool_conf *conf, struct errtext *t) MUSTCHECK;
+void childenv_free(char **list);
+
+#endif

@@ -1,0 +1,318 @@
+/*
+ * One delivery: decode, decide, do. The file applies what core/request.c asks for and turns every answer into the next
+ * event. A job ends in exactly one way, job_finish: acknowledged, given back, or forgotten because its channel is gone.
+ */
+#include "worker/job.h"
+
+#include "base/clock.h"
+#include "worker/report.h"
+#include "worker/state.h"
+
+static void
+on_timer_due(void *owner)
+{
+	struct job *j = owner;
+	struct effects fx = { .count = 0 };
+
+	request_on_due(&j->request, clock_wall_us(), &fx);
+	job_apply(j, &fx);
+}
+
+static struct job *
+job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
+{
+	struct job *j = must_alloc(sizeof(*j));
+
+	j->pool = p;
+	j->msg = d->msg;
+	j->tag = d->tag;
+	j->consumer = consumer;
+	buf_init(&j->next_state, 256);
+	buf_init(&j->next_meta, 0);
+	request_init(&j->request, &p->worker->rules);
+	j->request.redelivered = d->redelivered;
+	j->request.queue = j->msg->routing_key;
+	list_push(&p->jobs, &j->link);
+	return j;
+}
+
+void
+job_free(struct job *j)
+{
+	list_unlink(&j->link);
+	list_unlink(&j->wait);
+	dead_drop(&j->pool->worker->dead, j);
+	backend_store_cancel(&j->state);
+	backend_store_release(&j->state);
+	backend_store_cancel(&j->final);
+	backend_store_release(&j->final);
+	loop_timer_release(&j->timer);
+	request_release(&j->request);
+	buf_release(&j->next_state);
+	buf_release(&j->next_meta);
+	bus_msg_free(j->msg);
+	alloc_free(j);
+}
+
+enum settle { SETTLE_ACK, SETTLE_REQUEUE, SETTLE_FORGET };
+
+static void
+job_finish(struct job *j, enum settle how)
+{
+	struct pool *p = j->pool;
+	enum err e = E_OK;
+
+	if (how == SETTLE_ACK && !j->tag_lost)
+		e = bus_ack(p->feed.chan, j->tag);
+	else if (how == SETTLE_REQUEUE && !j->tag_lost)
+		e = bus_nack(p->feed.chan, j->tag, true);
+	/* E_CLOSED: the channel ended this very turn; the broker delivers the message again, and its stored result answers that. */
+	if (e == E_OK && !j->tag_lost)
+		feed_on_settled(&p->feed, j->consumer);
+	p->worker->processed++;
+	job_free(j);
+	pool_on_job_gone(p);
+}
+
+/* --- results ------------------------------------------------------------------------------------------------------- */
+
+static void
+on_final_stored(struct backend_store *s, enum err e, const char *why)
+{
+	struct job *j = container_of(s, struct job, final);
+	struct effects fx = { .count = 0 };
+
+	request_on_stored(&j->request, e, why, clock_wall_us(), &fx);
+	job_apply(j, &fx);
+}
+
+static void store_state(struct job *j, const struct result *r);
+
+static void
+on_state_stored(struct backend_store *s, enum err e, const char *why)
+{
+	struct job *j = container_of(s, struct job, state);
+	struct result r = { .task_id = j->request.task.id };
+
+	j->state_busy = false;
+	if (e != E_OK)
+		report_state_refused(j, why);
+	if (j->next_state.len == 0)
+		return;
+	r.state = buf_span(&j->next_state);
+	r.value = buf_span(&j->next_meta);
+	store_state(j, &r);
+	buf_reset(&j->next_state);
+	buf_reset(&j->next_meta);
+}
+
+/* One state is under way at a time, and of those that come meanwhile only the newest is kept: a task that reports progress in a
+ * tight loop costs the backend no more than it can take. */
+static void
+store_state(struct job *j, const struct result *r)
+{
+	enum err e;
+
+	if (j->state_busy) {
+		buf_reset(&j->next_state);
+		buf_reset(&j->next_meta);
+		buf_add(&j->next_state, r->state);
+		buf_add(&j->next_meta, r->value);
+		return;
+	}
+	e = backend_store(j->pool->worker->backend, &j->state, r, on_state_stored);
+	j->state_busy = e == E_OK;
+	if (e != E_OK)
+		report_state_refused(j, err_name(e));
+}
+
+static bool
+store_final(struct job *j, const struct result *r)
+{
+	struct effects fx = { .count = 0 };
+	enum err e;
+
+	buf_reset(&j->next_state);
+	e = backend_store(j->pool->worker->backend, &j->final, r, on_final_stored);
+	if (e == E_OK)
+		return false;
+	request_on_stored(&j->request, E_REFUSED, err_name(e), clock_wall_us(), &fx);
+	return job_apply(j, &fx);
+}
+
+static void
+on_checked(void *owner, enum err e, const struct result *r, const char *why)
+{
+	struct job *j = owner;
+	struct effects fx = { .count = 0 };
+
+	/* Not readable: running it again is allowed, losing it is not. */
+	if (e != E_OK && e != E_MISSING)
+		report_check_failed(j, why);
+	request_on_checked(&j->request, e == E_OK && result_is_ready(r->state), clock_wall_us(), &fx);
+	job_apply(j, &fx);
+}
+
+static bool
+check(struct job *j)
+{
+	struct effects fx = { .count = 0 };
+
+	if (backend_load(j->pool->worker->backend, j->request.task.id, on_checked, j) == E_OK)
+		return false;
+	request_on_checked(&j->request, false, clock_wall_us(), &fx);
+	return job_apply(j, &fx);
+}
+
+static void
+hold(struct job *j, us_t until)
+{
+	ms_t delay = (until - clock_wall_us()) / 1000 + 1;
+
+	if (j->timer.loop == NULL && loop_timer_init(&j->timer, j->pool->worker->loop, on_timer_due, j) != E_OK)
+		abort();
+	loop_timer_arm(&j->timer, delay < 1 ? 1 : delay);
+}
+
+/* --- effects ------------------------------------------------------------------------------------------------------- */
+
+static bool
+apply_one(struct job *j, const struct effect *e)
+{
+	switch (e->type) {
+	case EFF_CHECK:
+		return check(j);
+	case EFF_HOLD:
+		hold(j, e->u.until);
+		return false;
+	case EFF_RUN:
+		pool_enqueue(j->pool, j);
+		return false;
+	case EFF_ARM_STARTED:
+		loop_timer_arm(&j->slot->timer, e->u.delay);
+		return false;
+	case EFF_STATE:
+		store_state(j, &e->u.result);
+		return false;
+	case EFF_STORE:
+		return store_final(j, &e->u.result);
+	case EFF_DEAD:
+		dead_send(&j->pool->worker->dead, j);
+		return false;
+	case EFF_REPORT:
+		report_task(j, &e->u.report);
+		return false;
+	case EFF_ACK:
+		job_finish(j, SETTLE_ACK);
+		return true;
+	case EFF_REQUEUE:
+		job_finish(j, SETTLE_REQUEUE);
+		return true;
+	case EFF_FORGET:
+		job_finish(j, SETTLE_FORGET);
+		return true;
+	}
+	return false;
+}
+
+bool
+job_apply(struct job *j, const struct effects *fx)
+{
+	for (size_t i = 0; i < fx->count; i++)
+		if (apply_one(j, &fx->items[i]))
+			return true;
+	return false;
+}
+
+/* --- events -------------------------------------------------------------------------------------------------------- */
+
+void
+job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
+{
+	struct job *j = job_new(p, d, consumer);
+	struct request_arrival in = { .wall = clock_wall_us() };
+	struct effects fx = { .count = 0 };
+
+	in.fault = task_decode(&j->request.task, j->msg, &p->worker->limits, &j->why);
+	in.why = j->why.text;
+	in.is_known = in.fault == TASK_FINE && pool_knows(p, j->request.task.name);
+	request_on_received(&j->request, &in, &fx);
+	job_apply(j, &fx);
+}
+
+void
+job_adopt(struct job *j, struct bus_delivery *d, size_t consumer)
+{
+	j->tag = d->tag;
+	j->tag_lost = false;
+	j->consumer = consumer;
+	report_adopted(j);
+	bus_msg_free(d->msg);
+}
+
+bool
+job_on_started(struct job *j, struct slot *s, int64_t child_pid)
+{
+	struct effects fx = { .count = 0 };
+
+	list_unlink(&j->wait);
+	j->slot = s;
+	request_on_started(&j->request, child_pid, clock_mono_us(), &fx);
+	return job_apply(j, &fx);
+}
+
+bool
+job_on_started_due(struct job *j)
+{
+	struct effects fx = { .count = 0 };
+
+	request_on_started_due(&j->request, &fx);
+	return job_apply(j, &fx);
+}
+
+bool
+job_on_frame(struct job *j, const struct run_frame *f)
+{
+	struct effects fx = { .count = 0 };
+
+	if (f->type == RUN_DONE)
+		j->slot = NULL;
+	request_on_frame(&j->request, f, clock_mono_us(), clock_wall_us(), &fx);
+	return job_apply(j, &fx);
+}
+
+bool
+job_on_lost(struct job *j, const char *how)
+{
+	struct effects fx = { .count = 0 };
+
+	j->slot = NULL;
+	request_on_lost(&j->request, how, clock_mono_us(), clock_wall_us(), &fx);
+	return job_apply(j, &fx);
+}
+
+bool
+job_on_published(struct job *j)
+{
+	struct effects fx = { .count = 0 };
+
+	j->publish_id = 0;
+	request_on_published(&j->request, &fx);
+	return job_apply(j, &fx);
+}
+
+bool
+job_on_channel_lost(struct job *j)
+{
+	struct effects fx = { .count = 0 };
+
+	j->tag_lost = true;
+	request_on_channel_lost(&j->request, &fx);
+	return job_apply(j, &fx);
+}
+
+void
+job_return(struct job *j)
+{
+	job_finish(j, SETTLE_REQUEUE);
+}

@@ -1,0 +1,51 @@
+/* One delivery on its way through the worker: the request that decides, and the I/O its decisions ask for. */
+#ifndef WARREN_WORKER_JOB_H
+#define WARREN_WORKER_JOB_H
+
+#include "backend/backend.h"
+#include "bus/chan.h"
+#include "core/request.h"
+
+struct pool;
+struct slot;
+
+struct job {
+	struct list link;             /* pool.jobs */
+	struct list wait;             /* pool.waiting, or dead_office.waiting */
+	struct pool *pool;            /* owner */
+	struct request request;
+	struct msg *msg;
+	struct errtext why;           /* of a decoding fault */
+	struct bus_tag tag;
+	bool tag_lost;                /* its channel is gone; a redelivery may bind a new tag */
+	size_t consumer;              /* which of the feed's consumers it came through */
+	struct slot *slot;            /* while it runs */
+	struct backend_store final;
+	struct backend_store state;
+	bool state_busy;
+	struct buf next_state;        /* name of the newest state that waits for `state`; empty = none */
+	struct buf next_meta;
+	struct loop_timer timer;      /* until it is due */
+	uint64_t publish_id;          /* of the dead letter under way, 0 = none */
+};
+
+/* Takes d->msg. The first decision is made and applied. */
+void job_begin(struct pool *p, struct bus_delivery *d, size_t consumer);
+/* Does what a decision asked for. The job may be gone afterwards: true when it is. */
+bool job_apply(struct job *j, const struct effects *fx);
+/* Takes the job out of everything it is in and frees it; nothing is sent. */
+void job_free(struct job *j);
+
+/* Events; each returns true when the job is gone afterwards. */
+bool job_on_started(struct job *j, struct slot *s, int64_t child_pid);
+bool job_on_started_due(struct job *j);
+bool job_on_frame(struct job *j, const struct run_frame *f);
+bool job_on_lost(struct job *j, const char *how);
+bool job_on_published(struct job *j);
+bool job_on_channel_lost(struct job *j);
+/* A redelivery of a task that still runs here: the new tag replaces the lost one. Takes d->msg. */
+void job_adopt(struct job *j, struct bus_delivery *d, size_t consumer);
+/* Gives a delivery that has not begun back to its queue and frees the job. */
+void job_return(struct job *j);
+
+#endif

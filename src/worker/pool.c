@@ -1,0 +1,231 @@
+/*
+ * Between deliveries and slots. Deliveries are handed out in order of arrival, once a turn, after everything readable has been
+ * read; a pool has at most as many of them as slots, so one waits only while a child is being replaced.
+ */
+#include "worker/pool.h"
+
+#include <signal.h>
+
+#include "base/log.h"
+#include "worker/childenv.h"
+#include "worker/job.h"
+#include "worker/state.h"
+
+static void
+on_dispatch(void *owner)
+{
+	struct pool *p = owner;
+
+	while (!list_is_empty(&p->waiting) && !list_is_empty(&p->idle)) {
+		struct slot *s = container_of(p->idle.next, struct slot, link);
+		struct job *j = container_of(p->waiting.next, struct job, wait);
+
+		slot_run(s, j);
+	}
+}
+
+static void
+dispatch_soon(struct pool *p)
+{
+	loop_defer(p->worker->loop, LOOP_DECIDE, &p->dispatch, on_dispatch, p);
+}
+
+enum err
+pool_init(struct pool *p, struct worker *w, const struct pool_conf *conf, struct errtext *t)
+{
+	enum err e;
+
+	memset(p, 0, sizeof(*p));
+	p->worker = w;
+	p->conf = conf;
+	list_init(&p->idle);
+	list_init(&p->jobs);
+	list_init(&p->waiting);
+	map_init(&p->tasks);
+	p->slots = must_alloc(sizeof(*p->slots) * (size_t)conf->concurrency);
+	for (int i = 0; i < conf->concurrency; i++)
+		slot_init(&p->slots[i], p, i);
+	e = childenv_argv(&p->argv, conf->runner, t);
+	if (e == E_OK)
+		e = childenv_new(&p->envp, conf, t);
+	if (e == E_OK)
+		e = feed_open(&p->feed, p, w->consume, t);
+	return e == E_OK ? E_OK : err_prefix(t, e, "pool %s", conf->name);
+}
+
+void
+pool_release(struct pool *p)
+{
+	struct list *it, *tmp;
+
+	if (p->worker == NULL)
+		return;
+	loop_undefer(&p->dispatch);
+	LIST_EACH(&p->jobs, it, tmp)
+		job_free(container_of(it, struct job, link));
+	for (int i = 0; i < p->conf->concurrency; i++)
+		slot_release(&p->slots[i]);
+	alloc_free(p->slots);
+	feed_close(&p->feed);
+	map_release(&p->tasks, NULL);
+	childenv_free(p->argv);
+	childenv_free(p->envp);
+}
+
+void
+pool_start(struct pool *p)
+{
+	for (int i = 0; i < p->conf->concurrency; i++)
+		slot_start(&p->slots[i]);
+}
+
+bool
+pool_knows(const struct pool *p, struct span task_name)
+{
+	return p->any_task || map_get(&p->tasks, task_name) != NULL;
+}
+
+/* --- deliveries ------------------------------------------------------------------------------------------------------ */
+
+/* The job of this id whose delivery was lost with its channel, if it still goes on here. */
+static struct job *
+find_orphan(struct pool *p, struct span id)
+{
+	struct list *it, *tmp;
+
+	LIST_EACH(&p->jobs, it, tmp) {
+		struct job *j = container_of(it, struct job, link);
+
+		if (j->tag_lost && span_eq(j->request.task.id, id))
+			return j;
+	}
+	return NULL;
+}
+
+void
+pool_on_delivery(struct pool *p, struct bus_delivery *d, size_t consumer)
+{
+	struct job *j = NULL;
+
+	if (worker_is_stopping(p->worker)) {
+		/* On its way while the consumer was cancelled. An error means that the broker has it back already. */
+		if (bus_nack(p->feed.chan, d->tag, true) == E_OK)
+			feed_on_settled(&p->feed, consumer);
+		bus_msg_free(d->msg);
+		return;
+	}
+	if (d->redelivered)
+		j = find_orphan(p, table_get_string(&d->msg->headers, "id"));
+	if (j != NULL)
+		job_adopt(j, d, consumer);
+	else
+		job_begin(p, d, consumer);
+}
+
+void
+pool_on_channel_lost(struct pool *p)
+{
+	struct list *it, *tmp;
+
+	LIST_EACH(&p->jobs, it, tmp)
+		job_on_channel_lost(container_of(it, struct job, link));
+}
+
+void
+pool_enqueue(struct pool *p, struct job *j)
+{
+	list_push(&p->waiting, &j->wait);
+	dispatch_soon(p);
+}
+
+void
+pool_on_job_gone(struct pool *p)
+{
+	worker_check_drained(p->worker);
+}
+
+void
+pool_return_waiting(struct pool *p)
+{
+	struct list *it, *tmp;
+
+	LIST_EACH(&p->jobs, it, tmp) {
+		struct job *j = container_of(it, struct job, link);
+
+		if (j->request.state < REQUEST_RUNNING)
+			job_return(j);
+	}
+}
+
+size_t
+pool_running(const struct pool *p)
+{
+	return list_count(&p->jobs);
+}
+
+/* --- slots ----------------------------------------------------------------------------------------------------------- */
+
+void
+pool_on_hello(struct pool *p, const struct run_frame *f, struct arena *a)
+{
+	static char known; /* any pointer that is not NULL */
+	struct run_tasks walk = { .started = false };
+	struct span name;
+
+	while (run_next_task(f, &walk, a, &name)) {
+		if (span_is(name, "*"))
+			p->any_task = true;
+		else if (map_set(&p->tasks, name, &known, NULL) != E_OK)
+			abort();
+	}
+	p->is_ready = true;
+}
+
+void
+pool_on_slot_idle(struct pool *p, struct slot *s)
+{
+	list_push(&p->idle, &s->link);
+	dispatch_soon(p);
+	if (!p->feed.wanted && p->worker->phase <= WORKER_RUNNING)
+		feed_start(&p->feed);
+}
+
+void
+pool_on_slot_down(struct pool *p, struct slot *s UNUSED)
+{
+	worker_check_drained(p->worker);
+}
+
+void
+pool_on_start_failed(struct pool *p, struct slot *s, const char *why)
+{
+	if (p->is_ready) {
+		LOG(CHILD_START_FAILED, LOG_STR("pool", p->conf->name), LOG_INT("slot", s->index), LOG_STR("how", why));
+		return;
+	}
+	worker_fail(p->worker, "pool %s: the runner `%s` %s", p->conf->name, p->conf->runner[0], why);
+}
+
+void
+pool_stop_slots(struct pool *p, bool at_once)
+{
+	for (int i = 0; i < p->conf->concurrency; i++) {
+		struct slot *s = &p->slots[i];
+		struct job *j = s->job;
+
+		s->job = at_once ? NULL : j;
+		slot_stop(s, at_once);
+		/* The child is killed before its task is given back: nobody else may start it while it could still do things. */
+		if (at_once && j != NULL)
+			job_return(j);
+	}
+}
+
+bool
+pool_is_down(const struct pool *p)
+{
+	for (int i = 0; i < p->conf->concurrency; i++)
+		if (p->slots[i].state != SLOT_DOWN)
+			return false;
+	return true;
+}

@@ -1,0 +1,102 @@
+/* Turns reports of core/request.c into lines people know from Celery. Values are a stranger's: cut and escaped by the log. */
+#include "worker/report.h"
+
+#include "base/log.h"
+#include "worker/job.h"
+
+#define VALUE_SHOWN 512
+
+static struct span
+shown_name(const struct job *j)
+{
+	const struct task *t = &j->request.task;
+
+	return t->shadow.len > 0 ? t->shadow : t->name;
+}
+
+static void
+report_success(const struct job *j, const struct report *r)
+{
+	struct buf text;
+
+	if (!log_is_on(LOG_INFO))
+		return;
+	buf_init(&text, 0);
+	task_add_repr(&text, r->value, VALUE_SHOWN);
+	LOG(TASK_SUCCEEDED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id),
+		LOG_SEC("runtime", r->runtime_us), LOG_SPAN("result", buf_span(&text)));
+	buf_release(&text);
+}
+
+static void
+report_failure(const struct job *j, const struct report *r)
+{
+	struct buf trace;
+
+	buf_init(&trace, 0);
+	if (r->traceback.len > 0) {
+		buf_addc(&trace, '\n');
+		buf_add(&trace, span_trim(r->traceback));
+	}
+	LOG(TASK_FAILED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_SPAN("error", r->text),
+		LOG_LINES("traceback", buf_span(&trace)), LOG_SEC("runtime", r->runtime_us));
+	buf_release(&trace);
+}
+
+void
+report_task(const struct job *j, const struct report *r)
+{
+	struct span name = shown_name(j), id = j->request.task.id;
+
+	switch (r->kind) {
+	case REPORT_RECEIVED:
+		LOG(TASK_RECEIVED, LOG_SPAN("task", name), LOG_SPAN("id", id));
+		break;
+	case REPORT_SUCCEEDED:
+		report_success(j, r);
+		break;
+	case REPORT_FAILED:
+		report_failure(j, r);
+		break;
+	case REPORT_LOST:
+		LOG(TASK_LOST, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("error", r->text));
+		break;
+	case REPORT_REVOKED:
+		LOG(TASK_REVOKED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
+		break;
+	case REPORT_IGNORED:
+		LOG(TASK_IGNORED, LOG_SPAN("task", name), LOG_SPAN("id", id));
+		break;
+	case REPORT_REJECTED:
+		LOG(TASK_REJECTED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
+		break;
+	case REPORT_UNKNOWN:
+		LOG(TASK_UNKNOWN, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("queue", j->request.queue));
+		break;
+	case REPORT_INVALID:
+		LOG(MESSAGE_INVALID, LOG_SPAN("why", r->text), LOG_SPAN("queue", j->request.queue),
+			LOG_INT("bytes", j->msg->body.len));
+		break;
+	case REPORT_DONE_BEFORE:
+		LOG(TASK_DONE_BEFORE, LOG_SPAN("task", name), LOG_SPAN("id", id));
+		break;
+	}
+}
+
+void
+report_adopted(const struct job *j)
+{
+	LOG(TASK_ADOPTED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id));
+}
+
+void
+report_state_refused(const struct job *j, const char *why)
+{
+	LOG(STATE_REFUSED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_STR("why", why));
+}
+
+void
+report_check_failed(const struct job *j, const char *why)
+{
+	LOG(RESULT_UNREADABLE, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_STR("why", why));
+}

@@ -1,0 +1,14 @@
+/* What people are told about tasks: log lines now; the place for events and metrics. */
+#ifndef WARREN_WORKER_REPORT_H
+#define WARREN_WORKER_REPORT_H
+
+#include "core/effect.h"
+
+struct job;
+
+void report_task(const struct job *j, const struct report *r);
+void report_adopted(const struct job *j);
+void report_state_refused(const struct job *j, const char *why);
+void report_check_failed(const struct job *j, const char *why);
+
+#endif

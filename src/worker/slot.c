@@ -1,0 +1,408 @@
+/*
+ * The life of one child. It says hello, gets one task at a time and answers with frames on its channel. Its end is certain only
+ * when both the process has ended and the channel has been read to its end: the last frame of a child that
+ * finishes a task and exits must not be mistaken for a loss. Anything that is not the protocol ends the child.
+ */
+#include "worker/slot.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "worker/job.h"
+#include "worker/state.h"
+
+/* How long a child may take from being asked to end, or from closing its channel, to its end. */
+#define ENDING_MS 3000
+/* How long the channel of an ended child is waited for: a grandchild may hold the other side open. */
+#define LINGER_MS 500
+
+static void slot_ended(struct slot *s);
+
+static struct loop *
+slot_loop(struct slot *s)
+{
+	return s->pool->worker->loop;
+}
+
+/* The child must go; `why` is what its task and the log will say. */
+static void
+slot_kill(struct slot *s, const char *why)
+{
+	if (s->why[0] == '\0')
+		snprintf(s->why, sizeof(s->why), "%s", why);
+	s->state = SLOT_ENDING;
+	list_unlink(&s->link);
+	child_signal_group(s->child, SIGKILL);
+	loop_timer_arm(&s->timer, ENDING_MS);
+}
+
+static void
+on_timer(void *owner)
+{
+	struct slot *s = owner;
+
+	switch (s->state) {
+	case SLOT_DOWN:
+		slot_start(s);
+		break;
+	case SLOT_STARTING:
+		slot_kill(s, "did not say hello in time");
+		break;
+	case SLOT_BUSY:
+		job_on_started_due(s->job);
+		break;
+	case SLOT_ENDING:
+		if (s->exited) {
+			slot_ended(s);
+			break;
+		}
+		child_signal_group(s->child, SIGKILL);
+		loop_timer_arm(&s->timer, ENDING_MS);
+		break;
+	case SLOT_IDLE:
+		break;
+	}
+}
+
+/* --- frames from the child ------------------------------------------------------------------------------------------ */
+
+static bool
+on_hello(struct slot *s, const struct run_frame *f, struct arena *a)
+{
+	if (s->said_hello || f->protocol != RUN_PROTOCOL)
+		return false;
+	s->said_hello = true;
+	s->failures = 0;
+	loop_timer_disarm(&s->timer);
+	s->state = SLOT_IDLE;
+	pool_on_hello(s->pool, f, a);
+	pool_on_slot_idle(s->pool, s);
+	return true;
+}
+
+static bool
+on_task_frame(struct slot *s, const struct run_frame *f)
+{
+	struct job *j = s->job;
+
+	if (j == NULL || !span_eq(f->id, j->request.task.id))
+		return false;
+	if (f->type == RUN_STATE) {
+		job_on_frame(j, f);
+		return true;
+	}
+	loop_timer_disarm(&s->timer);
+	s->job = NULL;
+	if (s->state == SLOT_BUSY) {
+		s->state = SLOT_IDLE;
+		pool_on_slot_idle(s->pool, s);
+	}
+	job_on_frame(j, f);
+	return true;
+}
+
+/* False when the line is not what the child may say now. */
+static bool
+on_line(struct slot *s, struct span line, struct errtext *t)
+{
+	struct run_frame f;
+	struct arena a;
+	bool fine = false;
+
+	arena_init(&a, 0);
+	t->text[0] = '\0';
+	if (run_decode(&f, line, &a, NULL, t) == E_OK) {
+		if (f.type == RUN_HELLO)
+			fine = on_hello(s, &f, &a);
+		else if (f.type == RUN_STATE || f.type == RUN_DONE)
+			fine = s->said_hello && on_task_frame(s, &f);
+		if (!fine)
+			err_set(t, E_FORMAT, "a frame that is out of place");
+	}
+	arena_release(&a);
+	return fine;
+}
+
+static void
+on_data(void *owner, struct span bytes)
+{
+	struct slot *s = owner;
+	struct errtext t;
+	struct span line;
+	enum err e;
+	char why[256];
+
+	/* What a child says after we gave it up is not heard. */
+	if (s->why[0] != '\0')
+		return;
+	e = run_reader_feed(&s->reader, bytes);
+	while (e == E_OK && (e = run_reader_next(&s->reader, &line)) == E_OK) {
+		if (on_line(s, line, &t))
+			continue;
+		snprintf(why, sizeof(why), "does not speak the runner protocol: %.160s", t.text);
+		slot_kill(s, why);
+		return;
+	}
+	if (e != E_OK && e != E_AGAIN) {
+		snprintf(why, sizeof(why), "sent a line of more than %lld bytes", (long long)s->pool->worker->conf->result_max);
+		slot_kill(s, why);
+	}
+}
+
+static void
+on_channel_close(void *owner, enum err e UNUSED, const char *why UNUSED)
+{
+	struct slot *s = owner;
+
+	s->channel_gone = true;
+	if (s->exited) {
+		slot_ended(s);
+		return;
+	}
+	if (s->state != SLOT_ENDING) {
+		s->state = SLOT_ENDING;
+		list_unlink(&s->link);
+		loop_timer_arm(&s->timer, ENDING_MS);
+	}
+}
+
+/* --- start and end --------------------------------------------------------------------------------------------------- */
+
+static void
+on_exit_of_child(void *owner, const struct child_end *end)
+{
+	struct slot *s = owner;
+
+	s->exited = true;
+	s->end = *end;
+	if (s->channel_gone) {
+		slot_ended(s);
+		return;
+	}
+	s->state = SLOT_ENDING;
+	list_unlink(&s->link);
+	loop_timer_arm(&s->timer, LINGER_MS);
+}
+
+static void
+close_all(struct slot *s)
+{
+	stream_close(s->channel);
+	s->channel = NULL;
+	output_close(&s->out);
+	output_close(&s->err);
+	run_reader_release(&s->reader);
+	child_close(s->child);
+	s->child = NULL;
+	loop_timer_disarm(&s->timer);
+	list_unlink(&s->link);
+	s->state = SLOT_DOWN;
+}
+
+/* "was killed by signal 9 (SIGKILL)"; our own reason goes before what the kernel says. */
+static void
+add_how(struct slot *s, struct buf *b)
+{
+	if (s->why[0] != '\0') {
+		buf_adds(b, s->why);
+		return;
+	}
+	child_add_end(b, &s->end);
+	if (s->err.last[0] != '\0')
+		buf_addf(b, "; its last words: %s", s->err.last);
+}
+
+static void
+slot_ended(struct slot *s)
+{
+	struct job *j = s->job;
+	struct buf how;
+	bool was_up = s->said_hello;
+
+	buf_init(&how, 0);
+	/* Unfinished lines belong to the report. */
+	close_all(s);
+	add_how(s, &how);
+	s->job = NULL;
+	if (j != NULL)
+		job_on_lost(j, buf_text(&how));
+	if (s->stopping) {
+		buf_release(&how);
+		pool_on_slot_down(s->pool, s);
+		return;
+	}
+	if (was_up) {
+		LOG(CHILD_ENDED, LOG_STR("pool", s->pool->conf->name), LOG_INT("slot", s->index), LOG_STR("how", buf_text(&how)));
+		/* A child that served is replaced at once; the back-off is for those that never get there. */
+		loop_timer_arm(&s->timer, 0);
+	} else {
+		s->failures++;
+		loop_timer_arm(&s->timer, backoff_full_jitter(200, 30000, s->failures, id_random_u64()));
+		pool_on_start_failed(s->pool, s, buf_text(&how));
+	}
+	buf_release(&how);
+}
+
+void
+slot_init(struct slot *s, struct pool *p, int index)
+{
+	memset(s, 0, sizeof(*s));
+	s->pool = p;
+	s->index = index;
+	if (loop_timer_init(&s->timer, p->worker->loop, on_timer, s) != E_OK)
+		abort();
+}
+
+static enum err
+open_streams(struct slot *s, struct errtext *t)
+{
+	static const struct stream_ops ops = { .on_data = on_data, .on_close = on_channel_close };
+	/* One run frame holds one message: twice its size is room enough for the escapes around it. */
+	struct stream_conf conf = { .write_max = (size_t)s->pool->worker->conf->message_max * 2 + 65536 };
+	enum err e;
+
+	e = stream_adopt(&s->channel, slot_loop(s), child_take_channel(s->child), &conf, &ops, s, t);
+	if (e == E_OK)
+		e = output_open(&s->out, s, child_take_stdout(s->child), false, t);
+	if (e == E_OK)
+		e = output_open(&s->err, s, child_take_stderr(s->child), true, t);
+	return e;
+}
+
+void
+slot_start(struct slot *s)
+{
+	static const struct child_ops ops = { .on_exit = on_exit_of_child };
+	const struct pool_conf *pc = s->pool->conf;
+	struct child_conf conf = {
+		.argv = (const char *const *)s->pool->argv,
+		.envp = (const char *const *)s->pool->envp,
+		.cwd = pc->cwd,
+		.channel = true,
+		.rlimit_as = pc->memory_limit,
+		.rlimit_core = 0,
+	};
+	struct errtext t;
+	enum err e;
+
+	s->said_hello = s->exited = s->channel_gone = false;
+	s->why[0] = s->task_id[0] = s->task_name[0] = '\0';
+	s->out.last[0] = s->err.last[0] = '\0';
+	run_reader_init(&s->reader, (size_t)s->pool->worker->conf->result_max);
+	e = child_spawn(&s->child, slot_loop(s), &conf, &ops, s, &t);
+	if (e == E_OK)
+		e = open_streams(s, &t);
+	if (e != E_OK) {
+		close_all(s);
+		s->failures++;
+		loop_timer_arm(&s->timer, backoff_full_jitter(200, 30000, s->failures, id_random_u64()));
+		pool_on_start_failed(s->pool, s, t.text);
+		return;
+	}
+	s->state = SLOT_STARTING;
+	loop_timer_arm(&s->timer, pc->start_ms > 0 ? pc->start_ms : 60000);
+}
+
+/* --- a task ---------------------------------------------------------------------------------------------------------- */
+
+static void
+add_run_frame(struct slot *s, struct job *j, struct buf *frame, struct buf *part)
+{
+	const struct task *t = &j->request.task;
+	struct run_request req = {
+		.id = t->id,
+		.name = t->name,
+		.root_id = t->root_id,
+		.parent_id = t->parent_id,
+		.group = t->group,
+		.correlation_id = t->correlation_id,
+		.reply_to = t->reply_to,
+		.origin = t->origin,
+		.shadow = t->shadow,
+		.hostname = span_of(s->pool->worker->conf->node),
+		.exchange = j->msg->exchange,
+		.routing_key = j->msg->routing_key,
+		.eta = t->eta_text,
+		.expires = t->expires_text,
+		.group_index = t->group_index,
+		.retries = t->retries,
+		.redelivered = j->request.redelivered,
+		.time_limit = t->time_limit,
+		.soft_time_limit = t->soft_time_limit,
+		.priority = j->msg->priority,
+	};
+	struct run_frame f = { .type = RUN_RUN, .id = t->id, .name = t->name, .args = t->args, .kwargs = t->kwargs };
+	struct buf headers;
+
+	buf_init(&headers, 0);
+	if (t->headers != NULL && task_add_user_headers(&headers, t->headers))
+		req.headers = buf_span(&headers);
+	buf_reset(part);
+	run_add_request(part, &req);
+	f.request = buf_span(part);
+	buf_reset(frame);
+	run_encode(frame, &f);
+	buf_release(&headers);
+}
+
+static void
+copy_text(char *to, size_t size, struct span from)
+{
+	snprintf(to, size, "%.*s", SPAN_FMT(from));
+}
+
+void
+slot_run(struct slot *s, struct job *j)
+{
+	struct worker *w = s->pool->worker;
+
+	assert(s->state == SLOT_IDLE);
+	list_unlink(&s->link);
+	s->state = SLOT_BUSY;
+	s->job = j;
+	copy_text(s->task_id, sizeof(s->task_id), j->request.task.id);
+	copy_text(s->task_name, sizeof(s->task_name), j->request.task.name);
+	output_begin(&s->out);
+	output_begin(&s->err);
+	add_run_frame(s, j, &w->frame, &w->part);
+	job_on_started(j, s, child_pid(s->child));
+	if (w->frame.err != E_OK || stream_write(s->channel, buf_span(&w->frame)) != E_OK)
+		slot_kill(s, "could not be given the task: its channel is closed or full");
+}
+
+void
+slot_stop(struct slot *s, bool at_once)
+{
+	static const char stop[] = "{\"stop\":{}}\n";
+
+	s->stopping = true;
+	if (s->state == SLOT_DOWN) {
+		loop_timer_disarm(&s->timer);
+		pool_on_slot_down(s->pool, s);
+		return;
+	}
+	if (at_once) {
+		slot_kill(s, "was ended because the worker stopped");
+		return;
+	}
+	if (s->state == SLOT_ENDING)
+		return;
+	s->state = SLOT_ENDING;
+	list_unlink(&s->link);
+	/* A channel that takes no more is closed: the child is about to end anyway, and the timer sees to it. */
+	if (stream_write(s->channel, SPAN(stop)) != E_OK)
+		child_signal_group(s->child, SIGTERM);
+	loop_timer_arm(&s->timer, ENDING_MS);
+}
+
+void
+slot_release(struct slot *s)
+{
+	if (s->child != NULL || s->channel != NULL)
+		close_all(s);
+	loop_timer_release(&s->timer);
+}

@@ -1,0 +1,48 @@
+/* The parts of a running worker, for the files of this folder. worker.c owns it and wires it. */
+#ifndef WARREN_WORKER_STATE_H
+#define WARREN_WORKER_STATE_H
+
+#include "backend/backend.h"
+#include "bus/publish.h"
+#include "core/request.h"
+#include "worker/dead.h"
+#include "worker/pool.h"
+#include "worker/worker.h"
+
+enum worker_phase { WORKER_STARTING, WORKER_RUNNING, WORKER_DRAINING, WORKER_STOPPING };
+
+struct worker {
+	const struct worker_conf *conf;
+	struct loop *loop;
+	struct backend *backend;
+	struct bus_conn *consume;    /* deliveries and acks */
+	struct bus_conn *publish;    /* a broker alarm blocks this one only */
+	struct bus_pub *pub;
+	struct bus_topo *topo;
+	struct loop_timer topo_retry;
+	struct dead_office dead;
+	struct request_rules rules;
+	struct task_limits limits;
+	struct pool *pools;
+	size_t n_pools;
+	enum worker_phase phase;
+	bool banner_shown, was_ready;
+	int exit_code;
+	struct errtext error;        /* why it could not start */
+	struct loop_signal sigterm, sigint, sigquit;
+	struct loop_timer drain;
+	struct buf frame, part;      /* scratch of one call */
+	uint64_t processed;
+};
+
+/* Registered, connected, consuming: says so once, and prints the banner before. */
+void worker_check_ready(struct worker *w);
+/* A pool cannot get a single child up: gives up with this text. */
+void worker_fail(struct worker *w, const char *fmt, ...) PRINTFLIKE(2, 3);
+/* Something ended: see whether a drain is complete. */
+void worker_check_drained(struct worker *w);
+bool worker_is_stopping(const struct worker *w);
+/* A queue vanished under its consumers: make it again. */
+void worker_ensure_queues(struct worker *w);
+
+#endif

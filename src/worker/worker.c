@@ -1,0 +1,422 @@
+/*
+ * The wiring of a worker: it owns the loop, the two broker connections, the backend and the pools, and passes their ups and downs on.
+ *
+ *   starting -> running -> draining -> stopping
+ *
+ * Starting ends when every pool has a child that said hello and all consumers are registered. Draining: consumers cancelled, what has
+ * not begun given back, what runs may finish until the drain time-out. Stopping: children end, then the connections, then the loop.
+ */
+#include "worker/worker.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "worker/banner.h"
+#include "worker/state.h"
+
+#define TOPOLOGY_RETRY_MS 5000
+#define LINGER_MS 2000
+
+bool
+worker_is_stopping(const struct worker *w)
+{
+	return w->phase >= WORKER_DRAINING;
+}
+
+/* --- the end ----------------------------------------------------------------------------------------------------------- */
+
+static void
+stop_slots(struct worker *w, bool at_once)
+{
+	w->phase = WORKER_STOPPING;
+	loop_timer_disarm(&w->drain);
+	for (size_t i = 0; i < w->n_pools; i++)
+		pool_stop_slots(&w->pools[i], at_once);
+	worker_check_drained(w);
+}
+
+void
+worker_check_drained(struct worker *w)
+{
+	size_t running = 0, down = 0;
+
+	if (w->phase < WORKER_DRAINING)
+		return;
+	for (size_t i = 0; i < w->n_pools; i++) {
+		running += pool_running(&w->pools[i]);
+		down += pool_is_down(&w->pools[i]);
+	}
+	if (w->phase == WORKER_DRAINING && running == 0)
+		stop_slots(w, false);
+	else if (w->phase == WORKER_STOPPING && running == 0 && down == w->n_pools)
+		loop_stop(w->loop, w->exit_code);
+}
+
+static void
+on_drain_over(void *owner)
+{
+	struct worker *w = owner;
+
+	LOG(DRAIN_OVER);
+	stop_slots(w, true);
+}
+
+static void
+drain(struct worker *w)
+{
+	size_t running = 0;
+
+	w->phase = WORKER_DRAINING;
+	for (size_t i = 0; i < w->n_pools; i++) {
+		feed_stop(&w->pools[i].feed);
+		pool_return_waiting(&w->pools[i]);
+		running += pool_running(&w->pools[i]);
+	}
+	LOG(DRAINING, LOG_INT("running", running), LOG_INT("seconds", w->conf->drain_ms / 1000));
+	loop_timer_arm(&w->drain, w->conf->drain_ms);
+	worker_check_drained(w);
+}
+
+static void
+cold_stop(struct worker *w)
+{
+	if (w->phase == WORKER_STOPPING)
+		return;
+	LOG(COLD_STOP);
+	for (size_t i = 0; i < w->n_pools; i++) {
+		feed_stop(&w->pools[i].feed);
+		pool_return_waiting(&w->pools[i]);
+	}
+	stop_slots(w, true);
+}
+
+static void
+on_terminate(void *owner)
+{
+	struct worker *w = owner;
+
+	if (w->phase < WORKER_DRAINING)
+		drain(w);
+	else
+		cold_stop(w);
+}
+
+static void
+on_quit(void *owner)
+{
+	cold_stop(owner);
+}
+
+void
+worker_fail(struct worker *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (w->phase != WORKER_STARTING)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(w->error.text, sizeof(w->error.text), fmt, ap);
+	va_end(ap);
+	w->exit_code = 1;
+	cold_stop(w);
+}
+
+/* --- connections ------------------------------------------------------------------------------------------------------- */
+
+static void
+on_topology(void *owner, const struct bus_topo_report *r)
+{
+	struct worker *w = owner;
+
+	w->topo = NULL;
+	/* Lost with the connection: the next up begins again. */
+	if (r->err == E_CLOSED)
+		return;
+	if (r->err != E_OK) {
+		LOG(QUEUE_REFUSED, LOG_STR("queue", r->queue), LOG_STR("why", r->text), LOG_INT("retry", TOPOLOGY_RETRY_MS / 1000));
+		loop_timer_arm(&w->topo_retry, TOPOLOGY_RETRY_MS);
+		return;
+	}
+	for (size_t i = 0; i < w->n_pools; i++)
+		feed_on_topology(&w->pools[i].feed, true);
+}
+
+void
+worker_ensure_queues(struct worker *w)
+{
+	struct bus_topo_queue *all = NULL;
+	size_t n = 0;
+
+	if (w->topo != NULL || worker_is_stopping(w) || !bus_conn_is_up(w->consume))
+		return;
+	for (size_t i = 0; i < w->n_pools; i++) {
+		const struct pool_conf *c = w->pools[i].conf;
+
+		all = must_resize(all, sizeof(*all) * (n + c->n_queues));
+		memcpy(all + n, c->queues, sizeof(*all) * c->n_queues);
+		n += c->n_queues;
+	}
+	if (bus_topo_ensure(&w->topo, w->consume, all, n, on_topology, w) != E_OK)
+		loop_timer_arm(&w->topo_retry, TOPOLOGY_RETRY_MS);
+	alloc_free(all);
+}
+
+static void
+on_topology_retry(void *owner)
+{
+	worker_ensure_queues(owner);
+}
+
+static void
+on_consume_up(void *owner)
+{
+	struct worker *w = owner;
+
+	LOG(WORKER_CONNECTED, LOG_STR("url", bus_conn_url(w->consume)));
+	worker_ensure_queues(w);
+}
+
+/* What to look at first, for the most common causes. */
+static const char *
+hint_for(const struct bus_down *d)
+{
+	if (d->code != 0)
+		return "";
+	return d->err == E_REFUSED ? ": is RabbitMQ running?" : "";
+}
+
+static void
+log_down(const struct bus_down *d)
+{
+	char retry[32];
+
+	snprintf(retry, sizeof(retry), "%.1f", (double)d->retry_ms / 1000);
+	if (d->was_up)
+		LOG(WORKER_LOST, LOG_STR("url", d->url), LOG_STR("why", d->text), LOG_STR("retry", retry));
+	else
+		LOG(WORKER_UNREACHABLE, LOG_STR("url", d->url), LOG_STR("why", d->text), LOG_STR("hint", hint_for(d)), LOG_STR("retry", retry));
+}
+
+#define AMQP_NOT_IMPLEMENTED 540
+
+static void
+on_consume_down(void *owner, const struct bus_down *d)
+{
+	struct worker *w = owner;
+	bool learnt = false;
+
+	for (size_t i = 0; i < w->n_pools; i++) {
+		feed_on_topology(&w->pools[i].feed, false);
+		if (d->code == AMQP_NOT_IMPLEMENTED)
+			learnt |= feed_on_shared_refused(&w->pools[i].feed);
+	}
+	if (learnt)
+		LOG(WINDOW_SPREAD);
+	else
+		log_down(d);
+}
+
+static void
+on_publish_up(void *owner)
+{
+	struct worker *w = owner;
+
+	dead_on_up(&w->dead);
+}
+
+static void
+on_publish_down(void *owner UNUSED, const struct bus_down *d)
+{
+	/* The consuming connection meets the same broker and says so; this line is for the case that only this one is lost. */
+	if (d->was_up)
+		log_down(d);
+}
+
+static void
+on_publish_blocked(void *owner UNUSED, bool blocked, const char *reason)
+{
+	if (blocked)
+		LOG(BROKER_BLOCKED, LOG_STR("why", reason));
+	else
+		LOG(BROKER_UNBLOCKED);
+}
+
+static void
+on_backend_up(void *owner)
+{
+	struct worker *w = owner;
+
+	LOG(BACKEND_CONNECTED, LOG_STR("url", backend_url(w->backend)));
+}
+
+static void
+on_backend_down(void *owner, const char *url, const char *why, ms_t retry_ms, bool was_up)
+{
+	struct worker *w = owner;
+	char retry[32];
+
+	snprintf(retry, sizeof(retry), "%.1f", (double)retry_ms / 1000);
+	if (was_up)
+		LOG(BACKEND_LOST, LOG_STR("url", url), LOG_STR("why", why), LOG_STR("retry", retry), LOG_INT("waiting", backend_pending(w->backend)));
+	else
+		LOG(BACKEND_UNREACHABLE, LOG_STR("url", url), LOG_STR("why", why), LOG_STR("retry", retry));
+}
+
+void
+worker_check_ready(struct worker *w)
+{
+	struct buf b;
+
+	if (w->phase > WORKER_RUNNING)
+		return;
+	for (size_t i = 0; i < w->n_pools; i++)
+		if (!w->pools[i].is_ready || !feed_is_consuming(&w->pools[i].feed))
+			return;
+	w->phase = WORKER_RUNNING;
+	if (!w->banner_shown && !w->conf->quiet_banner) {
+		buf_init(&b, 0);
+		banner_add(&b, w);
+		/* A closed stdout is no reason to stop working. */
+		if (write(STDOUT_FILENO, buf_span(&b).ptr, b.len) < 0)
+			LOG(BANNER_LOST);
+		buf_release(&b);
+	}
+	w->banner_shown = true;
+	LOG(WORKER_READY, LOG_STR("node", w->conf->node));
+}
+
+/* --- set-up ------------------------------------------------------------------------------------------------------------ */
+
+static enum err
+open_connections(struct worker *w, struct errtext *t)
+{
+	static const struct bus_conn_ops consume_ops = { .on_up = on_consume_up, .on_down = on_consume_down };
+	static const struct bus_conn_ops publish_ops = {
+		.on_up = on_publish_up, .on_down = on_publish_down, .on_blocked = on_publish_blocked
+	};
+	static const struct backend_events events = { .on_up = on_backend_up, .on_down = on_backend_down };
+	struct bus_conf conf = w->conf->broker;
+	char name[300];
+	enum err e;
+
+	e = backend_open(&w->backend, w->loop, &w->conf->backend, &events, w, t);
+	if (e != E_OK)
+		return e;
+	conf.name = name;
+	snprintf(name, sizeof(name), "%s consume", w->conf->node);
+	e = bus_conn_new(&w->consume, w->loop, &conf, &consume_ops, w, t);
+	if (e != E_OK)
+		return e;
+	snprintf(name, sizeof(name), "%s publish", w->conf->node);
+	e = bus_conn_new(&w->publish, w->loop, &conf, &publish_ops, w, t);
+	if (e != E_OK)
+		return e;
+	e = bus_pub_new(&w->pub, w->publish, &(struct bus_pub_conf){ 0 }, NULL, w);
+	if (e == E_OK)
+		e = dead_init(&w->dead, w);
+	return e == E_OK ? E_OK : err_set(t, e, "cannot set up publishing: %s", err_name(e));
+}
+
+static enum err
+watch_signals(struct worker *w, struct errtext *t)
+{
+	enum err e = loop_signal_init(&w->sigterm, w->loop, SIGTERM, on_terminate, w);
+
+	if (e == E_OK)
+		e = loop_signal_init(&w->sigint, w->loop, SIGINT, on_terminate, w);
+	if (e == E_OK)
+		e = loop_signal_init(&w->sigquit, w->loop, SIGQUIT, on_quit, w);
+	if (e == E_OK)
+		e = loop_timer_init(&w->drain, w->loop, on_drain_over, w);
+	if (e == E_OK)
+		e = loop_timer_init(&w->topo_retry, w->loop, on_topology_retry, w);
+	return e == E_OK ? E_OK : err_set(t, e, "cannot watch signals: %s", err_name(e));
+}
+
+static enum err
+worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
+{
+	enum err e;
+
+	w->conf = conf;
+	buf_init(&w->frame, 0);
+	buf_init(&w->part, 0);
+	w->limits = task_limits_default;
+	w->limits.body_max = (size_t)conf->message_max;
+	w->loop = loop_new(t);
+	if (w->loop == NULL)
+		return E_SYS;
+	e = watch_signals(w, t);
+	if (e == E_OK)
+		e = open_connections(w, t);
+	if (e != E_OK)
+		return e;
+	w->rules = (struct request_rules){
+		.node = conf->node,
+		.has_backend = !backend_is_none(w->backend),
+		.track_started = conf->track_started,
+		.started_after_ms = 50,
+		.result_extended = conf->result_extended,
+		.ignore_result = conf->ignore_result,
+	};
+	w->pools = must_alloc(sizeof(*w->pools) * conf->n_pools);
+	for (size_t i = 0; i < conf->n_pools && e == E_OK; i++) {
+		e = pool_init(&w->pools[i], w, &conf->pools[i], t);
+		w->n_pools = i + 1;
+	}
+	return e;
+}
+
+static void
+worker_close(struct worker *w)
+{
+	for (size_t i = 0; i < w->n_pools; i++)
+		pool_release(&w->pools[i]);
+	alloc_free(w->pools);
+	dead_release(&w->dead);
+	bus_topo_cancel(w->topo);
+	bus_pub_close(w->pub);
+	bus_conn_close(w->consume, LINGER_MS);
+	bus_conn_close(w->publish, LINGER_MS);
+	backend_close(w->backend);
+	loop_timer_release(&w->drain);
+	loop_timer_release(&w->topo_retry);
+	loop_signal_release(&w->sigterm);
+	loop_signal_release(&w->sigint);
+	loop_signal_release(&w->sigquit);
+	buf_release(&w->frame);
+	buf_release(&w->part);
+	loop_free(w->loop);
+}
+
+int
+worker_run(const struct worker_conf *given, struct errtext *t)
+{
+	struct worker_conf conf = *given;
+	struct worker w = { .phase = WORKER_STARTING };
+	int code = 1;
+
+	if (conf.message_max <= 0)
+		conf.message_max = 64 << 20;
+	if (conf.result_max <= 0)
+		conf.result_max = 64 << 20;
+	if (conf.output_max <= 0)
+		conf.output_max = 64 << 10;
+	if (conf.drain_ms <= 0)
+		conf.drain_ms = 30000;
+	t->text[0] = '\0';
+	if (worker_open(&w, &conf, t) == E_OK) {
+		bus_conn_start(w.consume);
+		bus_conn_start(w.publish);
+		for (size_t i = 0; i < w.n_pools; i++)
+			pool_start(&w.pools[i]);
+		code = loop_run(w.loop);
+		*t = w.error;
+		LOG(WORKER_STOPPED, LOG_STR("node", conf.node), LOG_INT("code", code));
+	}
+	worker_close(&w);
+	return code;
+}

@@ -1,0 +1,363 @@
+/* The life of a task: events in, effects out, no broker and no clock. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/request.h"
+
+#define WALL ((us_t)1800000000 * 1000000)
+
+struct fixture {
+	struct request_rules rules;
+	struct request r;
+	struct effects fx;
+};
+
+static int
+set_up(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	f.rules = (struct request_rules){ .node = "w1@host", .has_backend = true, .track_started = true, .started_after_ms = 50 };
+	request_init(&f.r, &f.rules);
+	f.r.queue = SPAN("q");
+	f.r.task = (struct task){
+		.protocol = 2, .id = SPAN("id-1"), .name = SPAN("add"), .args = SPAN("[2, 3]"), .kwargs = SPAN("{}"),
+		.eta = INT64_MIN, .expires = INT64_MIN, .time_limit = -1, .soft_time_limit = -1, .group_index = -1,
+	};
+	*state = &f;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	request_release(&f->r);
+	return 0;
+}
+
+static void
+next(struct fixture *f)
+{
+	f->fx.count = 0;
+}
+
+static void
+arrive(struct fixture *f, bool known)
+{
+	struct request_arrival in = { .fault = TASK_FINE, .why = "", .is_known = known, .wall = WALL };
+
+	next(f);
+	request_on_received(&f->r, &in, &f->fx);
+}
+
+/* The effect of this type; fails the test when there is none. */
+static const struct effect *
+find(const struct fixture *f, enum effect_type type)
+{
+	for (size_t i = 0; i < f->fx.count; i++)
+		if (f->fx.items[i].type == type)
+			return &f->fx.items[i];
+	fail_msg("no effect %d among %zu", (int)type, f->fx.count);
+	return NULL;
+}
+
+static bool
+has(const struct fixture *f, enum effect_type type)
+{
+	for (size_t i = 0; i < f->fx.count; i++)
+		if (f->fx.items[i].type == type)
+			return true;
+	return false;
+}
+
+static void
+assert_span(struct span s, const char *text)
+{
+	assert_int_equal(s.len, strlen(text));
+	assert_memory_equal(s.ptr, text, s.len);
+}
+
+static void
+run(struct fixture *f)
+{
+	arrive(f, true);
+	assert_true(has(f, EFF_RUN));
+	next(f);
+	request_on_started(&f->r, 42, 1000, &f->fx);
+}
+
+static void
+succeed(struct fixture *f)
+{
+	struct run_frame done = { .type = RUN_DONE, .id = SPAN("id-1"), .outcome = RUN_RESULT, .result = SPAN("5") };
+
+	next(f);
+	request_on_frame(&f->r, &done, 13000, WALL, &f->fx);
+}
+
+static void
+stored(struct fixture *f, enum err e)
+{
+	next(f);
+	request_on_stored(&f->r, e, e == E_OK ? "" : "too big", WALL, &f->fx);
+}
+
+static void
+ack_comes_after_the_result_is_stored(void **state)
+{
+	struct fixture *f = *state;
+
+	run(f);
+	assert_int_equal(find(f, EFF_ARM_STARTED)->u.delay, 50);
+	succeed(f);
+	assert_false(has(f, EFF_ACK));
+	assert_span(find(f, EFF_STORE)->u.result.state, "SUCCESS");
+	assert_span(find(f, EFF_STORE)->u.result.value, "5");
+	assert_int_equal(find(f, EFF_REPORT)->u.report.runtime_us, 12000);
+	stored(f, E_OK);
+	assert_true(has(f, EFF_ACK));
+	assert_int_equal(f->r.state, REQUEST_SETTLED);
+}
+
+static void
+started_is_stored_when_the_task_still_runs(void **state)
+{
+	struct fixture *f = *state;
+
+	run(f);
+	next(f);
+	request_on_started_due(&f->r, &f->fx);
+	assert_span(find(f, EFF_STATE)->u.result.state, "STARTED");
+	assert_span(find(f, EFF_STATE)->u.result.value, "{\"pid\": 42, \"hostname\": \"w1@host\"}");
+	succeed(f);
+	next(f);
+	request_on_started_due(&f->r, &f->fx);
+	assert_int_equal(f->fx.count, 0);
+}
+
+static void
+without_a_backend_the_ack_follows_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	f->rules.has_backend = false;
+	run(f);
+	assert_false(has(f, EFF_ARM_STARTED));
+	succeed(f);
+	assert_false(has(f, EFF_STORE));
+	assert_true(has(f, EFF_ACK));
+}
+
+static void
+ignored_results_are_not_stored_but_errors_of_the_setting_are(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR,
+		.error = { .type = SPAN("ValueError"), .module = SPAN("builtins"), .message = SPAN("[\"x\"]") } };
+
+	f->rules.ignore_result = true;
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, 2000, WALL, &f->fx);
+	assert_true(has(f, EFF_STORE));
+
+	request_release(&f->r);
+	set_up(state);
+	f->r.task.ignore_result = true;
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, 2000, WALL, &f->fx);
+	assert_false(has(f, EFF_STORE));
+	assert_true(has(f, EFF_ACK));
+}
+
+static void
+failure_keeps_type_message_and_traceback(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR,
+		.error = { .type = SPAN("KeyError"), .module = SPAN("builtins"), .message = SPAN("[\"boom\"]"), .traceback = SPAN("Traceback...") } };
+
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, 2000, WALL, &f->fx);
+	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
+	assert_span(find(f, EFF_STORE)->u.result.value,
+		"{\"exc_type\": \"KeyError\", \"exc_message\": [\"boom\"], \"exc_module\": \"builtins\"}");
+	assert_span(find(f, EFF_STORE)->u.result.traceback, "Traceback...");
+	assert_int_equal(find(f, EFF_REPORT)->u.report.kind, REPORT_FAILED);
+}
+
+static void
+lost_child_becomes_a_failure_that_says_how(void **state)
+{
+	struct fixture *f = *state;
+
+	run(f);
+	next(f);
+	request_on_lost(&f->r, "was killed by signal 9 (SIGKILL)", 5000, WALL, &f->fx);
+	assert_span(find(f, EFF_STORE)->u.result.value,
+		"{\"exc_type\": \"WorkerLostError\", \"exc_message\": [\"the process running this task was killed by signal 9 (SIGKILL)\"], "
+		"\"exc_module\": \"billiard.exceptions\"}");
+	stored(f, E_OK);
+	assert_true(has(f, EFF_ACK));
+}
+
+static void
+unknown_task_fails_for_the_caller_and_goes_to_the_dead_letters(void **state)
+{
+	struct fixture *f = *state;
+
+	arrive(f, false);
+	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
+	stored(f, E_OK);
+	assert_true(has(f, EFF_DEAD));
+	assert_false(has(f, EFF_ACK));
+	assert_string_equal(f->r.dead.reason, "unknown-task");
+	next(f);
+	request_on_published(&f->r, &f->fx);
+	assert_true(has(f, EFF_ACK));
+}
+
+static void
+message_that_is_no_task_goes_to_the_dead_letters(void **state)
+{
+	struct fixture *f = *state;
+	struct request_arrival in = { .fault = TASK_FAULT_MALFORMED, .why = "the body is not JSON", .wall = WALL };
+
+	memset(&f->r.task, 0, sizeof(f->r.task));
+	next(f);
+	request_on_received(&f->r, &in, &f->fx);
+	assert_true(has(f, EFF_DEAD));
+	assert_false(has(f, EFF_STORE));
+	assert_string_equal(f->r.dead.error.text, "the body is not JSON");
+}
+
+static void
+expired_task_is_revoked_without_running(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.task.expires = WALL - 1;
+	arrive(f, true);
+	assert_false(has(f, EFF_RUN));
+	assert_span(find(f, EFF_STORE)->u.result.state, "REVOKED");
+}
+
+static void
+future_task_is_held_and_may_expire_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.task.eta = WALL + 5000000;
+	f->r.task.expires = WALL + 6000000;
+	arrive(f, true);
+	assert_true(find(f, EFF_HOLD)->u.until == WALL + 5000000);
+	next(f);
+	request_on_due(&f->r, WALL + 7000000, &f->fx);
+	assert_span(find(f, EFF_STORE)->u.result.state, "REVOKED");
+}
+
+static void
+redelivered_task_with_a_final_result_is_not_run_again(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.redelivered = true;
+	arrive(f, true);
+	assert_true(has(f, EFF_CHECK));
+	next(f);
+	request_on_checked(&f->r, true, WALL, &f->fx);
+	assert_true(has(f, EFF_ACK));
+	assert_false(has(f, EFF_RUN));
+}
+
+static void
+redelivered_task_without_one_runs(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.redelivered = true;
+	arrive(f, true);
+	next(f);
+	request_on_checked(&f->r, false, WALL, &f->fx);
+	assert_true(has(f, EFF_RUN));
+}
+
+static void
+refused_result_becomes_a_failure_and_then_a_dead_letter(void **state)
+{
+	struct fixture *f = *state;
+
+	run(f);
+	succeed(f);
+	stored(f, E_REFUSED);
+	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
+	stored(f, E_REFUSED);
+	assert_true(has(f, EFF_DEAD));
+	assert_string_equal(f->r.dead.reason, "result-refused");
+}
+
+static void
+lost_channel_forgets_what_waits_and_keeps_what_runs(void **state)
+{
+	struct fixture *f = *state;
+
+	arrive(f, true);
+	next(f);
+	request_on_channel_lost(&f->r, &f->fx);
+	assert_true(has(f, EFF_FORGET));
+
+	request_release(&f->r);
+	set_up(state);
+	run(f);
+	next(f);
+	request_on_channel_lost(&f->r, &f->fx);
+	assert_int_equal(f->fx.count, 0);
+	succeed(f);
+	assert_true(has(f, EFF_STORE));
+}
+
+static void
+rejected_with_requeue_goes_back_to_the_queue(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_REJECT, .requeue = true };
+
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, 2000, WALL, &f->fx);
+	assert_true(has(f, EFF_REQUEUE));
+	assert_false(has(f, EFF_DEAD));
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(ack_comes_after_the_result_is_stored),
+		T(started_is_stored_when_the_task_still_runs),
+		T(without_a_backend_the_ack_follows_at_once),
+		T(ignored_results_are_not_stored_but_errors_of_the_setting_are),
+		T(failure_keeps_type_message_and_traceback),
+		T(lost_child_becomes_a_failure_that_says_how),
+		T(unknown_task_fails_for_the_caller_and_goes_to_the_dead_letters),
+		T(message_that_is_no_task_goes_to_the_dead_letters),
+		T(expired_task_is_revoked_without_running),
+		T(future_task_is_held_and_may_expire_meanwhile),
+		T(redelivered_task_with_a_final_result_is_not_run_again),
+		T(redelivered_task_without_one_runs),
+		T(refused_result_becomes_a_failure_and_then_a_dead_letter),
+		T(lost_channel_forgets_what_waits_and_keeps_what_runs),
+		T(rejected_with_requeue_goes_back_to_the_queue),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
