@@ -2,6 +2,7 @@
 #ifndef WARREN_WORKER_OUTPUT_H
 #define WARREN_WORKER_OUTPUT_H
 
+#include "base/buf.h"
 #include "loop/stream.h"
 
 struct slot;

@@ -31,16 +31,8 @@ report_success(const struct job *j, const struct report *r)
 static void
 report_failure(const struct job *j, const struct report *r)
 {
-	struct buf trace;
-
-	buf_init(&trace, 0);
-	if (r->traceback.len > 0) {
-		buf_addc(&trace, '\n');
-		buf_add(&trace, span_trim(r->traceback));
-	}
 	LOG(TASK_FAILED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_SPAN("error", r->text),
-		LOG_LINES("traceback", buf_span(&trace)), LOG_SEC("runtime", r->runtime_us));
-	buf_release(&trace);
+		LOG_LINES("traceback", r->traceback), LOG_SEC("runtime", r->runtime_us));
 }
 
 void

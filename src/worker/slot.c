@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "wire/headers.h"
 #include "worker/job.h"
 #include "worker/state.h"
 
@@ -339,7 +340,7 @@ add_run_frame(struct slot *s, struct job *j, struct buf *frame, struct buf *part
 	struct buf headers;
 
 	buf_init(&headers, 0);
-	if (t->headers != NULL && task_add_user_headers(&headers, t->headers))
+	if (t->headers != NULL && headers_add_user_json(&headers, t->headers))
 		req.headers = buf_span(&headers);
 	buf_reset(part);
 	run_add_request(part, &req);
