@@ -14,7 +14,7 @@ enum effect_type {
 	EFF_ARM_STARTED, /* answer with request_on_started_due after `delay`, unless it has ended by then */
 	EFF_STATE,       /* store `result`, which is not final; no answer */
 	EFF_STORE,       /* store `result`; answer with request_on_stored */
-	EFF_DEAD,        /* publish the dead letter described by request.dead; answer with request_on_published */
+	EFF_MAIL,        /* publish what request.mail describes; answer with request_on_published */
 	EFF_ACK,         /* the end: acknowledge the delivery and forget the request */
 	EFF_REQUEUE,     /* the end: the broker shall deliver it again */
 	EFF_FORGET,      /* the end: the broker has the message back already */
@@ -26,6 +26,8 @@ enum report_kind {
 	REPORT_SUCCEEDED,
 	REPORT_FAILED,     /* the task raised */
 	REPORT_LOST,       /* its child died */
+	REPORT_RETRY,      /* it runs again, in `delay_s` */
+	REPORT_DELAYED,    /* moved to the delay ladder until its eta */
 	REPORT_REVOKED,
 	REPORT_IGNORED,
 	REPORT_REJECTED,
@@ -40,6 +42,7 @@ struct report {
 	struct span text;      /* error, reason; UTF-8 of a stranger */
 	struct span value;     /* raw JSON of the result */
 	struct span traceback;
+	double delay_s;
 };
 
 struct effect {

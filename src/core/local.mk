@@ -2,5 +2,7 @@
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
 	src/core/effect.h \
+	src/core/ladder.c src/core/ladder.h \
 	src/core/request.c src/core/request.h \
+	src/core/retry.c src/core/retry.h \
 	src/core/window.c src/core/window.h

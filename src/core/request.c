@@ -6,6 +6,11 @@
 #include "core/request.h"
 
 #include "base/js.h"
+#include "base/text.h"
+#include "core/ladder.h"
+
+/* A queue name that still fits a routing key with the ladder's digits before it. */
+#define LADDER_QUEUE_MAX (255 - LADDER_PREFIX_LEN)
 
 static struct effect *
 add(struct effects *out, enum effect_type type)
@@ -91,12 +96,12 @@ settle(struct request *r, struct effects *out)
 static void
 after_store(struct request *r, struct effects *out)
 {
-	if (r->dead.reason == NULL) {
+	if (r->mail.kind == MAIL_NONE) {
 		settle(r, out);
 		return;
 	}
 	r->state = REQUEST_PUBLISHING;
-	add(out, EFF_DEAD);
+	add(out, EFF_MAIL);
 }
 
 /* Whether an end of this kind leaves a result. Errors are kept even when results are ignored by the worker's setting, as
@@ -138,21 +143,32 @@ store_error(struct request *r, const char *state, const struct result_error *err
 static void
 go_dead(struct request *r, const char *reason, const char *error)
 {
-	r->dead.reason = reason;
-	snprintf(r->dead.error.text, sizeof(r->dead.error.text), "%s", error);
+	r->mail.kind = MAIL_DEAD;
+	r->mail.reason = reason;
+	snprintf(r->mail.error.text, sizeof(r->mail.error.text), "%s", error);
 }
 
 /* Known, not expired, not done before: hold it until it is due, or run it. */
 static void
 hold_or_run(struct request *r, us_t wall, struct effects *out)
 {
-	if (r->task.eta != INT64_MIN && r->task.eta > wall) {
+	int64_t delay_s = r->task.eta == INT64_MIN ? 0 : ladder_delay_s(r->task.eta, wall);
+	struct report *rep;
+
+	if (r->task.eta == INT64_MIN || r->task.eta <= wall) {
+		r->state = REQUEST_WAITING;
+		add(out, EFF_RUN);
+	} else if (delay_s == 0 || r->queue.len > LADDER_QUEUE_MAX) {
+		/* Due within a second, or of a queue whose name leaves no room for the ladder's digits. */
 		r->state = REQUEST_HELD;
 		add(out, EFF_HOLD)->u.until = r->task.eta;
-		return;
+	} else {
+		r->mail = (struct mail){ .kind = MAIL_LATER, .delay_s = delay_s };
+		rep = add_report(out, REPORT_DELAYED);
+		rep->text = r->task.eta_text;
+		rep->delay_s = (double)delay_s;
+		after_store(r, out);
 	}
-	r->state = REQUEST_WAITING;
-	add(out, EFF_RUN);
 }
 
 /* True when it had expired and is on its way out. */
@@ -176,7 +192,7 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 	assert(r->state == REQUEST_NEW);
 	if (in->fault != TASK_FINE) {
 		go_dead(r, task_fault_name(in->fault), in->why);
-		add_report(out, REPORT_INVALID)->text = span_of(r->dead.error.text);
+		add_report(out, REPORT_INVALID)->text = span_of(r->mail.error.text);
 		after_store(r, out);
 		return;
 	}
@@ -186,7 +202,7 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 			.text = r->task.name };
 
 		go_dead(r, "unknown-task", "no runner of this pool has registered a task of this name");
-		add_report(out, REPORT_UNKNOWN)->text = span_of(r->dead.error.text);
+		add_report(out, REPORT_UNKNOWN)->text = span_of(r->mail.error.text);
 		store_error(r, "FAILURE", &err, SPAN_NONE, in->wall, out);
 		return;
 	}
@@ -262,40 +278,130 @@ on_state(struct request *r, const struct run_frame *f, struct effects *out)
 }
 
 static void
-on_error(struct request *r, const struct run_error *cause, const char *suffix, int64_t runtime_us, us_t wall,
-	struct effects *out)
+on_error(struct request *r, const struct run_error *cause, const struct request_now *now, struct effects *out)
 {
 	struct result_error err = { .type = cause->type, .module = cause->module, .message = cause->message };
-	struct report *rep;
+	struct report *rep = add_report(out, REPORT_FAILED);
 
 	buf_reset(&r->note);
 	result_add_error_text(&r->note, &err);
-	buf_adds(&r->note, suffix);
-	rep = add_report(out, REPORT_FAILED);
 	rep->text = buf_span(&r->note);
 	rep->traceback = cause->traceback;
-	rep->runtime_us = runtime_us;
-	store_error(r, "FAILURE", &err, cause->traceback, wall, out);
+	rep->runtime_us = now->mono_us - r->started_us;
+	store_error(r, "FAILURE", &err, cause->traceback, now->wall, out);
 }
 
-/* A retry that cannot be scheduled ends the task with the error that asked for it. */
+/* RETRY is a state on the way, with the cause as its result; the copy is what counts, so it alone is waited for. */
 static void
-on_retry(struct request *r, const struct run_frame *f, int64_t runtime_us, us_t wall, struct effects *out)
+run_again(struct request *r, const struct run_error *cause, double delay_s, const struct request_now *now, struct effects *out)
 {
-	struct run_error cause = f->error;
+	struct result_error err = { .type = cause->type, .module = cause->module, .message = cause->message };
+	struct report *rep = add_report(out, REPORT_RETRY);
+	struct effect *e;
 
-	if (cause.type.ptr == NULL) {
-		cause.type = SPAN("MaxRetriesExceededError");
-		cause.module = SPAN("celery.exceptions");
-		cause.message = SPAN("[\"the task asked for a retry without a cause\"]");
+	buf_reset(&r->note);
+	buf_reset(&r->scratch);
+	if (cause->type.ptr != NULL) {
+		result_add_error_text(&r->note, &err);
+		result_add_error(&r->scratch, &err);
 	}
-	on_error(r, &cause, " (it asked for a retry, which this version does not schedule)", runtime_us, wall, out);
+	rep->text = buf_span(&r->note);
+	rep->delay_s = delay_s;
+	rep->runtime_us = now->mono_us - r->started_us;
+	if (leaves_result(r, false)) {
+		e = add(out, EFF_STATE);
+		fill_result(r, &e->u.result, "RETRY");
+		e->u.result.value = r->scratch.len > 0 ? buf_span(&r->scratch) : SPAN_NONE;
+		e->u.result.traceback = cause->traceback;
+	}
+	r->mail = (struct mail){ .kind = MAIL_RETRY };
+	if (delay_s > 0)
+		r->mail.eta = now->wall + (us_t)(delay_s * 1e6);
+	if (r->mail.eta != 0 && r->queue.len <= LADDER_QUEUE_MAX)
+		r->mail.delay_s = ladder_delay_s(r->mail.eta, now->wall);
+	after_store(r, out);
+}
+
+/* The delay a retry frame asks for; an eta that cannot be read counts as none. */
+static struct retry_wish
+wish_of(const struct run_frame *f, us_t wall)
+{
+	struct retry_wish wish = { .has_delay = f->has_countdown, .delay_s = f->countdown, .max_retries = INT64_MIN };
+	us_t eta;
+
+	if (!f->has_countdown && f->eta.len > 0 && text_parse_time(f->eta, &eta)) {
+		wish.has_delay = true;
+		wish.delay_s = (double)(eta - wall) / 1e6;
+	}
+	if (f->max_retries >= 0)
+		wish.max_retries = f->max_retries;
+	/* No delay can be longer than the ladder; beyond that it would not fit a time either. */
+	if (wish.delay_s > (double)LADDER_DELAY_MAX_S)
+		wish.delay_s = (double)LADDER_DELAY_MAX_S;
+	return wish;
+}
+
+static void
+on_retry(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out)
+{
+	struct retry_wish wish = wish_of(f, now->wall);
+	struct retry_verdict v = retry_decide(&r->rules->retry, &wish, r->task.retries, now->random);
+	struct run_error cause = f->error;
+	char text[512];
+
+	if (v.again) {
+		run_again(r, &f->error, v.delay_s, now, out);
+		return;
+	}
+	if (cause.type.ptr == NULL) {
+		struct buf message;
+
+		buf_init(&message, 0);
+		snprintf(text, sizeof(text), "Can't retry %.*s[%.*s] args:%.*s kwargs:%.*s", SPAN_FMT(r->task.name),
+			SPAN_FMT(r->task.id), SPAN_FMT(r->task.argsrepr), SPAN_FMT(r->task.kwargsrepr));
+		buf_addc(&message, '[');
+		js_add_string(&message, span_of(text));
+		buf_addc(&message, ']');
+		cause = (struct run_error){ .type = SPAN("MaxRetriesExceededError"), .module = SPAN("celery.exceptions"),
+			.message = buf_span(&message) };
+		on_error(r, &cause, now, out);
+		buf_release(&message);
+		return;
+	}
+	on_error(r, &cause, now, out);
+}
+
+/* An error of a kind that the rule retries by itself. */
+static bool
+retry_by_rule(struct request *r, const struct run_error *cause, const struct request_now *now, struct effects *out)
+{
+	struct retry_wish none = { .max_retries = INT64_MIN };
+	struct retry_verdict v;
+
+	if (!retry_covers(&r->rules->retry, cause->type, cause->module))
+		return false;
+	v = retry_decide(&r->rules->retry, &none, r->task.retries, now->random);
+	if (v.again)
+		run_again(r, cause, v.delay_s, now, out);
+	return v.again;
+}
+
+static void
+on_reject(struct request *r, const struct run_frame *f, struct effects *out)
+{
+	add_report(out, REPORT_REJECTED)->text = f->reason;
+	if (f->requeue) {
+		r->state = REQUEST_SETTLED;
+		add(out, EFF_REQUEUE);
+		return;
+	}
+	go_dead(r, "rejected", "the task rejected its message");
+	after_store(r, out);
 }
 
 void
-request_on_frame(struct request *r, const struct run_frame *f, int64_t mono_us, us_t wall, struct effects *out)
+request_on_frame(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out)
 {
-	int64_t runtime_us = mono_us - r->started_us;
 	struct report *rep;
 
 	assert(r->state == REQUEST_RUNNING);
@@ -308,29 +414,22 @@ request_on_frame(struct request *r, const struct run_frame *f, int64_t mono_us, 
 	case RUN_RESULT:
 		rep = add_report(out, REPORT_SUCCEEDED);
 		rep->value = f->result;
-		rep->runtime_us = runtime_us;
-		store_final(r, "SUCCESS", f->result, SPAN_NONE, wall, out);
+		rep->runtime_us = now->mono_us - r->started_us;
+		store_final(r, "SUCCESS", f->result, SPAN_NONE, now->wall, out);
 		break;
 	case RUN_ERROR:
-		on_error(r, &f->error, "", runtime_us, wall, out);
+		if (!retry_by_rule(r, &f->error, now, out))
+			on_error(r, &f->error, now, out);
 		break;
 	case RUN_RETRY:
-		on_retry(r, f, runtime_us, wall, out);
+		on_retry(r, f, now, out);
 		break;
 	case RUN_IGNORE:
-		add_report(out, REPORT_IGNORED)->runtime_us = runtime_us;
+		add_report(out, REPORT_IGNORED)->runtime_us = now->mono_us - r->started_us;
 		settle(r, out);
 		break;
 	case RUN_REJECT:
-		rep = add_report(out, REPORT_REJECTED);
-		rep->text = f->reason;
-		if (f->requeue) {
-			r->state = REQUEST_SETTLED;
-			add(out, EFF_REQUEUE);
-			break;
-		}
-		go_dead(r, "rejected", "the task rejected its message");
-		after_store(r, out);
+		on_reject(r, f, out);
 		break;
 	}
 }
@@ -363,7 +462,7 @@ request_on_stored(struct request *r, enum err e, const char *why, us_t wall, str
 	}
 	if (r->refused_once) {
 		/* Neither the result nor its replacement: keep the message, so that a person can decide. */
-		if (r->dead.reason == NULL)
+		if (r->mail.kind == MAIL_NONE)
 			go_dead(r, "result-refused", why);
 		after_store(r, out);
 		return;

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "core/effect.h"
+#include "core/retry.h"
 #include "wire/run.h"
 #include "wire/task.h"
 
@@ -32,12 +33,22 @@ struct request_rules {
 	ms_t started_after_ms;    /* STARTED is stored once a task has run for so long: short ones cost one write, not two */
 	bool result_extended;
 	bool ignore_result;       /* of the worker; a message may say so too */
+	struct retry_rule retry;
 };
 
-/* What goes to warren.dead, and why. */
-struct request_dead {
-	const char *reason;       /* "malformed", "unknown-task"...; NULL = no dead letter */
-	struct errtext error;
+/* The message that takes the place of the one delivered, which is acknowledged once the broker has confirmed this. */
+enum mail_kind {
+	MAIL_NONE,
+	MAIL_DEAD,   /* as it came, to warren.dead */
+	MAIL_LATER,  /* as it came, to the delay ladder */
+	MAIL_RETRY,  /* its next attempt, to the delay ladder or, without a delay, to its queue */
+};
+struct mail {
+	enum mail_kind kind;
+	const char *reason;       /* MAIL_DEAD: one word, "malformed", "unknown-task" */
+	struct errtext error;     /* MAIL_DEAD: for a person */
+	int64_t delay_s;          /* on the ladder; 0 = none */
+	us_t eta;                 /* MAIL_RETRY; 0 = none */
 };
 
 struct request {
@@ -45,11 +56,11 @@ struct request {
 	const struct request_rules *rules;
 	struct task task;         /* zeroed when the message is no task */
 	bool redelivered;
-	struct span queue;        /* the routing key it came with */
+	struct span queue;        /* the routing key it came with, without what the delay ladder put before it */
 	int64_t child_pid;
 	int64_t started_us;       /* monotonic; when the child got it */
 	bool refused_once;        /* the backend would not take the result; its replacement is under way */
-	struct request_dead dead;
+	struct mail mail;
 	struct buf scratch;       /* the error object of the last decision */
 	struct buf note;          /* text of the last report */
 };
@@ -72,7 +83,12 @@ void request_on_due(struct request *r, us_t wall, struct effects *out);
 void request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct effects *out);
 void request_on_started_due(struct request *r, struct effects *out);
 /* A frame of the child: RUN_STATE or RUN_DONE. */
-void request_on_frame(struct request *r, const struct run_frame *f, int64_t mono_us, us_t wall, struct effects *out);
+struct request_now {
+	int64_t mono_us;
+	us_t wall;
+	uint64_t random;
+};
+void request_on_frame(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out);
 /* The child is gone, or talks nonsense; `how` says so in words: "killed by signal 9 (SIGKILL)". */
 void request_on_lost(struct request *r, const char *how, int64_t mono_us, us_t wall, struct effects *out);
 /* E_OK, or E_REFUSED when the backend will never take it. */

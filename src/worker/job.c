@@ -5,6 +5,8 @@
 #include "worker/job.h"
 
 #include "base/clock.h"
+#include "base/id.h"
+#include "core/ladder.h"
 #include "worker/report.h"
 #include "worker/state.h"
 
@@ -31,7 +33,7 @@ job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
 	buf_init(&j->next_meta, 0);
 	request_init(&j->request, &p->worker->rules);
 	j->request.redelivered = d->redelivered;
-	j->request.queue = j->msg->routing_key;
+	j->request.queue = ladder_strip(j->msg->routing_key);
 	list_push(&p->jobs, &j->link);
 	return j;
 }
@@ -41,7 +43,7 @@ job_free(struct job *j)
 {
 	list_unlink(&j->link);
 	list_unlink(&j->wait);
-	dead_drop(&j->pool->worker->dead, j);
+	post_drop(&j->pool->worker->post, j);
 	backend_store_cancel(&j->state);
 	backend_store_release(&j->state);
 	backend_store_cancel(&j->final);
@@ -196,8 +198,8 @@ apply_one(struct job *j, const struct effect *e)
 		return false;
 	case EFF_STORE:
 		return store_final(j, &e->u.result);
-	case EFF_DEAD:
-		dead_send(&j->pool->worker->dead, j);
+	case EFF_MAIL:
+		post_send(&j->pool->worker->post, j);
 		return false;
 	case EFF_REPORT:
 		report_task(j, &e->u.report);
@@ -273,11 +275,12 @@ job_on_started_due(struct job *j)
 bool
 job_on_frame(struct job *j, const struct run_frame *f)
 {
+	struct request_now now = { .mono_us = clock_mono_us(), .wall = clock_wall_us(), .random = id_random_u64() };
 	struct effects fx = { .count = 0 };
 
 	if (f->type == RUN_DONE)
 		j->slot = NULL;
-	request_on_frame(&j->request, f, clock_mono_us(), clock_wall_us(), &fx);
+	request_on_frame(&j->request, f, &now, &fx);
 	return job_apply(j, &fx);
 }
 

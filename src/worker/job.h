@@ -11,7 +11,7 @@ struct slot;
 
 struct job {
 	struct list link;             /* pool.jobs */
-	struct list wait;             /* pool.waiting, or dead_office.waiting */
+	struct list wait;             /* pool.waiting, or post.waiting */
 	struct pool *pool;            /* owner */
 	struct request request;
 	struct msg *msg;
@@ -26,7 +26,7 @@ struct job {
 	struct buf next_state;        /* name of the newest state that waits for `state`; empty = none */
 	struct buf next_meta;
 	struct loop_timer timer;      /* until it is due */
-	uint64_t publish_id;          /* of the dead letter under way, 0 = none */
+	uint64_t publish_id;          /* of the mail under way, 0 = none */
 };
 
 /* Takes d->msg. The first decision is made and applied. */

@@ -3,7 +3,7 @@ noinst_LIBRARIES += libworker.a
 libworker_a_SOURCES = \
 	src/worker/banner.c src/worker/banner.h \
 	src/worker/childenv.c src/worker/childenv.h \
-	src/worker/dead.c src/worker/dead.h \
+	src/worker/post.c src/worker/post.h \
 	src/worker/feed.c src/worker/feed.h \
 	src/worker/job.c src/worker/job.h \
 	src/worker/output.c src/worker/output.h \

@@ -53,6 +53,13 @@ report_task(const struct job *j, const struct report *r)
 	case REPORT_LOST:
 		LOG(TASK_LOST, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("error", r->text));
 		break;
+	case REPORT_RETRY:
+		LOG(TASK_RETRY, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)),
+			LOG_SPAN("error", r->text));
+		break;
+	case REPORT_DELAYED:
+		LOG(TASK_DELAYED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("eta", r->text));
+		break;
 	case REPORT_REVOKED:
 		LOG(TASK_REVOKED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
 		break;

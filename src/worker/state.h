@@ -5,7 +5,7 @@
 #include "backend/backend.h"
 #include "bus/publish.h"
 #include "core/request.h"
-#include "worker/dead.h"
+#include "worker/post.h"
 #include "worker/pool.h"
 #include "worker/worker.h"
 
@@ -20,7 +20,7 @@ struct worker {
 	struct bus_pub *pub;
 	struct bus_topo *topo;
 	struct loop_timer topo_retry;
-	struct dead_office dead;
+	struct post post;
 	struct request_rules rules;
 	struct task_limits limits;
 	struct pool *pools;

@@ -224,7 +224,7 @@ on_publish_up(void *owner)
 {
 	struct worker *w = owner;
 
-	dead_on_up(&w->dead);
+	post_on_up(&w->post);
 }
 
 static void
@@ -316,7 +316,7 @@ open_connections(struct worker *w, struct errtext *t)
 		return e;
 	e = bus_pub_new(&w->pub, w->publish, &(struct bus_pub_conf){ 0 }, NULL, w);
 	if (e == E_OK)
-		e = dead_init(&w->dead, w);
+		e = post_init(&w->post, w);
 	return e == E_OK ? E_OK : err_set(t, e, "cannot set up publishing: %s", err_name(e));
 }
 
@@ -361,6 +361,7 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 		.started_after_ms = 50,
 		.result_extended = conf->result_extended,
 		.ignore_result = conf->ignore_result,
+		.retry = retry_rule_default,
 	};
 	w->pools = must_alloc(sizeof(*w->pools) * conf->n_pools);
 	for (size_t i = 0; i < conf->n_pools && e == E_OK; i++) {
@@ -376,7 +377,7 @@ worker_close(struct worker *w)
 	for (size_t i = 0; i < w->n_pools; i++)
 		pool_release(&w->pools[i]);
 	alloc_free(w->pools);
-	dead_release(&w->dead);
+	post_release(&w->post);
 	bus_topo_cancel(w->topo);
 	bus_pub_close(w->pub);
 	bus_conn_close(w->consume, LINGER_MS);

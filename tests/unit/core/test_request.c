@@ -9,6 +9,8 @@
 
 #define WALL ((us_t)1800000000 * 1000000)
 
+static const struct request_now now = { .mono_us = 13000, .wall = WALL, .random = 7 };
+
 struct fixture {
 	struct request_rules rules;
 	struct request r;
@@ -22,6 +24,7 @@ set_up(void **state)
 
 	memset(&f, 0, sizeof(f));
 	f.rules = (struct request_rules){ .node = "w1@host", .has_backend = true, .track_started = true, .started_after_ms = 50 };
+	f.rules.retry = retry_rule_default;
 	request_init(&f.r, &f.rules);
 	f.r.queue = SPAN("q");
 	f.r.task = (struct task){
@@ -98,7 +101,7 @@ succeed(struct fixture *f)
 	struct run_frame done = { .type = RUN_DONE, .id = SPAN("id-1"), .outcome = RUN_RESULT, .result = SPAN("5") };
 
 	next(f);
-	request_on_frame(&f->r, &done, 13000, WALL, &f->fx);
+	request_on_frame(&f->r, &done, &now, &f->fx);
 }
 
 static void
@@ -164,7 +167,7 @@ ignored_results_are_not_stored_but_errors_of_the_setting_are(void **state)
 	f->rules.ignore_result = true;
 	run(f);
 	next(f);
-	request_on_frame(&f->r, &done, 2000, WALL, &f->fx);
+	request_on_frame(&f->r, &done, &now, &f->fx);
 	assert_true(has(f, EFF_STORE));
 
 	request_release(&f->r);
@@ -172,7 +175,7 @@ ignored_results_are_not_stored_but_errors_of_the_setting_are(void **state)
 	f->r.task.ignore_result = true;
 	run(f);
 	next(f);
-	request_on_frame(&f->r, &done, 2000, WALL, &f->fx);
+	request_on_frame(&f->r, &done, &now, &f->fx);
 	assert_false(has(f, EFF_STORE));
 	assert_true(has(f, EFF_ACK));
 }
@@ -186,7 +189,7 @@ failure_keeps_type_message_and_traceback(void **state)
 
 	run(f);
 	next(f);
-	request_on_frame(&f->r, &done, 2000, WALL, &f->fx);
+	request_on_frame(&f->r, &done, &now, &f->fx);
 	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
 	assert_span(find(f, EFF_STORE)->u.result.value,
 		"{\"exc_type\": \"KeyError\", \"exc_message\": [\"boom\"], \"exc_module\": \"builtins\"}");
@@ -217,9 +220,9 @@ unknown_task_fails_for_the_caller_and_goes_to_the_dead_letters(void **state)
 	arrive(f, false);
 	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
 	stored(f, E_OK);
-	assert_true(has(f, EFF_DEAD));
+	assert_true(has(f, EFF_MAIL));
 	assert_false(has(f, EFF_ACK));
-	assert_string_equal(f->r.dead.reason, "unknown-task");
+	assert_string_equal(f->r.mail.reason, "unknown-task");
 	next(f);
 	request_on_published(&f->r, &f->fx);
 	assert_true(has(f, EFF_ACK));
@@ -234,9 +237,9 @@ message_that_is_no_task_goes_to_the_dead_letters(void **state)
 	memset(&f->r.task, 0, sizeof(f->r.task));
 	next(f);
 	request_on_received(&f->r, &in, &f->fx);
-	assert_true(has(f, EFF_DEAD));
+	assert_true(has(f, EFF_MAIL));
 	assert_false(has(f, EFF_STORE));
-	assert_string_equal(f->r.dead.error.text, "the body is not JSON");
+	assert_string_equal(f->r.mail.error.text, "the body is not JSON");
 }
 
 static void
@@ -251,17 +254,112 @@ expired_task_is_revoked_without_running(void **state)
 }
 
 static void
-future_task_is_held_and_may_expire_meanwhile(void **state)
+future_task_moves_to_the_ladder_and_is_acknowledged_then(void **state)
 {
 	struct fixture *f = *state;
 
-	f->r.task.eta = WALL + 5000000;
-	f->r.task.expires = WALL + 6000000;
+	f->r.task.eta = WALL + 5500000;
 	arrive(f, true);
-	assert_true(find(f, EFF_HOLD)->u.until == WALL + 5000000);
+	assert_false(has(f, EFF_RUN));
+	assert_false(has(f, EFF_ACK));
+	assert_true(has(f, EFF_MAIL));
+	assert_int_equal(f->r.mail.kind, MAIL_LATER);
+	assert_int_equal(f->r.mail.delay_s, 6);
 	next(f);
-	request_on_due(&f->r, WALL + 7000000, &f->fx);
+	request_on_published(&f->r, &f->fx);
+	assert_true(has(f, EFF_ACK));
+}
+
+static void
+task_due_within_a_second_is_held_and_may_expire_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.task.eta = WALL + 900000;
+	f->r.task.expires = WALL + 950000;
+	arrive(f, true);
+	assert_true(find(f, EFF_HOLD)->u.until == WALL + 900000);
+	next(f);
+	request_on_due(&f->r, WALL + 1000000, &f->fx);
 	assert_span(find(f, EFF_STORE)->u.result.state, "REVOKED");
+}
+
+static void
+task_whose_eta_has_passed_runs(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.task.eta = WALL - 900000;
+	arrive(f, true);
+	assert_true(has(f, EFF_RUN));
+}
+
+static void
+ask_for_retry(struct fixture *f, struct run_frame *done)
+{
+	done->type = RUN_DONE;
+	done->outcome = RUN_RETRY;
+	run(f);
+	next(f);
+	request_on_frame(&f->r, done, &now, &f->fx);
+}
+
+static void
+retry_is_stored_published_and_then_acknowledged(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .has_countdown = true, .countdown = 30, .max_retries = -1,
+		.error = { .type = SPAN("OSError"), .module = SPAN("builtins"), .message = SPAN("[\"gone\"]") } };
+
+	ask_for_retry(f, &done);
+	assert_span(find(f, EFF_STATE)->u.result.state, "RETRY");
+	assert_span(find(f, EFF_STATE)->u.result.value,
+		"{\"exc_type\": \"OSError\", \"exc_message\": [\"gone\"], \"exc_module\": \"builtins\"}");
+	assert_true(has(f, EFF_MAIL));
+	assert_false(has(f, EFF_ACK));
+	assert_int_equal(f->r.mail.kind, MAIL_RETRY);
+	assert_int_equal(f->r.mail.delay_s, 30);
+	assert_true(f->r.mail.eta == WALL + 30000000);
+	next(f);
+	request_on_published(&f->r, &f->fx);
+	assert_true(has(f, EFF_ACK));
+}
+
+static void
+retry_without_delay_goes_straight_to_its_queue(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .has_countdown = true, .countdown = 0, .max_retries = -1 };
+
+	ask_for_retry(f, &done);
+	assert_int_equal(f->r.mail.kind, MAIL_RETRY);
+	assert_int_equal(f->r.mail.delay_s, 0);
+	assert_true(f->r.mail.eta == 0);
+}
+
+static void
+exhausted_retries_end_in_the_original_error(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .max_retries = -1,
+		.error = { .type = SPAN("OSError"), .module = SPAN("builtins"), .message = SPAN("[\"gone\"]") } };
+
+	f->r.task.retries = 3;
+	ask_for_retry(f, &done);
+	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
+	assert_non_null(strstr(f->r.scratch.data, "OSError"));
+}
+
+static void
+exhausted_retries_without_a_cause_name_the_task(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .max_retries = 0 };
+
+	ask_for_retry(f, &done);
+	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
+	assert_non_null(strstr(f->r.scratch.data, "MaxRetriesExceededError"));
+	assert_non_null(strstr(f->r.scratch.data, "add[id-1]"));
 }
 
 static void
@@ -300,8 +398,8 @@ refused_result_becomes_a_failure_and_then_a_dead_letter(void **state)
 	stored(f, E_REFUSED);
 	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
 	stored(f, E_REFUSED);
-	assert_true(has(f, EFF_DEAD));
-	assert_string_equal(f->r.dead.reason, "result-refused");
+	assert_true(has(f, EFF_MAIL));
+	assert_string_equal(f->r.mail.reason, "result-refused");
 }
 
 static void
@@ -332,9 +430,9 @@ rejected_with_requeue_goes_back_to_the_queue(void **state)
 
 	run(f);
 	next(f);
-	request_on_frame(&f->r, &done, 2000, WALL, &f->fx);
+	request_on_frame(&f->r, &done, &now, &f->fx);
 	assert_true(has(f, EFF_REQUEUE));
-	assert_false(has(f, EFF_DEAD));
+	assert_false(has(f, EFF_MAIL));
 }
 
 int
@@ -351,7 +449,13 @@ main(void)
 		T(unknown_task_fails_for_the_caller_and_goes_to_the_dead_letters),
 		T(message_that_is_no_task_goes_to_the_dead_letters),
 		T(expired_task_is_revoked_without_running),
-		T(future_task_is_held_and_may_expire_meanwhile),
+		T(future_task_moves_to_the_ladder_and_is_acknowledged_then),
+		T(task_due_within_a_second_is_held_and_may_expire_meanwhile),
+		T(task_whose_eta_has_passed_runs),
+		T(retry_is_stored_published_and_then_acknowledged),
+		T(retry_without_delay_goes_straight_to_its_queue),
+		T(exhausted_retries_end_in_the_original_error),
+		T(exhausted_retries_without_a_cause_name_the_task),
 		T(redelivered_task_with_a_final_result_is_not_run_again),
 		T(redelivered_task_without_one_runs),
 		T(refused_result_becomes_a_failure_and_then_a_dead_letter),

@@ -1,0 +1,94 @@
+/* Names and keys of the delay ladder; see ladder.h. */
+#include "core/ladder.h"
+
+#define KEY_MAX 255
+
+void
+ladder_level_name(char out[32], int level)
+{
+	snprintf(out, 32, "celery_delayed_%d", level);
+}
+
+void
+ladder_level_key(char out[96], int level, bool one)
+{
+	size_t n = 0;
+
+	for (int i = LADDER_LEVELS - 1; i > level; i--) {
+		out[n++] = '*';
+		out[n++] = '.';
+	}
+	snprintf(out + n, 96 - n, "%c.#", one ? '1' : '0');
+}
+
+static enum err
+join(char out[256], struct span prefix, struct span key)
+{
+	if (prefix.len + key.len > KEY_MAX)
+		return E_TOOBIG;
+	memcpy(out, prefix.ptr, prefix.len);
+	if (key.len > 0)
+		memcpy(out + prefix.len, key.ptr, key.len);
+	out[prefix.len + key.len] = '\0';
+	return E_OK;
+}
+
+enum err
+ladder_message_key(char out[256], int64_t delay_s, struct span key)
+{
+	char prefix[LADDER_PREFIX_LEN];
+
+	if (delay_s < 1)
+		delay_s = 1;
+	if (delay_s > LADDER_DELAY_MAX_S)
+		delay_s = LADDER_DELAY_MAX_S;
+	for (int i = 0; i < LADDER_LEVELS; i++) {
+		prefix[2 * i] = (delay_s >> (LADDER_LEVELS - 1 - i)) & 1 ? '1' : '0';
+		prefix[2 * i + 1] = '.';
+	}
+	return join(out, (struct span){ prefix, sizeof(prefix) }, key);
+}
+
+enum err
+ladder_binding_key(char out[256], struct span key)
+{
+	char prefix[LADDER_PREFIX_LEN];
+
+	for (int i = 0; i < LADDER_LEVELS; i++) {
+		prefix[2 * i] = '*';
+		prefix[2 * i + 1] = '.';
+	}
+	return join(out, (struct span){ prefix, sizeof(prefix) }, key);
+}
+
+static bool
+has_prefix(struct span key)
+{
+	if (key.len < LADDER_PREFIX_LEN)
+		return false;
+	for (size_t i = 0; i < LADDER_PREFIX_LEN; i += 2)
+		if ((key.ptr[i] != '0' && key.ptr[i] != '1') || key.ptr[i + 1] != '.')
+			return false;
+	return true;
+}
+
+struct span
+ladder_strip(struct span key)
+{
+	while (has_prefix(key)) {
+		key.ptr += LADDER_PREFIX_LEN;
+		key.len -= LADDER_PREFIX_LEN;
+	}
+	return key;
+}
+
+int64_t
+ladder_delay_s(us_t until, us_t now)
+{
+	/* Rounded up: at the eta or later, never before. Far beyond the ladder: it rides again when it comes out. */
+	if (until <= now + 1000000)
+		return 0;
+	if ((until - now) / 1000000 >= LADDER_DELAY_MAX_S)
+		return LADDER_DELAY_MAX_S;
+	return (until - now + 999999) / 1000000;
+}

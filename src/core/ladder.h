@@ -1,0 +1,37 @@
+/*
+ * The delay ladder: Celery's native delayed delivery (celery-wire.md section 6). A message for later goes to the topic exchange of level 27
+ * with its delay in binary before its routing key, one digit a token; the queue of each level holds it for 2^level seconds when
+ * its digit is 1 and the exchange passes it on when it is 0. So nobody holds a future task in memory, or unacknowledged. Pure: names and keys.
+ */
+#ifndef WARREN_CORE_LADDER_H
+#define WARREN_CORE_LADDER_H
+
+#include "base/buf.h"
+
+#define LADDER_LEVELS 28
+#define LADDER_DELAY_MAX_S ((INT64_C(1) << LADDER_LEVELS) - 1)
+/* Where a message comes out; queues are bound here. */
+#define LADDER_END "celery_delayed_delivery"
+/* Exchange and queue of the top level. */
+#define LADDER_TOP "celery_delayed_27"
+/* The digits and dots before a key: 28 of each. */
+#define LADDER_PREFIX_LEN 56
+
+/* Exchange and queue of a level: "celery_delayed_<level>". */
+void ladder_level_name(char out[32], int level);
+/* Binding keys of a level: the digit 1 goes to its queue, 0 to the exchange below. */
+void ladder_level_key(char out[96], int level, bool one);
+/* Key of a message: delay_s is cut to 1..LADDER_DELAY_MAX_S. E_TOOBIG when it would pass AMQP's 255 bytes. */
+enum err ladder_message_key(char out[256], int64_t delay_s, struct span key) MUSTCHECK;
+/*
+ * Binding key of a queue at LADDER_END: 28 stars and the key. Not "#.<key>": that would also take what is meant for a queue whose name
+ * ends in ".<key>".
+ */
+enum err ladder_binding_key(char out[256], struct span key) MUSTCHECK;
+/* The key without the digits that a ride on the ladder put before it, as many times as they are there. */
+struct span ladder_strip(struct span key);
+
+/* Seconds a message has to wait on the ladder so that it comes out not before `until`; 0 = it is due within a second: do not bother. */
+int64_t ladder_delay_s(us_t until, us_t now);
+
+#endif

@@ -1,0 +1,98 @@
+/* See forward.h. */
+#include "wire/forward.h"
+
+#include "base/text.h"
+
+static enum err
+set(struct msg *m, const char *key, struct val v)
+{
+	return table_set(&m->headers, &m->arena, span_of(key), v);
+}
+
+static enum err
+set_text(struct msg *m, const char *key, struct span text)
+{
+	struct span copy = arena_dup(&m->arena, text);
+
+	return copy.ptr == NULL ? E_NOMEM : set(m, key, val_string(copy));
+}
+
+static enum err
+set_eta(struct msg *m, us_t eta)
+{
+	char when[TEXT_TIME_MAX];
+
+	if (eta == 0)
+		return set(m, "eta", val_void());
+	return set_text(m, "eta", (struct span){ when, text_format_time(eta, when) });
+}
+
+static enum err
+set_route(struct msg *m, const struct forward *f)
+{
+	m->exchange = arena_dup(&m->arena, f->exchange);
+	m->routing_key = arena_dup(&m->arena, f->routing_key);
+	return m->exchange.ptr == NULL || m->routing_key.ptr == NULL ? E_NOMEM : E_OK;
+}
+
+static enum err
+next_attempt(struct msg *m, const struct task *t, us_t eta)
+{
+	enum err e = set(m, "retries", val_int(t->retries + 1));
+
+	if (e == E_OK)
+		e = set_eta(m, eta);
+	/* As Celery does: the first retry of a top-level task names itself as its parent. */
+	if (e == E_OK && t->parent_id.len == 0)
+		e = set_text(m, "parent_id", t->id);
+	return e;
+}
+
+static enum err
+encode_protocol_1(struct msg *to, const struct msg *original, const struct task *t, const struct forward *f)
+{
+	struct task_call call = {
+		.id = t->id,
+		.name = t->name,
+		.args = t->args,
+		.kwargs = t->kwargs,
+		.callbacks = t->callbacks,
+		.errbacks = t->errbacks,
+		.chord = t->chord,
+		.group = t->group,
+		.parent_id = t->id,
+		.root_id = t->id,
+		.group_index_plus1 = t->group_index + 1,
+		.retries = t->retries + 1,
+		.eta = f->eta,
+		.time_limit = t->time_limit > 0 ? t->time_limit : 0,
+		.soft_time_limit = t->soft_time_limit > 0 ? t->soft_time_limit : 0,
+		.priority_plus1 = original->priority + 1,
+		.reply_to = original->reply_to,
+		.transient = original->delivery_mode == 1,
+	};
+	enum err e = task_encode(&call, to, NULL);
+
+	if (e == E_OK && t->expires_text.len > 0)
+		e = set_text(to, "expires", t->expires_text);
+	return e;
+}
+
+enum err
+forward_encode(struct msg *to, const struct msg *original, const struct task *t, const struct forward *f)
+{
+	enum err e;
+
+	if (f->is_retry && t->protocol == 1) {
+		e = encode_protocol_1(to, original, t, f);
+	} else {
+		e = msg_copy(to, original);
+		if (e == E_OK && f->is_retry)
+			e = next_attempt(to, t, f->eta);
+	}
+	if (e != E_OK)
+		return e;
+	msg_strip_deaths(to);
+	to->expiration = SPAN_NONE;
+	return set_route(to, f);
+}
