@@ -273,6 +273,7 @@ conn_up(struct bus_conn *c)
 void
 conn_finish(struct bus_conn *c)
 {
+	list_unlink(&c->remnant.link);
 	drop_stream(c);
 	c->state = CONN_GONE;
 	loop_reap(c->loop, conn_free, c);
@@ -486,6 +487,13 @@ bus_conn_new(struct bus_conn **out, struct loop *l, const struct bus_conf *conf,
 	return E_OK;
 }
 
+/* The loop goes away before the broker said goodbye. */
+static void
+on_loop_free(void *owner)
+{
+	conn_finish(owner);
+}
+
 void
 bus_conn_close(struct bus_conn *c, ms_t linger_ms)
 {
@@ -507,6 +515,7 @@ bus_conn_close(struct bus_conn *c, ms_t linger_ms)
 	loop_undefer(&c->breaking);
 	stream_set_idle(c->stream, 0);
 	c->state = CONN_CLOSING;
+	loop_linger(c->loop, &c->remnant, on_loop_free, c);
 	loop_timer_arm(&c->deadline, linger_ms);
 }
 

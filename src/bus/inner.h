@@ -39,6 +39,7 @@ struct bus_conn {
 	struct buf out;             /* scratch for the method being encoded */
 	struct loop_timer retry;    /* WAIT -> DIAL */
 	struct loop_timer deadline; /* of the handshake, of closing */
+	struct loop_remnant remnant; /* while it waits for close-ok */
 	struct loop_timer beat;
 	struct loop_task breaking; /* a loss found inside a call from above, told later */
 	struct errtext break_why;

@@ -408,9 +408,7 @@ child_close(struct child *c)
 		loop_reap(c->loop, child_free, c);
 		return;
 	}
-	c->remnant.fn = on_loop_free;
-	c->remnant.owner = c;
-	list_push(&c->loop->remnants, &c->remnant.link);
+	loop_linger(c->loop, &c->remnant, on_loop_free, c);
 }
 
 void

@@ -18,13 +18,6 @@ struct loop_dead {
 	void *p;
 };
 
-/* Something that is closed but not finished, such as a killed child that has not been seen to end. loop_free calls fn. */
-struct loop_remnant {
-	struct list link;
-	loop_fn *fn;
-	void *owner;
-};
-
 struct loop {
 	struct event_base *base;
 	struct event *wake;         /* ends the wait for I/O when the next timer is due */

@@ -285,6 +285,24 @@ loop_reap(struct loop *l, loop_fn *free_fn, void *p)
 	l->dead[l->n_dead++] = (struct loop_dead){ .fn = free_fn, .p = p };
 }
 
+void
+loop_linger(struct loop *l, struct loop_remnant *r, loop_fn *fn, void *owner)
+{
+	r->fn = fn;
+	r->owner = owner;
+	if (!list_is_linked(&r->link))
+		list_push(&l->remnants, &r->link);
+}
+
+void
+loop_settle(struct loop *l, ms_t max_wait)
+{
+	ms_t until = clock_mono_ms() + max_wait, now;
+
+	while (!list_is_empty(&l->remnants) && (now = clock_mono_ms()) < until)
+		loop_turn(l, until - now);
+}
+
 void *
 loop_base(struct loop *l)
 {

@@ -83,6 +83,19 @@ void loop_undefer(struct loop_task *task);
 /* free_fn(p) in step 4 of this turn. */
 void loop_reap(struct loop *l, loop_fn *free_fn, void *p);
 
+/*
+ * Something that is closed for its owner but not finished: a connection that waits for the peer's goodbye, a killed child that has not been
+ * seen to end. It unlinks itself when it is through; loop_free calls fn, which must end it at once.
+ */
+struct loop_remnant {
+	struct list link;
+	loop_fn *fn;
+	void *owner;
+};
+void loop_linger(struct loop *l, struct loop_remnant *r, loop_fn *fn, void *owner);
+/* Turns until nothing lingers any more, at most max_wait ms: the graceful end before loop_free. */
+void loop_settle(struct loop *l, ms_t max_wait);
+
 /* Inside loop/ only: the struct event_base. */
 void *loop_base(struct loop *l);
 

@@ -384,10 +384,21 @@ stream_close(struct stream *s)
 		return;
 	assert(s->state != STREAM_CLOSED && !s->muted);
 	s->state = STREAM_CLOSED;
+	list_unlink(&s->remnant.link);
 	unlink_all(s);
 	loop_undefer(&s->tell);
 	loop_timer_release(&s->timer);
 	loop_reap(s->loop, stream_free, s);
+}
+
+/* The loop goes away before the last bytes did. */
+static void
+on_loop_free(void *owner)
+{
+	struct stream *s = owner;
+
+	s->muted = false;
+	stream_close(s);
 }
 
 void
@@ -408,6 +419,7 @@ stream_finish(struct stream *s, ms_t linger_ms)
 	if (s->state == STREAM_CLOSED)
 		return;
 	s->linger_by = loop_now(s->loop) + (linger_ms > 0 ? linger_ms : 0);
+	loop_linger(s->loop, &s->remnant, on_loop_free, s);
 	stream_watch_deadlines(s);
 	if (!s->is_writing && s->state == STREAM_OPEN)
 		stream_flush_later(s);

@@ -24,6 +24,7 @@ struct stream {
 
 	enum stream_state state;
 	bool adopted, muted, paused, can_read;
+	struct loop_remnant remnant; /* while it lingers */
 	bool is_writing;        /* ev_write is added: the socket was full */
 	bool is_broken;         /* a write failed: only reads, for the peer's last words */
 	bool want_drain;

@@ -390,6 +390,8 @@ worker_close(struct worker *w)
 	loop_signal_release(&w->sigquit);
 	buf_release(&w->frame);
 	buf_release(&w->part);
+	if (w->loop != NULL)
+		loop_settle(w->loop, LINGER_MS);
 	loop_free(w->loop);
 }
 
