@@ -12,6 +12,9 @@ enum effect_type {
 	EFF_HOLD,        /* not due before `until`; answer with request_on_due */
 	EFF_RUN,         /* give it to the next free slot; answer with request_on_started */
 	EFF_ARM_STARTED, /* answer with request_on_started_due after `delay`, unless it has ended by then */
+	EFF_LIMIT,       /* answer with request_on_soft_limit and request_on_hard_limit after these times */
+	EFF_CANCEL,      /* ask the task to end: cancel frame and SIGUSR1 */
+	EFF_KILL,        /* kill the child and all it has started */
 	EFF_STATE,       /* store `result`, which is not final; no answer */
 	EFF_STORE,       /* store `result`; answer with request_on_stored */
 	EFF_MAIL,        /* publish what request.mail describes; answer with request_on_published */
@@ -28,6 +31,8 @@ enum report_kind {
 	REPORT_LOST,       /* its child died */
 	REPORT_RETRY,      /* it runs again, in `delay_s` */
 	REPORT_DELAYED,    /* moved to the delay ladder until its eta */
+	REPORT_SOFT_LIMIT,
+	REPORT_HARD_LIMIT,
 	REPORT_REVOKED,
 	REPORT_IGNORED,
 	REPORT_REJECTED,
@@ -50,6 +55,9 @@ struct effect {
 	union {
 		us_t until;
 		ms_t delay;
+		struct {
+			ms_t soft_ms, hard_ms; /* 0 = none */
+		} limit;
 		struct result result;
 		struct report report;
 	} u;

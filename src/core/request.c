@@ -111,7 +111,7 @@ leaves_result(const struct request *r, bool is_error)
 {
 	if (!r->rules->has_backend || r->task.id.len == 0 || r->task.ignore_result)
 		return false;
-	return is_error || !r->rules->ignore_result;
+	return is_error || !(r->rules->ignore_result || r->rule->ignore_result);
 }
 
 static void
@@ -190,6 +190,7 @@ void
 request_on_received(struct request *r, const struct request_arrival *in, struct effects *out)
 {
 	assert(r->state == REQUEST_NEW);
+	r->rule = task_rules_find(&r->rules->tasks, r->task.name);
 	if (in->fault != TASK_FINE) {
 		go_dead(r, task_fault_name(in->fault), in->why);
 		add_report(out, REPORT_INVALID)->text = span_of(r->mail.error.text);
@@ -237,6 +238,38 @@ request_on_due(struct request *r, us_t wall, struct effects *out)
 		hold_or_run(r, wall, out);
 }
 
+/* What the message says goes before the rule. */
+static double
+limit_of(double in_message, double in_rule)
+{
+	return in_message > 0 ? in_message : in_rule;
+}
+
+static double
+hard_limit(const struct request *r)
+{
+	return limit_of(r->task.time_limit, r->rule->time_limit);
+}
+
+static double
+soft_limit(const struct request *r)
+{
+	return limit_of(r->task.soft_time_limit, r->rule->soft_time_limit);
+}
+
+static void
+add_limits(const struct request *r, struct effects *out)
+{
+	double hard = hard_limit(r), soft = soft_limit(r);
+	struct effect *e;
+
+	if (hard <= 0 && soft <= 0)
+		return;
+	e = add(out, EFF_LIMIT);
+	e->u.limit.soft_ms = soft > 0 ? (ms_t)(soft * 1000) + 1 : 0;
+	e->u.limit.hard_ms = hard > 0 ? (ms_t)(hard * 1000) + 1 : 0;
+}
+
 void
 request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct effects *out)
 {
@@ -246,6 +279,7 @@ request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct
 	r->started_us = mono_us;
 	if (r->rules->track_started && leaves_result(r, false))
 		add(out, EFF_ARM_STARTED)->u.delay = r->rules->started_after_ms;
+	add_limits(r, out);
 }
 
 void
@@ -345,7 +379,7 @@ static void
 on_retry(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out)
 {
 	struct retry_wish wish = wish_of(f, now->wall);
-	struct retry_verdict v = retry_decide(&r->rules->retry, &wish, r->task.retries, now->random);
+	struct retry_verdict v = retry_decide(&r->rule->retry, &wish, r->task.retries, now->random);
 	struct run_error cause = f->error;
 	char text[512];
 
@@ -378,9 +412,9 @@ retry_by_rule(struct request *r, const struct run_error *cause, const struct req
 	struct retry_wish none = { .max_retries = INT64_MIN };
 	struct retry_verdict v;
 
-	if (!retry_covers(&r->rules->retry, cause->type, cause->module))
+	if (!retry_covers(&r->rule->retry, cause->type, cause->module))
 		return false;
-	v = retry_decide(&r->rules->retry, &none, r->task.retries, now->random);
+	v = retry_decide(&r->rule->retry, &none, r->task.retries, now->random);
 	if (v.again)
 		run_again(r, cause, v.delay_s, now, out);
 	return v.again;
@@ -435,19 +469,63 @@ request_on_frame(struct request *r, const struct run_frame *f, const struct requ
 }
 
 void
-request_on_lost(struct request *r, const char *how, int64_t mono_us, us_t wall, struct effects *out)
+request_on_soft_limit(struct request *r, struct effects *out)
+{
+	if (r->state != REQUEST_RUNNING)
+		return;
+	buf_reset(&r->note);
+	buf_addf(&r->note, "%g", soft_limit(r));
+	add_report(out, REPORT_SOFT_LIMIT)->text = buf_span(&r->note);
+	add(out, EFF_CANCEL);
+}
+
+void
+request_on_hard_limit(struct request *r, const struct request_now *now, struct effects *out)
+{
+	struct result_error err = { .type = SPAN("TimeLimitExceeded"), .module = SPAN("billiard.exceptions") };
+	struct report *rep;
+	char seconds[40];
+
+	if (r->state != REQUEST_RUNNING)
+		return;
+	snprintf(seconds, sizeof(seconds), "[%g]", hard_limit(r));
+	err.message = span_of(seconds);
+	buf_reset(&r->note);
+	buf_addf(&r->note, "%g", hard_limit(r));
+	rep = add_report(out, REPORT_HARD_LIMIT);
+	rep->text = buf_span(&r->note);
+	rep->runtime_us = now->mono_us - r->started_us;
+	add(out, EFF_KILL);
+	store_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
+}
+
+/*
+ * It may have been the child's fault, or the machine's, so the task gets another child; but a task that kills every child it meets must
+ * not go round for ever. What counts is kept in a header of the message: it outlives this worker.
+ */
+void
+request_on_lost(struct request *r, const char *how, const struct request_now *now, struct effects *out)
 {
 	struct result_error err = { .type = SPAN("WorkerLostError"), .module = SPAN("billiard.exceptions") };
 	struct report *rep;
 
 	assert(r->state == REQUEST_RUNNING);
+	r->lost++;
 	buf_reset(&r->note);
 	buf_addf(&r->note, "the process running this task %s", how);
+	if (r->lost > 1)
+		buf_addf(&r->note, " (run %lld of %lld)", (long long)r->lost, (long long)(r->rule->max_lost + 1));
 	err.text = buf_span(&r->note);
 	rep = add_report(out, REPORT_LOST);
 	rep->text = err.text;
-	rep->runtime_us = mono_us - r->started_us;
-	store_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
+	rep->runtime_us = now->mono_us - r->started_us;
+	if (r->lost <= r->rule->max_lost) {
+		r->mail = (struct mail){ .kind = MAIL_LOST };
+		after_store(r, out);
+		return;
+	}
+	go_dead(r, "lost", buf_text(&r->note));
+	store_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
 }
 
 void

@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "core/effect.h"
-#include "core/retry.h"
+#include "core/rule.h"
 #include "wire/run.h"
 #include "wire/task.h"
 
@@ -33,7 +33,7 @@ struct request_rules {
 	ms_t started_after_ms;    /* STARTED is stored once a task has run for so long: short ones cost one write, not two */
 	bool result_extended;
 	bool ignore_result;       /* of the worker; a message may say so too */
-	struct retry_rule retry;
+	struct task_rules tasks;
 };
 
 /* The message that takes the place of the one delivered, which is acknowledged once the broker has confirmed this. */
@@ -42,6 +42,7 @@ enum mail_kind {
 	MAIL_DEAD,   /* as it came, to warren.dead */
 	MAIL_LATER,  /* as it came, to the delay ladder */
 	MAIL_RETRY,  /* its next attempt, to the delay ladder or, without a delay, to its queue */
+	MAIL_LOST,   /* the same attempt again after its child died, to its queue; counted in a header */
 };
 struct mail {
 	enum mail_kind kind;
@@ -54,6 +55,8 @@ struct mail {
 struct request {
 	enum request_state state;
 	const struct request_rules *rules;
+	const struct task_rule *rule; /* of this task; set by request_on_received */
+	int64_t lost;             /* runs of this attempt that ended with the death of the child */
 	struct task task;         /* zeroed when the message is no task */
 	bool redelivered;
 	struct span queue;        /* the routing key it came with, without what the delay ladder put before it */
@@ -89,8 +92,11 @@ struct request_now {
 	uint64_t random;
 };
 void request_on_frame(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out);
+/* The time limits of EFF_LIMIT have passed. */
+void request_on_soft_limit(struct request *r, struct effects *out);
+void request_on_hard_limit(struct request *r, const struct request_now *now, struct effects *out);
 /* The child is gone, or talks nonsense; `how` says so in words: "killed by signal 9 (SIGKILL)". */
-void request_on_lost(struct request *r, const char *how, int64_t mono_us, us_t wall, struct effects *out);
+void request_on_lost(struct request *r, const char *how, const struct request_now *now, struct effects *out);
 /* E_OK, or E_REFUSED when the backend will never take it. */
 void request_on_stored(struct request *r, enum err e, const char *why, us_t wall, struct effects *out);
 void request_on_published(struct request *r, struct effects *out);

@@ -3,13 +3,6 @@
 
 #include "base/text.h"
 
-const struct retry_rule retry_rule_default = {
-	.max_retries = 3,
-	.delay_s = 180,
-	.backoff_max_s = 600,
-	.jitter = true,
-};
-
 static double
 backed_off(const struct retry_rule *rule, int64_t retries, uint64_t random)
 {

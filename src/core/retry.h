@@ -15,8 +15,6 @@ struct retry_rule {
 	bool jitter;              /* full: any delay up to the one computed */
 	const char *const *errors; /* autoretry_for: patterns of error types, NULL-ended; NULL = only when the task asks */
 };
-/* 3 retries, 180 s, no back-off, cap 600 s, jitter, only when the task asks: Celery's defaults. */
-extern const struct retry_rule retry_rule_default;
 
 /* What the task itself asked for. */
 struct retry_wish {

@@ -94,5 +94,11 @@ forward_encode(struct msg *to, const struct msg *original, const struct task *t,
 		return e;
 	msg_strip_deaths(to);
 	to->expiration = SPAN_NONE;
-	return set_route(to, f);
+	if (f->is_retry)
+		table_del(&to->headers, FORWARD_LOST_HEADER);
+	if (f->lost > 0) {
+		to->has_headers = true;
+		e = set(to, FORWARD_LOST_HEADER, val_int(f->lost));
+	}
+	return e == E_OK ? set_route(to, f) : e;
 }

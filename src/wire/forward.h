@@ -4,10 +4,14 @@
 
 #include "wire/task.h"
 
+/* How many runs of this attempt ended with the death of the process that ran it. */
+#define FORWARD_LOST_HEADER "x-warren-lost"
+
 struct forward {
 	struct span exchange, routing_key;
 	bool is_retry;      /* retries + 1, a new eta */
 	us_t eta;           /* of a retry; 0 = none */
+	int64_t lost;       /* > 0: written to FORWARD_LOST_HEADER; a retry begins at none again */
 };
 
 /*

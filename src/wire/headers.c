@@ -19,7 +19,7 @@ header_is_standard(struct span key)
 		NAME("replaced_task_nesting"), NAME("stamped_headers"), NAME("stamps"), NAME("compression"),
 		NAME("x-death"), NAME("x-first-death-exchange"), NAME("x-first-death-queue"),
 		NAME("x-first-death-reason"), NAME("x-last-death-exchange"), NAME("x-last-death-queue"),
-		NAME("x-last-death-reason"),
+		NAME("x-last-death-reason"), NAME("x-warren-lost"),
 	};
 #undef NAME
 

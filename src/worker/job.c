@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "core/ladder.h"
+#include "wire/forward.h"
 #include "worker/report.h"
 #include "worker/state.h"
 
@@ -193,6 +194,16 @@ apply_one(struct job *j, const struct effect *e)
 	case EFF_ARM_STARTED:
 		loop_timer_arm(&j->slot->timer, e->u.delay);
 		return false;
+	case EFF_LIMIT:
+		slot_arm_limits(j->slot, e->u.limit.soft_ms, e->u.limit.hard_ms);
+		return false;
+	case EFF_CANCEL:
+		slot_cancel(j->slot, "soft_time_limit");
+		return false;
+	case EFF_KILL:
+		slot_kill_task(j->slot, "was killed at its time limit");
+		j->slot = NULL;
+		return false;
 	case EFF_STATE:
 		store_state(j, &e->u.result);
 		return false;
@@ -226,6 +237,12 @@ job_apply(struct job *j, const struct effects *fx)
 	return false;
 }
 
+static struct request_now
+now_of(void)
+{
+	return (struct request_now){ .mono_us = clock_mono_us(), .wall = clock_wall_us(), .random = id_random_u64() };
+}
+
 /* --- events -------------------------------------------------------------------------------------------------------- */
 
 void
@@ -234,7 +251,10 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 	struct job *j = job_new(p, d, consumer);
 	struct request_arrival in = { .wall = clock_wall_us() };
 	struct effects fx = { .count = 0 };
+	int64_t lost;
 
+	if (table_get_int(&j->msg->headers, FORWARD_LOST_HEADER, &lost) && lost > 0)
+		j->request.lost = lost;
 	in.fault = task_decode(&j->request.task, j->msg, &p->worker->limits, &j->why);
 	in.why = j->why.text;
 	in.is_known = in.fault == TASK_FINE && pool_knows(p, j->request.task.name);
@@ -275,7 +295,7 @@ job_on_started_due(struct job *j)
 bool
 job_on_frame(struct job *j, const struct run_frame *f)
 {
-	struct request_now now = { .mono_us = clock_mono_us(), .wall = clock_wall_us(), .random = id_random_u64() };
+	struct request_now now = now_of();
 	struct effects fx = { .count = 0 };
 
 	if (f->type == RUN_DONE)
@@ -287,10 +307,30 @@ job_on_frame(struct job *j, const struct run_frame *f)
 bool
 job_on_lost(struct job *j, const char *how)
 {
+	struct request_now now = now_of();
 	struct effects fx = { .count = 0 };
 
 	j->slot = NULL;
-	request_on_lost(&j->request, how, clock_mono_us(), clock_wall_us(), &fx);
+	request_on_lost(&j->request, how, &now, &fx);
+	return job_apply(j, &fx);
+}
+
+bool
+job_on_soft_limit(struct job *j)
+{
+	struct effects fx = { .count = 0 };
+
+	request_on_soft_limit(&j->request, &fx);
+	return job_apply(j, &fx);
+}
+
+bool
+job_on_hard_limit(struct job *j)
+{
+	struct request_now now = now_of();
+	struct effects fx = { .count = 0 };
+
+	request_on_hard_limit(&j->request, &now, &fx);
 	return job_apply(j, &fx);
 }
 

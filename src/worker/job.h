@@ -41,6 +41,8 @@ bool job_on_started(struct job *j, struct slot *s, int64_t child_pid);
 bool job_on_started_due(struct job *j);
 bool job_on_frame(struct job *j, const struct run_frame *f);
 bool job_on_lost(struct job *j, const char *how);
+bool job_on_soft_limit(struct job *j);
+bool job_on_hard_limit(struct job *j);
 bool job_on_published(struct job *j);
 bool job_on_channel_lost(struct job *j);
 /* A redelivery of a task that still runs here: the new tag replaces the lost one. Takes d->msg. */

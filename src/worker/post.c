@@ -84,6 +84,8 @@ encode_forward(struct job *j, struct msg *m)
 	char key[256];
 	enum err e;
 
+	if (mail->kind == MAIL_LOST)
+		f.lost = j->request.lost;
 	if (mail->delay_s > 0) {
 		e = ladder_message_key(key, mail->delay_s, j->request.queue);
 		if (e != E_OK)

@@ -53,6 +53,12 @@ report_task(const struct job *j, const struct report *r)
 	case REPORT_LOST:
 		LOG(TASK_LOST, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("error", r->text));
 		break;
+	case REPORT_SOFT_LIMIT:
+		LOG(TASK_SOFT_LIMIT, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("seconds", r->text));
+		break;
+	case REPORT_HARD_LIMIT:
+		LOG(TASK_HARD_LIMIT, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("seconds", r->text));
+		break;
 	case REPORT_RETRY:
 		LOG(TASK_RETRY, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)),
 			LOG_SPAN("error", r->text));

@@ -7,11 +7,13 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "wire/headers.h"
 #include "worker/job.h"
 #include "worker/state.h"
@@ -37,8 +39,28 @@ slot_kill(struct slot *s, const char *why)
 		snprintf(s->why, sizeof(s->why), "%s", why);
 	s->state = SLOT_ENDING;
 	list_unlink(&s->link);
+	loop_timer_disarm(&s->soft);
+	loop_timer_disarm(&s->hard);
 	child_signal_group(s->child, SIGKILL);
 	loop_timer_arm(&s->timer, ENDING_MS);
+}
+
+static void
+on_soft_limit(void *owner)
+{
+	struct slot *s = owner;
+
+	if (s->job != NULL)
+		job_on_soft_limit(s->job);
+}
+
+static void
+on_hard_limit(void *owner)
+{
+	struct slot *s = owner;
+
+	if (s->job != NULL)
+		job_on_hard_limit(s->job);
 }
 
 static void
@@ -85,6 +107,63 @@ on_hello(struct slot *s, const struct run_frame *f, struct arena *a)
 	return true;
 }
 
+static void
+disarm(struct slot *s)
+{
+	loop_timer_disarm(&s->timer);
+	loop_timer_disarm(&s->soft);
+	loop_timer_disarm(&s->hard);
+}
+
+/* Resident memory of the child, 0 when it cannot be read. */
+static int64_t
+resident(const struct slot *s)
+{
+	char path[64], text[128] = "";
+	int64_t pages = 0;
+	struct span rest;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", child_pid(s->child));
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	if (fgets(text, sizeof(text), f) == NULL)
+		text[0] = '\0';
+	fclose(f);
+	rest = span_of(text);
+	span_split(&rest, ' ');
+	if (!text_parse_int(span_split(&rest, ' '), &pages))
+		return 0;
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* It has run its share of tasks, or kept more memory than it may. */
+static bool
+is_worn_out(const struct slot *s)
+{
+	const struct pool_conf *c = s->pool->conf;
+
+	if (c->max_tasks_per_child > 0 && s->tasks_done >= c->max_tasks_per_child)
+		return true;
+	return c->max_memory_per_child > 0 && resident(s) > c->max_memory_per_child;
+}
+
+/* Asks the child to end; what follows depends on s->stopping. */
+static void
+retire(struct slot *s)
+{
+	static const char stop[] = "{\"stop\":{}}\n";
+
+	s->state = SLOT_ENDING;
+	s->retired = true;
+	list_unlink(&s->link);
+	/* A channel that takes no more is of a child that is about to end anyway, and the timer sees to it. */
+	if (stream_write(s->channel, SPAN(stop)) != E_OK)
+		child_signal_group(s->child, SIGTERM);
+	loop_timer_arm(&s->timer, ENDING_MS);
+}
+
 static bool
 on_task_frame(struct slot *s, const struct run_frame *f)
 {
@@ -96,9 +175,12 @@ on_task_frame(struct slot *s, const struct run_frame *f)
 		job_on_frame(j, f);
 		return true;
 	}
-	loop_timer_disarm(&s->timer);
+	disarm(s);
 	s->job = NULL;
-	if (s->state == SLOT_BUSY) {
+	s->tasks_done++;
+	if (s->state == SLOT_BUSY && is_worn_out(s))
+		retire(s);
+	else if (s->state == SLOT_BUSY) {
 		s->state = SLOT_IDLE;
 		pool_on_slot_idle(s->pool, s);
 	}
@@ -199,7 +281,7 @@ close_all(struct slot *s)
 	run_reader_release(&s->reader);
 	child_close(s->child);
 	s->child = NULL;
-	loop_timer_disarm(&s->timer);
+	disarm(s);
 	list_unlink(&s->link);
 	s->state = SLOT_DOWN;
 }
@@ -236,7 +318,9 @@ slot_ended(struct slot *s)
 		pool_on_slot_down(s->pool, s);
 		return;
 	}
-	if (was_up) {
+	if (s->retired) {
+		loop_timer_arm(&s->timer, 0);
+	} else if (was_up) {
 		LOG(CHILD_ENDED, LOG_STR("pool", s->pool->conf->name), LOG_INT("slot", s->index), LOG_STR("how", buf_text(&how)));
 		/* A child that served is replaced at once; the back-off is for those that never get there. */
 		loop_timer_arm(&s->timer, 0);
@@ -254,7 +338,9 @@ slot_init(struct slot *s, struct pool *p, int index)
 	memset(s, 0, sizeof(*s));
 	s->pool = p;
 	s->index = index;
-	if (loop_timer_init(&s->timer, p->worker->loop, on_timer, s) != E_OK)
+	if (loop_timer_init(&s->timer, p->worker->loop, on_timer, s) != E_OK ||
+		loop_timer_init(&s->soft, p->worker->loop, on_soft_limit, s) != E_OK ||
+		loop_timer_init(&s->hard, p->worker->loop, on_hard_limit, s) != E_OK)
 		abort();
 }
 
@@ -290,7 +376,8 @@ slot_start(struct slot *s)
 	struct errtext t;
 	enum err e;
 
-	s->said_hello = s->exited = s->channel_gone = false;
+	s->said_hello = s->exited = s->channel_gone = s->retired = false;
+	s->tasks_done = 0;
 	s->why[0] = s->task_id[0] = s->task_name[0] = '\0';
 	s->out.last[0] = s->err.last[0] = '\0';
 	run_reader_init(&s->reader, (size_t)s->pool->worker->conf->result_max);
@@ -378,26 +465,45 @@ slot_run(struct slot *s, struct job *j)
 void
 slot_stop(struct slot *s, bool at_once)
 {
-	static const char stop[] = "{\"stop\":{}}\n";
-
 	s->stopping = true;
 	if (s->state == SLOT_DOWN) {
 		loop_timer_disarm(&s->timer);
 		pool_on_slot_down(s->pool, s);
-		return;
-	}
-	if (at_once) {
+	} else if (at_once) {
 		slot_kill(s, "was ended because the worker stopped");
-		return;
+	} else if (s->state != SLOT_ENDING) {
+		retire(s);
 	}
-	if (s->state == SLOT_ENDING)
-		return;
-	s->state = SLOT_ENDING;
-	list_unlink(&s->link);
-	/* A channel that takes no more is closed: the child is about to end anyway, and the timer sees to it. */
-	if (stream_write(s->channel, SPAN(stop)) != E_OK)
-		child_signal_group(s->child, SIGTERM);
-	loop_timer_arm(&s->timer, ENDING_MS);
+}
+
+void
+slot_arm_limits(struct slot *s, ms_t soft_ms, ms_t hard_ms)
+{
+	if (soft_ms > 0)
+		loop_timer_arm(&s->soft, soft_ms);
+	if (hard_ms > 0)
+		loop_timer_arm(&s->hard, hard_ms);
+}
+
+void
+slot_cancel(struct slot *s, const char *reason)
+{
+	struct run_frame f = { .type = RUN_CANCEL, .id = span_of(s->task_id), .reason = span_of(reason) };
+	struct buf *frame = &s->pool->worker->frame;
+
+	buf_reset(frame);
+	run_encode(frame, &f);
+	/* The frame goes first: a signal that outruns its task still counts for a child that reads. */
+	if (frame->err == E_OK && stream_write(s->channel, buf_span(frame)) == E_OK)
+		stream_flush(s->channel);
+	child_signal(s->child, SIGUSR1);
+}
+
+void
+slot_kill_task(struct slot *s, const char *why)
+{
+	s->job = NULL;
+	slot_kill(s, why);
 }
 
 void
@@ -406,4 +512,6 @@ slot_release(struct slot *s)
 	if (s->child != NULL || s->channel != NULL)
 		close_all(s);
 	loop_timer_release(&s->timer);
+	loop_timer_release(&s->soft);
+	loop_timer_release(&s->hard);
 }

@@ -29,10 +29,13 @@ struct slot {
 	/* The task of the current or last run: what the child writes is attributed to it, also after the job is gone. */
 	char task_name[256], task_id[201];
 	struct loop_timer timer;   /* starting: hello deadline; busy: STARTED; ending: grace; down: back-off */
+	struct loop_timer soft, hard; /* limits of the task */
+	int64_t tasks_done;        /* by this child */
 	struct child_end end;      /* valid when `exited` */
 	bool exited, channel_gone;
 	bool said_hello;           /* this child did */
 	bool stopping;             /* do not start again */
+	bool retired;              /* we asked it to end, its work being done */
 	unsigned failures;         /* starts in a row that came to nothing */
 	char why[256];             /* why we ended it: overrides how it ended; "" = it ended by itself */
 };
@@ -42,6 +45,12 @@ void slot_init(struct slot *s, struct pool *p, int index);
 void slot_start(struct slot *s);
 /* Hands a task over. The slot is idle. */
 void slot_run(struct slot *s, struct job *j);
+/* The limits of the task it runs; 0 = none. */
+void slot_arm_limits(struct slot *s, ms_t soft_ms, ms_t hard_ms);
+/* Asks the task it runs to end: a frame for a child that reads, SIGUSR1 for one that computes. */
+void slot_cancel(struct slot *s, const char *reason);
+/* Kills the child with all it has started; the task is the caller's business, the slot gets a new child. */
+void slot_kill_task(struct slot *s, const char *why);
 /* Asks the child to end (or ends it at once) and does not start it again; pool_on_slot_down follows. */
 void slot_stop(struct slot *s, bool at_once);
 void slot_release(struct slot *s);

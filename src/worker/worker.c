@@ -361,7 +361,7 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 		.started_after_ms = 50,
 		.result_extended = conf->result_extended,
 		.ignore_result = conf->ignore_result,
-		.retry = retry_rule_default,
+		.tasks = conf->tasks,
 	};
 	w->pools = must_alloc(sizeof(*w->pools) * conf->n_pools);
 	for (size_t i = 0; i < conf->n_pools && e == E_OK; i++) {

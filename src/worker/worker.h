@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "bus/conn.h"
 #include "bus/topo.h"
+#include "core/rule.h"
 
 struct pool_conf {
 	const char *name;                     /* "default", or the key under pools: */
@@ -19,6 +20,8 @@ struct pool_conf {
 	const char *const *env;               /* "KEY=value", NULL-ended; NULL = none */
 	const char *const *pass_env;          /* patterns of further variables that children inherit; NULL = none */
 	int64_t memory_limit;                 /* RLIMIT_AS of a child in bytes, 0 = none */
+	int64_t max_tasks_per_child;          /* a child is replaced after so many; 0 = never */
+	int64_t max_memory_per_child;         /* bytes resident after a task, above which it is replaced; 0 = none */
 	ms_t start_ms;                        /* a child must say hello within; 0 = 60 s */
 };
 
@@ -29,6 +32,7 @@ struct worker_conf {
 	struct backend_conf backend;
 	const struct pool_conf *pools;
 	size_t n_pools;
+	struct task_rules tasks;              /* limits and retries by task name */
 	bool track_started;                   /* store STARTED (on by default) */
 	bool result_extended;
 	bool ignore_result;                   /* store nothing unless it is an error */

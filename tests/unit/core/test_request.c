@@ -24,7 +24,7 @@ set_up(void **state)
 
 	memset(&f, 0, sizeof(f));
 	f.rules = (struct request_rules){ .node = "w1@host", .has_backend = true, .track_started = true, .started_after_ms = 50 };
-	f.rules.retry = retry_rule_default;
+	f.rules.tasks.fallback = task_rule_default;
 	request_init(&f.r, &f.rules);
 	f.r.queue = SPAN("q");
 	f.r.task = (struct task){
@@ -198,18 +198,74 @@ failure_keeps_type_message_and_traceback(void **state)
 }
 
 static void
-lost_child_becomes_a_failure_that_says_how(void **state)
+lost_child_gives_the_task_another_one(void **state)
 {
 	struct fixture *f = *state;
 
 	run(f);
 	next(f);
-	request_on_lost(&f->r, "was killed by signal 9 (SIGKILL)", 5000, WALL, &f->fx);
+	request_on_lost(&f->r, "was killed by signal 9 (SIGKILL)", &now, &f->fx);
+	assert_false(has(f, EFF_STORE));
+	assert_true(has(f, EFF_MAIL));
+	assert_int_equal(f->r.mail.kind, MAIL_LOST);
+	assert_int_equal(f->r.lost, 1);
+	next(f);
+	request_on_published(&f->r, &f->fx);
+	assert_true(has(f, EFF_ACK));
+}
+
+static void
+task_that_kills_every_child_fails_and_becomes_a_dead_letter(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.lost = 3;
+	run(f);
+	next(f);
+	request_on_lost(&f->r, "was killed by signal 9 (SIGKILL)", &now, &f->fx);
 	assert_span(find(f, EFF_STORE)->u.result.value,
-		"{\"exc_type\": \"WorkerLostError\", \"exc_message\": [\"the process running this task was killed by signal 9 (SIGKILL)\"], "
+		"{\"exc_type\": \"WorkerLostError\", \"exc_message\": [\"the process running this task was killed by signal 9 (SIGKILL) (run 4 of 4)\"], "
 		"\"exc_module\": \"billiard.exceptions\"}");
 	stored(f, E_OK);
-	assert_true(has(f, EFF_ACK));
+	assert_true(has(f, EFF_MAIL));
+	assert_int_equal(f->r.mail.kind, MAIL_DEAD);
+	assert_string_equal(f->r.mail.reason, "lost");
+}
+
+static void
+limits_of_the_message_go_before_those_of_the_rule(void **state)
+{
+	struct fixture *f = *state;
+
+	f->rules.tasks.fallback.time_limit = 100;
+	f->rules.tasks.fallback.soft_time_limit = 50;
+	f->r.task.time_limit = 2;
+	run(f);
+	assert_int_equal(find(f, EFF_LIMIT)->u.limit.hard_ms, 2001);
+	assert_int_equal(find(f, EFF_LIMIT)->u.limit.soft_ms, 50001);
+}
+
+static void
+soft_limit_asks_and_hard_limit_kills(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.task.time_limit = 2;
+	f->r.task.soft_time_limit = 1;
+	run(f);
+	next(f);
+	request_on_soft_limit(&f->r, &f->fx);
+	assert_true(has(f, EFF_CANCEL));
+	assert_false(has(f, EFF_KILL));
+	next(f);
+	request_on_hard_limit(&f->r, &now, &f->fx);
+	assert_true(has(f, EFF_KILL));
+	assert_span(find(f, EFF_STORE)->u.result.value,
+		"{\"exc_type\": \"TimeLimitExceeded\", \"exc_message\": [2], \"exc_module\": \"billiard.exceptions\"}");
+	next(f);
+	request_on_soft_limit(&f->r, &f->fx);
+	request_on_hard_limit(&f->r, &now, &f->fx);
+	assert_int_equal(f->fx.count, 0);
 }
 
 static void
@@ -445,7 +501,10 @@ main(void)
 		T(without_a_backend_the_ack_follows_at_once),
 		T(ignored_results_are_not_stored_but_errors_of_the_setting_are),
 		T(failure_keeps_type_message_and_traceback),
-		T(lost_child_becomes_a_failure_that_says_how),
+		T(lost_child_gives_the_task_another_one),
+		T(task_that_kills_every_child_fails_and_becomes_a_dead_letter),
+		T(limits_of_the_message_go_before_those_of_the_rule),
+		T(soft_limit_asks_and_hard_limit_kills),
 		T(unknown_task_fails_for_the_caller_and_goes_to_the_dead_letters),
 		T(message_that_is_no_task_goes_to_the_dead_letters),
 		T(expired_task_is_revoked_without_running),

@@ -5,14 +5,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core/retry.h"
+#include "core/rule.h"
 
 static const struct retry_wish nothing = { .max_retries = INT64_MIN };
 
 static void
 retry_stops_at_max(void **state)
 {
-	struct retry_rule rule = retry_rule_default;
+	struct retry_rule rule = task_rule_default.retry;
 
 	(void)state;
 	assert_true(retry_decide(&rule, &nothing, 2, 0).again);
@@ -25,20 +25,20 @@ static void
 wish_of_the_task_wins(void **state)
 {
 	struct retry_wish wish = { .has_delay = true, .delay_s = 5, .max_retries = 10 };
-	struct retry_verdict v = retry_decide(&retry_rule_default, &wish, 9, 0);
+	struct retry_verdict v = retry_decide(&task_rule_default.retry, &wish, 9, 0);
 
 	(void)state;
 	assert_true(v.again);
 	assert_true(v.delay_s == 5);
-	assert_false(retry_decide(&retry_rule_default, &wish, 10, 0).again);
+	assert_false(retry_decide(&task_rule_default.retry, &wish, 10, 0).again);
 	wish.delay_s = -3;
-	assert_true(retry_decide(&retry_rule_default, &wish, 0, 0).delay_s == 0);
+	assert_true(retry_decide(&task_rule_default.retry, &wish, 0, 0).delay_s == 0);
 }
 
 static void
 backoff_doubles_up_to_its_cap(void **state)
 {
-	struct retry_rule rule = retry_rule_default;
+	struct retry_rule rule = task_rule_default.retry;
 
 	(void)state;
 	rule.backoff_s = 1;
@@ -59,7 +59,7 @@ static void
 rule_covers_error_types_by_pattern(void **state)
 {
 	static const char *const errors[] = { "OSError", "requests.exceptions.*", NULL };
-	struct retry_rule rule = retry_rule_default;
+	struct retry_rule rule = task_rule_default.retry;
 
 	(void)state;
 	assert_false(retry_covers(&rule, SPAN("OSError"), SPAN("builtins")));

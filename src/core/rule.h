@@ -1,0 +1,27 @@
+/* What a worker was told about tasks by name: limits, retries, acknowledgement. Pure. */
+#ifndef WARREN_CORE_RULE_H
+#define WARREN_CORE_RULE_H
+
+#include "core/retry.h"
+
+struct task_rule {
+	const char *pattern;      /* glob over the task's name; NULL in the default rule */
+	double time_limit;        /* seconds until its child is killed; 0 = none. A message may say otherwise. */
+	double soft_time_limit;   /* seconds until it is asked to end */
+	struct retry_rule retry;
+	int64_t max_lost;         /* runs that may end with the death of the child before the task is given up */
+	bool ignore_result;
+};
+
+struct task_rules {
+	struct task_rule fallback;
+	const struct task_rule *rules;
+	size_t count;
+};
+/* No limits; Celery's retries (3, 180 s apart, only when the task asks); 3 lost runs. */
+extern const struct task_rule task_rule_default;
+
+/* The first that fits; the fallback when none does. Never NULL. */
+const struct task_rule *task_rules_find(const struct task_rules *r, struct span task_name);
+
+#endif
