@@ -294,6 +294,8 @@ add_how(struct slot *s, struct buf *b)
 		buf_adds(b, s->why);
 		return;
 	}
+	if (s->end.signaled)
+		buf_adds(b, "was ");
 	child_add_end(b, &s->end);
 	if (s->err.last[0] != '\0')
 		buf_addf(b, "; its last words: %s", s->err.last);
