@@ -7,6 +7,7 @@ libbus_a_SOURCES = \
 	src/bus/conn.c src/bus/conn.h src/bus/inner.h \
 	src/bus/hello.c \
 	src/bus/inbound.c \
+	src/bus/ladder.c src/bus/ladder.h \
 	src/bus/publish.c src/bus/publish.h \
 	src/bus/ring.c src/bus/ring.h \
 	src/bus/table.c src/bus/table.h \

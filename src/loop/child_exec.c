@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -56,12 +57,14 @@ place_fds(const struct child_plan *plan)
 static void
 reset_signals(void)
 {
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	/* The kernel's struct sigaction with SIG_DFL and nothing else is all zeroes, whatever its size is here. */
+	static const char dfl[64];
 	sigset_t none;
 
-	/* What is ignored stays ignored over an exec, so SIGPIPE at least must be reset. Some numbers cannot be: no matter. */
+	/* What is ignored stays ignored over an exec, so SIGPIPE at least must be reset. Past libc, which keeps the first two real-time
+	 * signals for itself: whoever started us may have ignored those too. SIGKILL and SIGSTOP cannot be set: no matter. */
 	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &dfl, NULL);
+		(void)syscall(SYS_rt_sigaction, i, dfl, NULL, NSIG / 8);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
