@@ -190,7 +190,7 @@ wait_and_dispatch(struct loop *l, ms_t max_wait)
 	if (max_wait >= 0 && (due == LOOP_NEVER || due - now > max_wait))
 		due = now + max_wait;
 	if (l->stop || has_work(l) || due <= now) {
-		(void)event_base_loop(l->base, EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
+		(void)event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
 		return;
 	}
 	if (due != l->wake_due) {
@@ -202,7 +202,7 @@ wait_and_dispatch(struct loop *l, ms_t max_wait)
 			/* It was armed before or has memory already (the timers' heap of libevent keeps its size), so what is
 			 * left to fail is the very first one; then the wait must not be for ever. */
 			if (evtimer_add(l->wake, &tv) != 0) {
-				(void)event_base_loop(l->base, EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
+				(void)event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
 				return;
 			}
 		}

@@ -277,6 +277,33 @@ both_clocks_are_those_of_the_turn(void **state)
 }
 
 static void
+on_ready(void *p)
+{
+	note(p, 'r');
+}
+
+/* With a bare EVLOOP_NONBLOCK libevent dispatches for as long as anything is ready, so this would never come back. */
+static void
+a_descriptor_that_stays_ready_does_not_hold_the_turn(void **state)
+{
+	struct trace t = { .l = *state };
+	struct loop_fd f;
+	int p[2];
+
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(write(p[1], "x", 1), 1);
+	assert_int_equal(loop_fd_init(&f, t.l, p[0], on_ready, &t), E_OK);
+	loop_turn(t.l, 0);
+	assert_string_equal(t.text, "r");
+	loop_defer(t.l, LOOP_DECIDE, &t.a, note_a, &t);
+	loop_turn(t.l, -1);
+	assert_string_equal(t.text, "rra");
+	loop_fd_release(&f);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void
 no_memory_no_loop(void **state)
 {
 	struct errtext t;
@@ -302,6 +329,7 @@ main(void)
 		LOOP_TEST(reaping_without_memory_frees_nothing_early),
 		cmocka_unit_test(what_waits_is_reaped_with_the_loop),
 		LOOP_TEST(a_readable_descriptor_calls_until_it_is_read),
+		LOOP_TEST(a_descriptor_that_stays_ready_does_not_hold_the_turn),
 		LOOP_TEST(a_signal_is_an_event_and_stops_the_run),
 		LOOP_TEST(the_wait_ends_in_time),
 		LOOP_TEST(both_clocks_are_those_of_the_turn),
