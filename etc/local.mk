@@ -1,1 +1,2 @@
 # etc
+dist_pkgdata_DATA = etc/warren.yaml

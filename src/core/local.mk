@@ -5,5 +5,6 @@ libcore_a_SOURCES = \
 	src/core/ladder.c src/core/ladder.h \
 	src/core/request.c src/core/request.h \
 	src/core/retry.c src/core/retry.h \
+	src/core/route.c src/core/route.h \
 	src/core/rule.c src/core/rule.h \
 	src/core/window.c src/core/window.h
