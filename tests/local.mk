@@ -10,6 +10,7 @@ include tests/unit/host/local.mk
 include tests/unit/conf/local.mk
 include tests/unit/worker/local.mk
 include tests/unit/client/local.mk
+include tests/unit/cli/local.mk
 include tests/tools/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk

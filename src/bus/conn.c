@@ -557,7 +557,7 @@ bus_conn_loop(struct bus_conn *c)
 
 /* --- channel numbers --- */
 
-enum err
+uint16_t
 conn_add_chan(struct bus_conn *c, struct bus_chan *ch)
 {
 	size_t most = c->state == CONN_OPEN ? c->channel_max : BUS_CHANNEL_MAX;
@@ -567,20 +567,19 @@ conn_add_chan(struct bus_conn *c, struct bus_chan *ch)
 	while (i < c->n_slots && (c->slots[i].chan != NULL || c->slots[i].closing))
 		i++;
 	if (i > most)
-		return E_TOOBIG;
+		return 0;
 	if (i >= c->n_slots) {
 		n = c->n_slots > 0 ? 2 * c->n_slots : 8;
 		slots = alloc_resize(c->slots, n * sizeof(*slots));
 		if (slots == NULL)
-			return E_NOMEM;
+			return 0;
 		memset(slots + c->n_slots, 0, (n - c->n_slots) * sizeof(*slots));
 		i = c->n_slots > 0 ? c->n_slots : 1;
 		c->slots = slots;
 		c->n_slots = n;
 	}
 	c->slots[i].chan = ch;
-	ch->number = (uint16_t)i;
-	return E_OK;
+	return (uint16_t)i;
 }
 
 void

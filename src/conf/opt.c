@@ -100,7 +100,9 @@ set_number(const struct opt_row *row, void *base, struct span text, struct errte
 
 	if (row->type == OPT_T_int && !text_parse_int(text, &v))
 		return bad_value(row, text, t, "is not a whole number");
-	if (row->type == OPT_T_dur && !text_parse_duration(text, &v))
+	if (row->type == OPT_T_dur && row->choices != NULL && (span_is(text, "true") || span_is(text, "false")))
+		v = span_is(text, "true") ? 1000 : 0;
+	else if (row->type == OPT_T_dur && !text_parse_duration(text, &v))
 		return bad_value(row, text, t, "is not a duration (write 30s, 5min, 1h30min; a bare number is seconds)");
 	if (row->type == OPT_T_size && !text_parse_size(text, &v))
 		return bad_value(row, text, t, "is not a size (write 512K, 20M, 1G; a bare number is bytes)");

@@ -61,7 +61,7 @@ const struct conf_section conf_sections[CONF_SECTIONS] = {
 		"#  \"/^doc(ument)?s\\\\./\": { queue: processing, priority: 5 }\n"
 		"#  \"audit.*\":           { exchange: events, routing_key: order.audit }\n"),
 	SECTION(tasks, "task", conf_task, task_rows, NULL,
-		"what senders add to a task, by its name or a pattern; the first that fits decides",
+		"limits and retries of tasks, by name or pattern; the first that fits decides. Workers go by it, and senders",
 		"#tasks:\n"
-		"#  \"documents.process\": { time_limit: 5min, soft_time_limit: 4min30s, expires: 1h }\n"),
+		"#  \"documents.process\": { time_limit: 5min, soft_time_limit: 4min30s, autoretry_for: [OSError], retry_backoff: true }\n"),
 };

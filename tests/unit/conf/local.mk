@@ -1,9 +1,12 @@
 # tests/unit/conf
-check_PROGRAMS += tests/unit/conf/test_conf tests/unit/conf/test_opt tests/unit/conf/test_sample
+CONF_TESTS = tests/unit/conf/test_conf tests/unit/conf/test_opt tests/unit/conf/test_sample
+if HAVE_CMOCKA
+check_PROGRAMS += $(CONF_TESTS)
+TESTS += $(CONF_TESTS)
+endif
 tests_unit_conf_test_conf_SOURCES = tests/unit/conf/test_conf.c
 tests_unit_conf_test_conf_LDADD = $(LIBS_CONF) $(CMOCKA_LIBS)
 tests_unit_conf_test_opt_SOURCES = tests/unit/conf/test_opt.c
 tests_unit_conf_test_opt_LDADD = $(LIBS_CONF) $(CMOCKA_LIBS)
 tests_unit_conf_test_sample_SOURCES = tests/unit/conf/test_sample.c
 tests_unit_conf_test_sample_LDADD = $(LIBS_CONF) $(CMOCKA_LIBS)
-TESTS += tests/unit/conf/test_conf tests/unit/conf/test_opt tests/unit/conf/test_sample

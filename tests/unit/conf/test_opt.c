@@ -7,7 +7,7 @@
 struct thing {
 	const char *text, *url, *choice;
 	int64_t number, size;
-	ms_t dur;
+	ms_t dur, backoff;
 	bool flag;
 	struct opt_list list, words, pairs, urls, more;
 };
@@ -23,6 +23,7 @@ static const struct opt_row rows[] = {
 	ROW(number, int, "4", -1, 100, NULL, 0),
 	ROW(size, size, "1K", 0, 1 << 20, NULL, 0),
 	ROW(dur, dur, "2s", 100, 3600000, NULL, 0),
+	ROW(backoff, dur, "false", 0, 0, "true|false", 0),
 	ROW(flag, bool, "true", 0, 0, NULL, 0),
 	ROW(list, list, "", 0, 3, NULL, 0),
 	ROW(words, words, "", 0, 0, NULL, 0),
@@ -106,6 +107,10 @@ values_are_parsed(void **state)
 	assert_int_equal(f->thing.number, -1);
 	assert_int_equal(put(f, "dur", "1min"), E_OK);
 	assert_int_equal(f->thing.dur, 60000);
+	assert_int_equal(put(f, "backoff", "true"), E_OK);
+	assert_int_equal(f->thing.backoff, 1000);
+	assert_int_equal(put(f, "backoff", "5"), E_OK);
+	assert_int_equal(f->thing.backoff, 5000);
 	assert_int_equal(put(f, "size", "20K"), E_OK);
 	assert_int_equal(f->thing.size, 20480);
 	assert_int_equal(put(f, "flag", "no"), E_OK);
@@ -149,6 +154,7 @@ wrong_values_say_what_is_wrong(void **state)
 	refused(f, "number", "-2", "the least is -1");
 	refused(f, "dur", "soon", "not a duration");
 	refused(f, "dur", "50ms", "100ms");
+	refused(f, "dur", "true", "not a duration");
 	refused(f, "size", "big", "not a size");
 	refused(f, "size", "2M", "too large");
 	refused(f, "flag", "perhaps", "neither true nor false");

@@ -1,0 +1,179 @@
+/* warren status: are broker, queues and result backend there? */
+#include "cli/cmd.h"
+#include "cli/out.h"
+#include "cli/setup.h"
+
+#include "base/js.h"
+
+struct queue_state {
+	const char *name;
+	uint32_t messages, consumers;
+	bool missing;
+};
+
+struct state {
+	enum err broker, backend;
+	struct errtext broker_why, backend_why;
+	bool has_backend;
+	struct queue_state *queues;
+	size_t n;
+};
+
+static void
+look(struct client *client, struct state *s)
+{
+	size_t i;
+
+	s->broker = client_connect_broker(client, &s->broker_why);
+	for (i = 0; s->broker == E_OK && i < s->n; i++) {
+		struct queue_state *q = &s->queues[i];
+
+		s->broker = client_queue_info(client, span_of(q->name), &q->messages, &q->consumers, &s->broker_why);
+		q->missing = s->broker == E_MISSING;
+		if (q->missing)
+			s->broker = E_OK;
+	}
+	if (s->has_backend)
+		s->backend = client_connect_backend(client, &s->backend_why);
+}
+
+static void
+js_pair(struct js *w, const char *key, const char *text)
+{
+	js_key(w, key);
+	js_text(w, text);
+}
+
+static void
+print_json(const struct client *client, const struct state *s)
+{
+	struct buf b;
+	struct js w;
+	size_t i;
+
+	buf_init(&b, 0);
+	js_init(&w, &b);
+	js_object(&w);
+	js_key(&w, "broker");
+	js_object(&w);
+	js_key(&w, "reachable");
+	js_bool(&w, s->broker == E_OK);
+	js_pair(&w, "url", client_broker_url(client));
+	js_pair(&w, "version", s->broker == E_OK ? client_broker_version(client) : NULL);
+	js_pair(&w, "error", s->broker == E_OK ? NULL : s->broker_why.text);
+	js_object_end(&w);
+	js_key(&w, "backend");
+	js_object(&w);
+	js_key(&w, "reachable");
+	if (s->has_backend)
+		js_bool(&w, s->backend == E_OK);
+	else
+		js_null(&w);
+	js_pair(&w, "url", s->has_backend ? client_backend_url(client) : NULL);
+	js_pair(&w, "error", s->backend == E_OK ? NULL : s->backend_why.text);
+	js_object_end(&w);
+	js_key(&w, "queues");
+	js_array(&w);
+	for (i = 0; s->broker == E_OK && i < s->n; i++) {
+		js_object(&w);
+		js_pair(&w, "name", s->queues[i].name);
+		js_key(&w, "exists");
+		js_bool(&w, !s->queues[i].missing);
+		js_key(&w, "messages");
+		js_int(&w, s->queues[i].messages);
+		js_key(&w, "consumers");
+		js_int(&w, s->queues[i].consumers);
+		js_object_end(&w);
+	}
+	js_array_end(&w);
+	js_object_end(&w);
+	out_json(&b);
+	buf_release(&b);
+}
+
+static void
+print_server(const char *what, bool ok, const char *url, const char *note, const char *why)
+{
+	printf("%-8s %s%s%s  ", what, out_color(ok ? OUT_GREEN : OUT_RED), ok ? "ok" : "unreachable", out_color(OUT_PLAIN));
+	if (ok)
+		printf("%s%s%s\n", url, *note != '\0' ? "  " : "", note);
+	else
+		printf("%s\n", why);
+}
+
+static void
+print(const struct client *client, const struct state *s)
+{
+	static const char *const titles[] = { "QUEUE", "READY", "CONSUMERS", "" };
+	char messages[20], consumers[20], version[80];
+	struct grid g;
+	size_t i;
+
+	snprintf(version, sizeof(version), "RabbitMQ %.60s", client_broker_version(client));
+	print_server("broker", s->broker == E_OK, client_broker_url(client), version, s->broker_why.text);
+	if (s->has_backend)
+		print_server("backend", s->backend == E_OK, client_backend_url(client), "", s->backend_why.text);
+	else
+		printf("backend  none is set\n");
+	if (s->broker != E_OK)
+		return;
+	grid_init(&g, 4, titles);
+	for (i = 0; i < s->n; i++) {
+		const struct queue_state *q = &s->queues[i];
+		const char *cells[4] = { q->name, messages, consumers, "" };
+
+		snprintf(messages, sizeof(messages), "%u", q->messages);
+		snprintf(consumers, sizeof(consumers), "%u", q->consumers);
+		if (q->missing) {
+			cells[1] = cells[2] = "-";
+			cells[3] = "does not exist yet";
+		} else if (q->consumers == 0)
+			cells[3] = "nobody takes from it";
+		grid_add(&g, cells);
+	}
+	fputc('\n', stdout);
+	grid_print(&g);
+	grid_release(&g);
+}
+
+static int
+status_run(struct cli *cli)
+{
+	const char *const *names = setup_queue_names(cli), *backend = cli->conf.o.result_backend;
+	struct client *client = NULL;
+	struct state s = { .n = 0 };
+	int code;
+	size_t i;
+
+	while (names[s.n] != NULL)
+		s.n++;
+	s.queues = must_alloc((s.n + 1) * sizeof(*s.queues));
+	for (i = 0; i < s.n; i++)
+		s.queues[i].name = names[i];
+	s.has_backend = *backend != '\0' && strcmp(backend, "none") != 0 && strcmp(backend, "disabled") != 0;
+	code = setup_client(cli, true, &client);
+	if (code == 0) {
+		look(client, &s);
+		if (cli->common.json)
+			print_json(client, &s);
+		else
+			print(client, &s);
+		code = exit_of(s.broker != E_OK ? s.broker : s.backend);
+	}
+	client_free(client);
+	alloc_free(s.queues);
+	return code;
+}
+
+const struct cmd cmd_status = {
+	.name = "status",
+	.args = "[QUEUE...]",
+	.summary = "are broker, queues and result backend there?",
+	.details = "Without QUEUE: all queues of the configuration, or the default queue. READY counts the messages that wait, without those that a worker "
+		"holds. Exit status 3 when broker or backend cannot be reached.",
+	.examples = "  warren status\n"
+		"  warren status scraping processing --json\n",
+	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_RESULT) | CONF_BIT(CONF_TLS),
+	.args_max = SIZE_MAX,
+	.run = status_run,
+};

@@ -1,0 +1,107 @@
+/* warren worker: fills the worker's settings from flags and configuration and hands over. */
+#include "config.h"
+
+#include "cli/cmd.h"
+#include "cli/out.h"
+#include "cli/setup.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+#include <unistd.h>
+
+struct worker_flags {
+	struct runner_flags runner;
+	struct opt_list queues, pool;
+	bool json_logs, quiet;
+};
+
+static const struct opt_row rows[] = {
+	RUNNER_FLAGS(worker_flags, runner),
+	FLAG(worker_flags, queues, list, .short_flag = 'Q', .help = "queues to take tasks from [the default queue]"),
+	FLAG(worker_flags, pool, list, .short_flag = 'P', .arg = "NAME,...", .help = "run only these pools of the configuration"),
+	FLAG(worker_flags, json_logs, bool, .help = "the same as --log-format json"),
+	FLAG(worker_flags, quiet, bool, .short_flag = 'q', .help = "no banner"),
+};
+
+static void
+set_up_log(const struct options *o, bool json)
+{
+	struct log_conf conf = { .process = "worker", .fd = STDERR_FILENO, .json = json || strcmp(o->log_format, "json") == 0 };
+	const char *no_color = getenv("NO_COLOR");
+
+	if (!log_parse_level(span_of(o->log_level), &conf.level))
+		conf.level = LOG_INFO;
+	conf.color = !conf.json && isatty(STDERR_FILENO) && (no_color == NULL || *no_color == '\0');
+	log_setup(&conf);
+}
+
+static enum err
+node_name(const struct options *o, struct buf *out, struct errtext *t)
+{
+	char host[256] = "localhost";
+
+	gethostname(host, sizeof(host) - 1);
+	return text_node_name(o->node_name, host, out, t);
+}
+
+static int
+worker_main(struct cli *cli)
+{
+	const struct worker_flags *f = cli->flags;
+	const struct options *o = &cli->conf.o;
+	struct worker_conf w = {
+		.version = PACKAGE_VERSION,
+		.track_started = o->track_started,
+		.result_extended = o->result_extended,
+		.ignore_result = o->ignore_result,
+		.message_max = o->message_max,
+		.result_max = o->result_max,
+		.output_max = o->output_max,
+		.drain_ms = o->drain_timeout,
+		.quiet_banner = f->quiet,
+	};
+	struct errtext why = { "" };
+	struct pool_conf *pools;
+	struct buf node;
+	enum err e;
+	int code;
+
+	buf_init(&node, 0);
+	e = setup_pools(cli, &f->runner, &f->queues, &f->pool, &pools, &w.n_pools, &why);
+	w.pools = pools;
+	if (e == E_OK)
+		e = setup_rules(cli, &w.tasks, &why);
+	if (e == E_OK)
+		e = node_name(o, &node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "node_name");
+	if (e != E_OK) {
+		out_error("worker: %s", why.text);
+		code = exit_of(e);
+	} else {
+		w.node = buf_text(&node);
+		setup_broker(cli, &w.broker);
+		setup_backend(cli, &w.backend);
+		set_up_log(o, f->json_logs);
+		code = worker_run(&w, &why);
+		if (why.text[0] != '\0')
+			out_error("worker: %s", why.text);
+	}
+	buf_release(&node);
+	return code;
+}
+
+const struct cmd cmd_worker = {
+	.name = "worker",
+	.args = "",
+	.summary = "take tasks from queues and run them",
+	.details = "With -A, --module or --runner it has one pool, made from the flags; without them the pools of the configuration. SIGTERM: takes no "
+		"more tasks, lets the running ones finish (--drain-timeout), and ends.",
+	.examples = "  warren worker -A tasks -Q celery,mail -c 4 -n w1@%h -l info\n"
+		"  warren worker --module ./libtasks.so -Q processing -c 8\n"
+		"  warren worker --config warren.yaml -P gpu\n",
+	.flags = rows,
+	.n_flags = ARRAY_LEN(rows),
+	.flags_size = sizeof(struct worker_flags),
+	.groups = CONF_BIT(CONF_GROUPS) - 1,
+	.run = worker_main,
+};

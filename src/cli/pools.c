@@ -1,0 +1,269 @@
+/*
+ * Pools of a worker from flags or settings: what runs in the slots, with which environment. A Python runner finds the package warren_runner
+ * where it was installed, or in the source tree when this program is run from its build folder.
+ */
+#include "cli/setup.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define PYTHON_PACKAGE "src/runners/python"
+
+static const char *
+keep_text(struct cli *cli, const char *text)
+{
+	struct span copy = arena_dup(&cli->arena, span_of(text));
+
+	return copy.ptr != NULL ? copy.ptr : must_dup(span_of(text));
+}
+
+/* NULL-ended; `n` items and room for one more in front of the end. */
+static const char **
+new_list(struct cli *cli, size_t n)
+{
+	const char **list = arena_zero(&cli->arena, (n + 2) * sizeof(*list));
+
+	return list != NULL ? list : must_alloc((n + 2) * sizeof(*list));
+}
+
+/* In a build folder: the one with config.status, at most two levels below the sources. */
+static bool
+find_source_python(char *out, size_t size)
+{
+	static const char *const ups[] = { "", "../", "../../" };
+	char folder[3000], probe[3100];
+	ssize_t len = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
+	char *slash;
+	size_t i;
+
+	if (len <= 0)
+		return false;
+	folder[len] = '\0';
+	slash = strrchr(folder, '/');
+	if (slash == NULL)
+		return false;
+	*slash = '\0';
+	snprintf(probe, sizeof(probe), "%s/config.status", folder);
+	if (access(probe, F_OK) != 0)
+		return false;
+	for (i = 0; i < ARRAY_LEN(ups); i++) {
+		snprintf(out, size, "%s/%s" PYTHON_PACKAGE, folder, ups[i]);
+		snprintf(probe, sizeof(probe), "%.3000s/warren_runner/__main__.py", out);
+		if (access(probe, R_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const char *
+python_path(struct cli *cli)
+{
+	const char *set = getenv("WARREN_PYTHONDIR"), *before = getenv("PYTHONPATH");
+	char found[3200];
+	const char *path;
+	char *all;
+
+	if (set == NULL || *set == '\0')
+		set = find_source_python(found, sizeof(found)) ? found : WARREN_PYTHONDIR;
+	if (before == NULL || *before == '\0')
+		all = must_printf("PYTHONPATH=%s", set);
+	else
+		all = must_printf("PYTHONPATH=%s:%s", set, before);
+	path = keep_text(cli, all);
+	alloc_free(all);
+	return path;
+}
+
+static bool
+is_python(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+
+	return span_starts(span_of(slash != NULL ? slash + 1 : program), "python");
+}
+
+/* The pool's own variables, and where Python finds the runner unless the pool says so itself. */
+static const char *const *
+pool_env(struct cli *cli, const struct opt_list *own, const char *program)
+{
+	const char **env = new_list(cli, own->n);
+	size_t i;
+	bool set = false;
+
+	for (i = 0; i < own->n; i++) {
+		env[i] = own->items[i];
+		set |= span_starts(span_of(env[i]), "PYTHONPATH=");
+	}
+	if (!set && is_python(program))
+		env[i] = python_path(cli);
+	return env;
+}
+
+static const char *const *
+runner_argv(struct cli *cli, const struct runner_flags *r)
+{
+	static const char *const python[] = { "python3", "-m", "warren_runner", "-A" };
+	const char **argv;
+	size_t i;
+
+	if (r->runner.n > 0)
+		return r->runner.items;
+	if (r->module.n > 0) {
+		argv = new_list(cli, r->module.n + 2);
+		argv[0] = "warren";
+		argv[1] = "runner";
+		for (i = 0; i < r->module.n; i++)
+			argv[2 + i] = r->module.items[i];
+		return argv;
+	}
+	argv = new_list(cli, ARRAY_LEN(python) + 1);
+	memcpy(argv, python, sizeof(python));
+	argv[ARRAY_LEN(python)] = r->app;
+	return argv;
+}
+
+static int
+count_runners(const struct runner_flags *r)
+{
+	return (*r->app != '\0') + (r->module.n > 0) + (r->runner.n > 0);
+}
+
+bool
+setup_has_runner(const struct runner_flags *r)
+{
+	return count_runners(r) > 0;
+}
+
+static const struct bus_topo_queue *
+pool_queues(struct cli *cli, const struct opt_list *names, size_t *n)
+{
+	size_t count = names->n > 0 ? names->n : 1, i;
+	struct bus_topo_queue *queues = arena_zero(&cli->arena, count * sizeof(*queues));
+
+	if (queues == NULL)
+		queues = must_alloc(count * sizeof(*queues));
+	for (i = 0; i < count; i++)
+		queues[i] = setup_queue(cli, names->n > 0 ? names->items[i] : cli->conf.o.default_queue);
+	*n = count;
+	return queues;
+}
+
+static int
+slots(const struct cli *cli, int64_t own)
+{
+	long cpus;
+
+	if (own == 0)
+		own = cli->conf.o.concurrency;
+	if (own > 0)
+		return (int)own;
+	cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	return cpus > 0 ? (int)cpus : 1;
+}
+
+/* A pool of the settings, or the one made of flags. */
+static enum err
+make_pool(struct cli *cli, const struct conf_pool *from, const struct runner_flags *r, const char *where, struct pool_conf *to,
+	struct errtext *t)
+{
+	if (count_runners(r) != 1)
+		return err_set(t, E_CONF, "%s: exactly one of app, module and runner must be given", where);
+	*to = (struct pool_conf){
+		.name = from->item.name,
+		.concurrency = slots(cli, from->concurrency),
+		.runner = runner_argv(cli, r),
+		.cwd = *from->cwd != '\0' ? from->cwd : NULL,
+		.pass_env = from->pass_env.items,
+		.memory_limit = from->memory_limit,
+		.max_tasks_per_child = from->max_tasks_per_child,
+		.max_memory_per_child = from->max_memory_per_child,
+		.start_ms = from->start_timeout,
+	};
+	to->queues = pool_queues(cli, &from->queues, &to->n_queues);
+	to->env = pool_env(cli, &from->env, to->runner[0]);
+	return E_OK;
+}
+
+static bool
+is_chosen(const struct opt_list *chosen, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < chosen->n; i++)
+		if (strcmp(chosen->items[i], name) == 0)
+			return true;
+	return chosen->n == 0;
+}
+
+static enum err
+check_chosen(const struct cli *cli, const struct opt_list *chosen, struct errtext *t)
+{
+	struct nearest near;
+	enum err e = E_OK;
+	struct buf b;
+	size_t i, k;
+
+	for (i = 0; e == E_OK && i < chosen->n; i++) {
+		nearest_init(&near, span_of(chosen->items[i]));
+		for (k = 0; k < cli->conf.n_pools; k++) {
+			nearest_try(&near, cli->conf.pools[k].item.name);
+			if (strcmp(cli->conf.pools[k].item.name, chosen->items[i]) == 0)
+				break;
+		}
+		if (k < cli->conf.n_pools)
+			continue;
+		buf_init(&b, 0);
+		nearest_add(&b, &near);
+		e = err_set(t, E_CONF, "there is no pool '%s' in the configuration%s", chosen->items[i], buf_text(&b));
+		buf_release(&b);
+	}
+	return e;
+}
+
+static enum err
+pools_of_settings(struct cli *cli, const struct opt_list *chosen, struct pool_conf *pools, size_t *n, struct errtext *t)
+{
+	const struct conf *c = &cli->conf;
+	struct runner_flags r;
+	char where[200];
+	enum err e = check_chosen(cli, chosen, t);
+	size_t i;
+
+	for (i = 0; e == E_OK && i < c->n_pools; i++) {
+		const struct conf_pool *p = &c->pools[i];
+
+		if (!is_chosen(chosen, p->item.name))
+			continue;
+		r = (struct runner_flags){ p->app, p->module, p->runner };
+		snprintf(where, sizeof(where), "%s:%d: pool '%s'", c->file, p->item.line, p->item.name);
+		e = make_pool(cli, p, &r, where, &pools[*n], t);
+		*n += 1;
+	}
+	return e;
+}
+
+enum err
+setup_pools(struct cli *cli, const struct runner_flags *r, const struct opt_list *queues, const struct opt_list *chosen,
+	struct pool_conf **out, size_t *n, struct errtext *t)
+{
+	struct conf_pool plain = { .item.name = "default", .cwd = "", .start_timeout = 60000, .queues = *queues };
+	struct pool_conf *pools = arena_zero(&cli->arena, (cli->conf.n_pools + 1) * sizeof(*pools));
+
+	*n = 0;
+	*out = pools;
+	if (pools == NULL)
+		return err_set(t, E_NOMEM, "out of memory");
+	if (setup_has_runner(r)) {
+		if (chosen->n > 0)
+			return err_set(t, E_CONF, "--pool picks pools of the configuration: leave -A, --module and --runner out");
+		*n = 1;
+		return make_pool(cli, &plain, r, "command line", pools, t);
+	}
+	if (queues->n > 0)
+		return err_set(t, E_CONF, "-Q needs -A, --module or --runner; the pools of the configuration name their own queues "
+			"(--pool picks some of them)");
+	if (cli->conf.n_pools == 0)
+		return err_set(t, E_CONF, "nothing to run: give -A MODULE, --module LIB.so or --runner COMMAND, or pools in the configuration%s%s",
+			cli->conf.file != NULL ? " " : " (no configuration file was read)", cli->conf.file != NULL ? cli->conf.file : "");
+	return pools_of_settings(cli, chosen, pools, n, t);
+}

@@ -1,0 +1,201 @@
+/* Broker, backend, routes and client from the settings. Pools are in pools.c. */
+#include "cli/setup.h"
+
+#include "cli/out.h"
+
+/* Celery also writes pyamqp:// and means the same. */
+static const char *
+broker_url(struct cli *cli, const char *url)
+{
+	struct span s = span_of(url), copy;
+
+	if (!span_starts(s, "pyamqp"))
+		return url;
+	copy = arena_dup(&cli->arena, (struct span){ s.ptr + 2, s.len - 2 });
+	return copy.ptr != NULL ? copy.ptr : url;
+}
+
+static const char *
+or_null(const char *text)
+{
+	return *text != '\0' ? text : NULL;
+}
+
+static struct stream_tls_conf
+tls_conf(const struct options *o)
+{
+	return (struct stream_tls_conf){
+		.ca_file = or_null(o->tls_ca_file),
+		.cert_file = or_null(o->tls_cert_file),
+		.key_file = or_null(o->tls_key_file),
+		.no_verify = !o->tls_verify,
+	};
+}
+
+void
+setup_broker(struct cli *cli, struct bus_conf *out)
+{
+	const struct options *o = &cli->conf.o;
+	const char **urls = arena_alloc(&cli->arena, o->broker.n * sizeof(*urls));
+	size_t i;
+
+	*out = (struct bus_conf){
+		.n_urls = urls != NULL ? o->broker.n : 0,
+		.urls = urls,
+		.heartbeat_s = (int)(o->broker_heartbeat / 1000),
+		.connect_ms = o->connect_timeout,
+		.tls = tls_conf(o),
+	};
+	for (i = 0; i < out->n_urls; i++)
+		urls[i] = broker_url(cli, o->broker.items[i]);
+}
+
+void
+setup_backend(struct cli *cli, struct backend_conf *out)
+{
+	const struct options *o = &cli->conf.o;
+
+	*out = (struct backend_conf){
+		.url = *o->result_backend != '\0' ? o->result_backend : "none",
+		.result_expires_s = o->result_expires / 1000,
+		.key_prefix = or_null(o->result_key_prefix),
+		.tls = tls_conf(o),
+		.command_ms = o->result_timeout,
+	};
+}
+
+enum err
+setup_routes(const struct cli *cli, struct routes **out, struct errtext *t)
+{
+	const struct conf *c = &cli->conf;
+	struct route *rules = must_alloc((c->n_routes + 1) * sizeof(*rules));
+	enum err e;
+	size_t i;
+
+	for (i = 0; i < c->n_routes; i++)
+		rules[i] = (struct route){
+			.pattern = c->routes[i].item.name,
+			.queue = or_null(c->routes[i].queue),
+			.exchange = or_null(c->routes[i].exchange),
+			.routing_key = or_null(c->routes[i].routing_key),
+			.priority = (int)c->routes[i].priority,
+		};
+	e = routes_new(out, rules, c->n_routes, c->o.default_queue, t);
+	alloc_free(rules);
+	return e != E_OK && c->file != NULL ? err_prefix(t, e, "%s", c->file) : e;
+}
+
+static double
+seconds(ms_t d)
+{
+	return (double)d / 1000;
+}
+
+enum err
+setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
+{
+	const struct conf *c = &cli->conf;
+	struct task_rule *rules = arena_zero(&cli->arena, (c->n_tasks + 1) * sizeof(*rules));
+	size_t i;
+
+	if (rules == NULL)
+		return err_set(t, E_NOMEM, "out of memory");
+	for (i = 0; i < c->n_tasks; i++) {
+		const struct conf_task *task = &c->tasks[i];
+
+		rules[i] = (struct task_rule){
+			.pattern = task->item.name,
+			.time_limit = seconds(task->time_limit),
+			.soft_time_limit = seconds(task->soft_time_limit),
+			.retry = {
+				.max_retries = task->max_retries,
+				.delay_s = seconds(task->default_retry_delay),
+				.backoff_s = seconds(task->retry_backoff),
+				.backoff_max_s = seconds(task->retry_backoff_max),
+				.jitter = task->retry_jitter,
+				.errors = task->autoretry_for.n > 0 ? task->autoretry_for.items : NULL,
+			},
+			.max_lost = task->max_lost,
+			.ignore_result = task->ignore_result,
+		};
+		if (task->time_limit > 0 && task->soft_time_limit >= task->time_limit)
+			return err_set(t, E_CONF, "%s:%d: task '%s': soft_time_limit is not shorter than time_limit", c->file, task->item.line,
+				task->item.name);
+	}
+	*out = (struct task_rules){ .fallback = task_rule_default, .rules = rules, .count = c->n_tasks };
+	return E_OK;
+}
+
+struct bus_topo_queue
+setup_queue(const struct cli *cli, const char *name)
+{
+	const struct conf_queue *q = conf_find_queue(&cli->conf, span_of(name));
+
+	if (q == NULL)
+		return (struct bus_topo_queue){ .name = name, .must_exist = !cli->conf.o.create_queues };
+	return (struct bus_topo_queue){
+		.name = name,
+		.exchange = or_null(q->exchange),
+		.exchange_type = q->exchange_type,
+		.routing_key = or_null(q->routing_key),
+		.quorum = strcmp(q->type, "quorum") == 0,
+		.max_priority = (int)q->max_priority,
+		.must_exist = !cli->conf.o.create_queues,
+	};
+}
+
+int
+setup_client(struct cli *cli, bool with_broker, struct client **out)
+{
+	struct client_conf conf = { .connect_ms = cli->conf.o.connect_timeout };
+	struct errtext why = { "" };
+	enum err e;
+
+	if (with_broker)
+		setup_broker(cli, &conf.broker);
+	setup_backend(cli, &conf.backend);
+	e = client_new(out, &conf, &why);
+	if (e == E_OK)
+		return 0;
+	out_error("%s", why.text);
+	return exit_of(e);
+}
+
+static void
+add_name(const char **names, size_t *n, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < *n; i++)
+		if (strcmp(names[i], name) == 0)
+			return;
+	if (*name != '\0')
+		names[(*n)++] = name;
+}
+
+const char *const *
+setup_queue_names(struct cli *cli)
+{
+	const struct conf *c = &cli->conf;
+	size_t n = 0, max = cli->n_args + c->n_queues + c->n_routes + 2, i, k;
+	const char **names;
+
+	for (i = 0; i < c->n_pools; i++)
+		max += c->pools[i].queues.n;
+	names = arena_zero(&cli->arena, max * sizeof(*names));
+	if (names == NULL)
+		names = must_alloc(max * sizeof(*names));
+	for (i = 0; i < cli->n_args; i++)
+		add_name(names, &n, cli->args[i]);
+	if (n > 0)
+		return names;
+	add_name(names, &n, c->o.default_queue);
+	for (i = 0; i < c->n_pools; i++)
+		for (k = 0; k < c->pools[i].queues.n; k++)
+			add_name(names, &n, c->pools[i].queues.items[k]);
+	for (i = 0; i < c->n_queues; i++)
+		add_name(names, &n, c->queues[i].item.name);
+	for (i = 0; i < c->n_routes; i++)
+		add_name(names, &n, c->routes[i].queue);
+	return names;
+}

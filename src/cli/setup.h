@@ -1,0 +1,45 @@
+/* From settings to the small structs that the parts below take. Everything made here lives in cli->arena or until release. */
+#ifndef WARREN_CLI_SETUP_H
+#define WARREN_CLI_SETUP_H
+
+#include "cli/cmd.h"
+#include "client/client.h"
+#include "core/route.h"
+#include "worker/worker.h"
+
+/* Broker and backend of the settings; borrows from cli. */
+void setup_broker(struct cli *cli, struct bus_conf *out);
+void setup_backend(struct cli *cli, struct backend_conf *out);
+/* The routes of the settings. */
+enum err setup_routes(const struct cli *cli, struct routes **out, struct errtext *t) MUSTCHECK;
+/* Limits and retries, for a worker. */
+enum err setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t) MUSTCHECK;
+/* How a queue is declared: its entry under queues:, or a plain one. `name` must live as long as the result. */
+struct bus_topo_queue setup_queue(const struct cli *cli, const char *name);
+/* Errors are printed; 0 or the exit code. */
+int setup_client(struct cli *cli, bool with_broker, struct client **out);
+/* What the command line names, else every queue the settings speak of; each once. NULL-ended, in the arena. */
+const char *const *setup_queue_names(struct cli *cli);
+
+/* Where tasks run: -A, --module, --runner, or the pools of the settings. */
+struct runner_flags {
+	const char *app;
+	struct opt_list module, runner;
+};
+#define RUNNER_FLAGS(st, member) \
+	{ .name = "app", .type = OPT_T_text, .short_flag = 'A', .offset = offsetof(struct st, member) + offsetof(struct runner_flags, app), \
+		.def = "", .arg = "MODULE", .help = "Python module with the tasks (runs python3 -m warren_runner -A MODULE)" }, \
+	{ .name = "module", .type = OPT_T_list, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, module), \
+		.flags = OPT_REPEAT, .arg = "LIB.so", .help = "shared library with tasks in C; may be given several times" }, \
+	{ .name = "runner", .type = OPT_T_words, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, runner), \
+		.arg = "COMMAND", .help = "any other command that speaks the runner protocol" }
+
+bool setup_has_runner(const struct runner_flags *r);
+/*
+ * The pools to run: one named "default" made from the flags, or those of the settings (all, or the `chosen` ones). Queues empty = those of
+ * the pool, else the default queue. E_CONF when there is nothing to run or a pool is wrong.
+ */
+enum err setup_pools(struct cli *cli, const struct runner_flags *r, const struct opt_list *queues, const struct opt_list *chosen,
+	struct pool_conf **out, size_t *n, struct errtext *t) MUSTCHECK;
+
+#endif
