@@ -120,7 +120,7 @@ client_new(struct client **out, const struct client_conf *conf, struct errtext *
 		broker.connect_ms = c->connect_ms;
 	c->loop = loop_new(t);
 	if (c->loop == NULL)
-		e = E_SYS;
+		e = E_NOMEM; /* memory or descriptors; the text tells */
 	else if (keep_backend_conf(c, &conf->backend) != E_OK)
 		e = err_set(t, E_NOMEM, "out of memory");
 	else if (broker.n_urls > 0)
