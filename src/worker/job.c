@@ -255,8 +255,13 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 
 	if (table_get_int(&j->msg->headers, FORWARD_LOST_HEADER, &lost) && lost > 0)
 		j->request.lost = lost;
-	in.fault = task_decode(&j->request.task, j->msg, &p->worker->limits, &j->why);
-	in.why = j->why.text;
+	if (d->spoiled != NULL) {
+		in.fault = TASK_FAULT_TOO_BIG;
+		in.why = d->spoiled;
+	} else {
+		in.fault = task_decode(&j->request.task, j->msg, &p->worker->limits, &j->why);
+		in.why = j->why.text;
+	}
 	in.is_known = in.fault == TASK_FINE && pool_knows(p, j->request.task.name);
 	request_on_received(&j->request, &in, &fx);
 	job_apply(j, &fx);
