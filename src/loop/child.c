@@ -28,6 +28,7 @@
 #define LAST_WAIT_MS 1000
 
 struct child {
+	struct list link;           /* loop.children */
 	struct loop *loop;
 	const struct child_ops *ops;
 	void *owner;
@@ -52,6 +53,7 @@ child_free(void *p)
 	struct child *c = p;
 
 	loop_fd_release(&c->watch);
+	list_unlink(&c->link);
 	list_unlink(&c->remnant.link);
 	close_fd(&c->channel);
 	close_fd(&c->out);
@@ -337,6 +339,7 @@ child_spawn(struct child **out, struct loop *l, const struct child_conf *conf, c
 	c->out = take(&x.out[0]);
 	c->err = take(&x.err[0]);
 	c->channel = take(&x.channel[0]);
+	list_push(&l->children, &c->link);
 	*out = c;
 out:
 	code = errno;
@@ -352,6 +355,17 @@ int
 child_pid(const struct child *c)
 {
 	return c->pid;
+}
+
+bool
+child_is_ours(const struct loop *l, int pid)
+{
+	struct list *it, *tmp;
+
+	LIST_EACH(&l->children, it, tmp)
+		if (container_of(it, struct child, link)->pid == pid)
+			return true;
+	return false;
 }
 
 bool

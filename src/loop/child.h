@@ -44,6 +44,8 @@ enum err child_spawn(struct child **out, struct loop *l, const struct child_conf
 	struct errtext *t) MUSTCHECK;
 int child_pid(const struct child *c);
 bool child_is_running(const struct child *c);
+/* Whether this pid is (or was, and is not reaped yet) a child started by child_spawn: as against an adopted orphan. */
+bool child_is_ours(const struct loop *l, int pid);
 /* Our ends; -1 once taken. The caller owns them (stream_adopt). All are non-blocking and close-on-exec. */
 int child_take_channel(struct child *c);
 int child_take_stdout(struct child *c);

@@ -32,6 +32,7 @@ struct loop {
 	size_t n_dead, dead_cap;
 	struct loop_dead dead_room[LOOP_REAP_ROOM];
 	struct list remnants;
+	struct list children;       /* struct child that have a process, zombies included */
 
 	bool in_turn, is_awake;     /* awake: this turn's wait is over and its clock is read */
 	int64_t now_us;

@@ -65,6 +65,7 @@ loop_new(struct errtext *t)
 	list_init(&l->tasks[LOOP_DECIDE]);
 	list_init(&l->tasks[LOOP_FLUSH]);
 	list_init(&l->remnants);
+	list_init(&l->children);
 	l->dead = l->dead_room;
 	l->dead_cap = LOOP_REAP_ROOM;
 	l->wake_due = LOOP_NEVER;

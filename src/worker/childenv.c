@@ -64,8 +64,10 @@ enum err
 childenv_new(char ***out, const struct pool_conf *conf, struct errtext *t)
 {
 	size_t ours = length((const char *const *)environ), theirs = length(conf->env), n = 0;
-	char **list = must_alloc(sizeof(*list) * (ours + theirs + 2));
+	char **list = must_alloc(sizeof(*list) * (ours + theirs + 3));
 
+	/* The place of the mark, see childenv_set_mark. */
+	put(list, &n, "WARREN_CHILD=");
 	for (size_t i = 0; i < theirs; i++) {
 		if (strchr(conf->env[i], '=') == NULL) {
 			*out = NULL;
@@ -110,6 +112,13 @@ childenv_argv(char ***out, const char *const *runner, struct errtext *t)
 	alloc_free(list[0]);
 	list[0] = must_dup((struct span){ self, (size_t)len });
 	return E_OK;
+}
+
+void
+childenv_set_mark(char **envp, const char *mark)
+{
+	alloc_free(envp[0]);
+	envp[0] = must_dup(span_of(mark));
 }
 
 void

@@ -11,6 +11,8 @@ enum err childenv_argv(char ***out, const char *const *runner, struct errtext *t
  * env. Variables that hold broker and backend URLs or look like secrets of ours (WARREN_*, CELERY_BROKER_URL, ...) never pass by pattern.
  */
 enum err childenv_new(char ***out, const struct pool_conf *conf, struct errtext *t) MUSTCHECK;
+/* Puts "WARREN_CHILD=..." into the environment's first place, which childenv_new keeps for it. Copies the text. */
+void childenv_set_mark(char **envp, const char *mark);
 void childenv_free(char **list);
 
 #endif

@@ -11,4 +11,5 @@ libworker_a_SOURCES = \
 	src/worker/report.c src/worker/report.h \
 	src/worker/slot.c src/worker/slot.h \
 	src/worker/state.h \
+	src/worker/sweep.c src/worker/sweep.h \
 	src/worker/worker.c src/worker/worker.h

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "wire/headers.h"
+#include "worker/childenv.h"
 #include "worker/job.h"
 #include "worker/state.h"
 
@@ -279,8 +280,11 @@ close_all(struct slot *s)
 	output_close(&s->out);
 	output_close(&s->err);
 	run_reader_release(&s->reader);
-	child_close(s->child);
-	s->child = NULL;
+	if (s->child != NULL) {
+		child_close(s->child);
+		s->child = NULL;
+		sweep_after(&s->pool->worker->sweep, s->mark);
+	}
 	disarm(s);
 	list_unlink(&s->link);
 	s->state = SLOT_DOWN;
@@ -378,6 +382,9 @@ slot_start(struct slot *s)
 	struct errtext t;
 	enum err e;
 
+	/* The last place of the environment is kept for it. */
+	sweep_new_mark(s->mark);
+	childenv_set_mark(s->pool->envp, s->mark);
 	s->said_hello = s->exited = s->channel_gone = s->retired = false;
 	s->tasks_done = 0;
 	s->why[0] = s->task_id[0] = s->task_name[0] = '\0';

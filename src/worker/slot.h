@@ -10,6 +10,7 @@
 #include "loop/stream.h"
 #include "wire/run.h"
 #include "worker/output.h"
+#include "worker/sweep.h"
 
 struct job;
 struct pool;
@@ -29,6 +30,7 @@ struct slot {
 	/* The task of the current or last run: what the child writes is attributed to it, also after the job is gone. */
 	char task_name[256], task_id[201];
 	struct loop_timer timer;   /* starting: hello deadline; busy: STARTED; ending: grace; down: back-off */
+	char mark[SWEEP_MARK_MAX]; /* in the environment of this child and of all it starts */
 	struct loop_timer soft, hard; /* limits of the task */
 	int64_t tasks_done;        /* by this child */
 	struct child_end end;      /* valid when `exited` */

@@ -7,6 +7,7 @@
 #include "core/request.h"
 #include "worker/post.h"
 #include "worker/pool.h"
+#include "worker/sweep.h"
 #include "worker/worker.h"
 
 enum worker_phase { WORKER_STARTING, WORKER_RUNNING, WORKER_DRAINING, WORKER_STOPPING };
@@ -21,6 +22,7 @@ struct worker {
 	struct bus_topo *topo;
 	struct loop_timer topo_retry;
 	struct post post;
+	struct sweep sweep;
 	struct request_rules rules;
 	struct task_limits limits;
 	struct pool *pools;

@@ -330,6 +330,8 @@ watch_signals(struct worker *w, struct errtext *t)
 	if (e == E_OK)
 		e = loop_signal_init(&w->sigquit, w->loop, SIGQUIT, on_quit, w);
 	if (e == E_OK)
+		e = sweep_init(&w->sweep, w);
+	if (e == E_OK)
 		e = loop_timer_init(&w->drain, w->loop, on_drain_over, w);
 	if (e == E_OK)
 		e = loop_timer_init(&w->topo_retry, w->loop, on_topology_retry, w);
@@ -383,6 +385,7 @@ worker_close(struct worker *w)
 	bus_conn_close(w->consume, LINGER_MS);
 	bus_conn_close(w->publish, LINGER_MS);
 	backend_close(w->backend);
+	sweep_release(&w->sweep);
 	loop_timer_release(&w->drain);
 	loop_timer_release(&w->topo_retry);
 	loop_signal_release(&w->sigterm);
