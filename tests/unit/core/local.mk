@@ -1,5 +1,10 @@
 # tests/unit/core
-CORE_TESTS = tests/unit/core/test_route tests/unit/core/test_ladder tests/unit/core/test_request tests/unit/core/test_retry tests/unit/core/test_window
+CORE_TESTS = \
+	tests/unit/core/test_ladder \
+	tests/unit/core/test_request \
+	tests/unit/core/test_retry \
+	tests/unit/core/test_route \
+	tests/unit/core/test_window
 if HAVE_CMOCKA
 check_PROGRAMS += $(CORE_TESTS)
 TESTS += $(CORE_TESTS)

@@ -35,9 +35,10 @@ class Channel:
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self):
-        # A process that a task forks must not speak for the task.
-        os.close(self._fd)
-        self._fd = -1
+        # A process that a task forks must not speak for the task; one that such a process forks has nothing left to forget.
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     @property
     def is_ours(self):
