@@ -7,4 +7,5 @@ libcore_a_SOURCES = \
 	src/core/retry.c src/core/retry.h \
 	src/core/route.c src/core/route.h \
 	src/core/rule.c src/core/rule.h \
+	src/core/watchdog.c src/core/watchdog.h \
 	src/core/window.c src/core/window.h

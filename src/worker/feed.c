@@ -1,6 +1,7 @@
 /*
- * Consumers of one pool. Each open of the channel begins from nothing: window, then one consume per consumer. In the spread
- * mode a probe asks the broker four times a second how many messages wait where, as long as there is a consumer to spare.
+ * Consumers of one pool. Each open of the channel begins from nothing: window, then one consume per consumer. A probe asks the
+ * broker how many messages wait where: every ten seconds for the watchdog, four times a second in the spread mode, where
+ * consumers move to them.
  */
 #include "worker/feed.h"
 
@@ -8,6 +9,8 @@
 #include "worker/state.h"
 
 #define PROBE_MS 250
+/* How often the watchdog looks. */
+#define LOOK_MS 10000
 
 static void consumer_start(struct consumer *c);
 
@@ -152,6 +155,26 @@ decide_moves(struct feed *f)
 }
 
 static void
+look(struct feed *f)
+{
+	struct watchdog_look now = { .is_consuming = feed_is_consuming(f), .deliveries = f->deliveries };
+	size_t held = 0;
+
+	if (loop_now(f->pool->worker->loop) < f->next_look)
+		return;
+	f->next_look = loop_now(f->pool->worker->loop) + LOOK_MS;
+	for (size_t i = 0; i < f->pool->conf->n_queues; i++)
+		now.ready += f->counts[i].ready;
+	for (size_t i = 0; i < f->n_consumers; i++)
+		held += f->consumers[i].held;
+	now.has_room = held < (size_t)f->pool->conf->concurrency;
+	if (!watchdog_on_look(&f->watchdog, &now))
+		return;
+	LOG(CONSUMING_STUCK, LOG_STR("pool", f->pool->conf->name), LOG_INT("ready", now.ready));
+	bus_conn_restart(f->pool->worker->consume, "tasks wait, slots are idle, and nothing was delivered");
+}
+
+static void
 on_probed(void *owner, const struct bus_answer *a)
 {
 	struct feed *f = owner;
@@ -160,8 +183,17 @@ on_probed(void *owner, const struct bus_answer *a)
 		for (size_t i = 0; i < f->pool->conf->n_queues; i++)
 			if (span_is(a->queue, queue_name(f, i)))
 				f->counts[i].ready = a->messages;
-	if (f->answers_due > 0 && --f->answers_due == 0)
+	if (f->answers_due == 0 || --f->answers_due > 0)
+		return;
+	look(f);
+	if (f->mode == WINDOW_SPREAD)
 		decide_moves(f);
+}
+
+static ms_t
+probe_ms(const struct feed *f)
+{
+	return f->mode == WINDOW_SPREAD ? PROBE_MS : LOOK_MS;
 }
 
 static void
@@ -170,7 +202,7 @@ on_probe_due(void *owner)
 	struct feed *f = owner;
 	size_t n = f->pool->conf->n_queues;
 
-	loop_timer_arm(&f->probe_timer, PROBE_MS);
+	loop_timer_arm(&f->probe_timer, probe_ms(f));
 	if (f->answers_due > 0 || !feed_is_consuming(f) || !bus_chan_is_open(f->probe))
 		return;
 	memset(f->counts, 0, sizeof(*f->counts) * n);
@@ -241,8 +273,7 @@ apply(struct feed *f)
 		return;
 	for (size_t i = 0; i < f->n_consumers; i++)
 		consumer_start(&f->consumers[i]);
-	if (f->mode == WINDOW_SPREAD)
-		loop_timer_arm(&f->probe_timer, PROBE_MS);
+	loop_timer_arm(&f->probe_timer, probe_ms(f));
 }
 
 static void
@@ -279,6 +310,7 @@ on_deliver(void *owner, struct bus_delivery *d)
 		return;
 	}
 	c->held++;
+	f->deliveries++;
 	pool_on_delivery(f->pool, d, c->index);
 }
 
@@ -310,7 +342,7 @@ feed_open(struct feed *f, struct pool *p, struct bus_conn *c, struct errtext *t)
 	e = loop_timer_init(&f->probe_timer, p->worker->loop, on_probe_due, f);
 	if (e == E_OK)
 		e = bus_chan_new(&f->chan, c, &ops, f);
-	if (e == E_OK && p->conf->n_queues > 1)
+	if (e == E_OK)
 		e = bus_chan_new(&f->probe, c, &probe_ops, f);
 	return e == E_OK ? E_OK : err_set(t, e, "cannot open a channel: %s", err_name(e));
 }

@@ -6,6 +6,7 @@
 #define WARREN_WORKER_FEED_H
 
 #include "bus/chan.h"
+#include "core/watchdog.h"
 #include "core/window.h"
 
 struct pool;
@@ -24,7 +25,7 @@ struct consumer {
 struct feed {
 	struct pool *pool;
 	struct bus_chan *chan;
-	struct bus_chan *probe;     /* spread: passive declares, whose 404 must not cost the deliveries */
+	struct bus_chan *probe;     /* passive declares, whose 404 must not cost the deliveries */
 	enum window_mode mode;
 	bool refuses_shared;        /* learnt from the broker: one of the queues is a quorum queue */
 	bool wanted, topology_ok;
@@ -34,6 +35,9 @@ struct feed {
 	size_t answers_due;
 	size_t turn;
 	struct loop_timer probe_timer;
+	struct watchdog watchdog;
+	ms_t next_look;             /* of the watchdog */
+	uint64_t deliveries;        /* got so far */
 };
 
 enum err feed_open(struct feed *f, struct pool *p, struct bus_conn *c, struct errtext *t) MUSTCHECK;
