@@ -117,6 +117,8 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 			},
 			.max_lost = task->max_lost,
 			.ignore_result = task->ignore_result,
+			.acks_early = !task->acks_late,
+			.dead_on_failure = task->dead_letter_failed,
 		};
 		if (task->time_limit > 0 && task->soft_time_limit >= task->time_limit)
 			return err_set(t, E_CONF, "%s:%d: task '%s': soft_time_limit is not shorter than time_limit", c->file, task->item.line,

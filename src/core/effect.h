@@ -18,9 +18,10 @@ enum effect_type {
 	EFF_STATE,       /* store `result`, which is not final; no answer */
 	EFF_STORE,       /* store `result`; answer with request_on_stored */
 	EFF_MAIL,        /* publish what request.mail describes; answer with request_on_published */
+	EFF_ACK_EARLY,   /* acknowledge the delivery; the request goes on */
 	EFF_ACK,         /* the end: acknowledge the delivery and forget the request */
 	EFF_REQUEUE,     /* the end: the broker shall deliver it again */
-	EFF_FORGET,      /* the end: the broker has the message back already */
+	EFF_FORGET,      /* the end: the broker has the message back already, or was told of its end */
 	EFF_REPORT,      /* tell people: log, later events and metrics */
 };
 

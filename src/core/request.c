@@ -89,7 +89,7 @@ static void
 settle(struct request *r, struct effects *out)
 {
 	r->state = REQUEST_SETTLED;
-	add(out, EFF_ACK);
+	add(out, r->acked ? EFF_FORGET : EFF_ACK);
 }
 
 /* Stored, or nothing to store: what comes next. */
@@ -277,6 +277,10 @@ request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct
 	r->state = REQUEST_RUNNING;
 	r->child_pid = child_pid;
 	r->started_us = mono_us;
+	if (r->rule->acks_early) {
+		r->acked = true;
+		add(out, EFF_ACK_EARLY);
+	}
 	if (r->rules->track_started && leaves_result(r, false))
 		add(out, EFF_ARM_STARTED)->u.delay = r->rules->started_after_ms;
 	add_limits(r, out);
@@ -322,6 +326,8 @@ on_error(struct request *r, const struct run_error *cause, const struct request_
 	rep->text = buf_span(&r->note);
 	rep->traceback = cause->traceback;
 	rep->runtime_us = now->mono_us - r->started_us;
+	if (r->rule->dead_on_failure)
+		go_dead(r, "failed", buf_text(&r->note));
 	store_error(r, "FAILURE", &err, cause->traceback, now->wall, out);
 }
 
@@ -424,7 +430,7 @@ static void
 on_reject(struct request *r, const struct run_frame *f, struct effects *out)
 {
 	add_report(out, REPORT_REJECTED)->text = f->reason;
-	if (f->requeue) {
+	if (f->requeue && !r->acked) {
 		r->state = REQUEST_SETTLED;
 		add(out, EFF_REQUEUE);
 		return;
@@ -519,7 +525,7 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 	rep = add_report(out, REPORT_LOST);
 	rep->text = err.text;
 	rep->runtime_us = now->mono_us - r->started_us;
-	if (r->lost <= r->rule->max_lost) {
+	if (!r->acked && r->lost <= r->rule->max_lost) {
 		r->mail = (struct mail){ .kind = MAIL_LOST };
 		after_store(r, out);
 		return;

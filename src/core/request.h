@@ -62,6 +62,7 @@ struct request {
 	struct span queue;        /* the routing key it came with, without what the delay ladder put before it */
 	int64_t child_pid;
 	int64_t started_us;       /* monotonic; when the child got it */
+	bool acked;               /* early: nothing is left to acknowledge at the end */
 	bool refused_once;        /* the backend would not take the result; its replacement is under way */
 	struct mail mail;
 	struct buf scratch;       /* the error object of the last decision */

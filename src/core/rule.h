@@ -11,6 +11,8 @@ struct task_rule {
 	struct retry_rule retry;
 	int64_t max_lost;         /* runs that may end with the death of the child before the task is given up */
 	bool ignore_result;
+	bool acks_early;          /* acknowledged when it starts: at most one run, and a lost one is lost */
+	bool dead_on_failure;     /* what has finally failed is kept as a dead letter too */
 };
 
 struct task_rules {

@@ -70,7 +70,7 @@ job_finish(struct job *j, enum settle how)
 	else if (how == SETTLE_REQUEUE && !j->tag_lost)
 		e = bus_nack(p->feed.chan, j->tag, true);
 	/* E_CLOSED: the channel ended this very turn; the broker delivers the message again, and its stored result answers that. */
-	if (e == E_OK && !j->tag_lost)
+	if (e == E_OK && !j->tag_lost && how != SETTLE_FORGET)
 		feed_on_settled(&p->feed, j->consumer);
 	p->worker->processed++;
 	job_free(j);
@@ -177,6 +177,16 @@ hold(struct job *j, us_t until)
 	loop_timer_arm(&j->timer, delay < 1 ? 1 : delay);
 }
 
+static void
+ack_early(struct job *j)
+{
+	/* E_CLOSED: it will be delivered again, here or elsewhere, as it would have been without. */
+	if (!j->tag_lost && bus_ack(j->pool->feed.chan, j->tag) == E_OK)
+		feed_on_settled(&j->pool->feed, j->consumer);
+	/* Whatever happens to the channel now, this delivery is not its business any more. */
+	j->tag_lost = true;
+}
+
 /* --- effects ------------------------------------------------------------------------------------------------------- */
 
 static bool
@@ -214,6 +224,9 @@ apply_one(struct job *j, const struct effect *e)
 		return false;
 	case EFF_REPORT:
 		report_task(j, &e->u.report);
+		return false;
+	case EFF_ACK_EARLY:
+		ack_early(j);
 		return false;
 	case EFF_ACK:
 		job_finish(j, SETTLE_ACK);

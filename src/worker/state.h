@@ -6,6 +6,7 @@
 #include "bus/publish.h"
 #include "core/request.h"
 #include "worker/post.h"
+#include "worker/notify.h"
 #include "worker/pool.h"
 #include "worker/sweep.h"
 #include "worker/worker.h"
@@ -23,6 +24,7 @@ struct worker {
 	struct loop_timer topo_retry;
 	struct post post;
 	struct sweep sweep;
+	struct notify notify;
 	struct request_rules rules;
 	struct task_limits limits;
 	struct pool *pools;

@@ -75,6 +75,7 @@ drain(struct worker *w)
 		pool_return_waiting(&w->pools[i]);
 		running += pool_running(&w->pools[i]);
 	}
+	notify_say(&w->notify, "STOPPING=1\nSTATUS=draining");
 	LOG(DRAINING, LOG_INT("running", running), LOG_INT("seconds", w->conf->drain_ms / 1000));
 	loop_timer_arm(&w->drain, w->conf->drain_ms);
 	worker_check_drained(w);
@@ -86,6 +87,7 @@ cold_stop(struct worker *w)
 	if (w->phase == WORKER_STOPPING)
 		return;
 	LOG(COLD_STOP);
+	notify_say(&w->notify, "STOPPING=1\nSTATUS=stopping at once");
 	for (size_t i = 0; i < w->n_pools; i++) {
 		feed_stop(&w->pools[i].feed);
 		pool_return_waiting(&w->pools[i]);
@@ -213,6 +215,8 @@ on_consume_down(void *owner, const struct bus_down *d)
 		if (d->code == AMQP_NOT_IMPLEMENTED)
 			learnt |= feed_on_shared_refused(&w->pools[i].feed);
 	}
+	if (d->was_up && !worker_is_stopping(w))
+		notify_say(&w->notify, "STATUS=lost the broker, connecting again");
 	if (learnt)
 		LOG(WINDOW_SPREAD);
 	else
@@ -286,6 +290,7 @@ worker_check_ready(struct worker *w)
 	}
 	w->banner_shown = true;
 	LOG(WORKER_READY, LOG_STR("node", w->conf->node));
+	notify_say(&w->notify, "READY=1\nSTATUS=consuming");
 }
 
 /* --- set-up ------------------------------------------------------------------------------------------------------------ */
@@ -329,6 +334,8 @@ watch_signals(struct worker *w, struct errtext *t)
 		e = loop_signal_init(&w->sigint, w->loop, SIGINT, on_terminate, w);
 	if (e == E_OK)
 		e = loop_signal_init(&w->sigquit, w->loop, SIGQUIT, on_quit, w);
+	if (e == E_OK)
+		e = notify_open(&w->notify, w->loop);
 	if (e == E_OK)
 		e = sweep_init(&w->sweep, w);
 	if (e == E_OK)
@@ -385,6 +392,7 @@ worker_close(struct worker *w)
 	bus_conn_close(w->consume, LINGER_MS);
 	bus_conn_close(w->publish, LINGER_MS);
 	backend_close(w->backend);
+	notify_close(&w->notify);
 	sweep_release(&w->sweep);
 	loop_timer_release(&w->drain);
 	loop_timer_release(&w->topo_retry);
@@ -402,7 +410,7 @@ int
 worker_run(const struct worker_conf *given, struct errtext *t)
 {
 	struct worker_conf conf = *given;
-	struct worker w = { .phase = WORKER_STARTING };
+	struct worker w = { .phase = WORKER_STARTING, .notify.fd = -1 };
 	int code = 1;
 
 	if (conf.message_max <= 0)

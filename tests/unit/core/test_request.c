@@ -233,6 +233,41 @@ task_that_kills_every_child_fails_and_becomes_a_dead_letter(void **state)
 }
 
 static void
+early_ack_leaves_nothing_to_acknowledge_and_no_second_run(void **state)
+{
+	struct fixture *f = *state;
+
+	f->rules.tasks.fallback.acks_early = true;
+	run(f);
+	assert_true(has(f, EFF_ACK_EARLY));
+	next(f);
+	request_on_lost(&f->r, "exited with code 1", &now, &f->fx);
+	assert_true(has(f, EFF_STORE));
+	stored(f, E_OK);
+	next(f);
+	request_on_published(&f->r, &f->fx);
+	assert_true(has(f, EFF_FORGET));
+	assert_false(has(f, EFF_ACK));
+}
+
+static void
+failed_task_becomes_a_dead_letter_when_the_rule_says_so(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR, .error = { .type = SPAN("KeyError"), .message = SPAN("[\"k\"]") } };
+
+	f->rules.tasks.fallback.dead_on_failure = true;
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, &now, &f->fx);
+	assert_true(has(f, EFF_STORE));
+	stored(f, E_OK);
+	assert_int_equal(f->r.mail.kind, MAIL_DEAD);
+	assert_string_equal(f->r.mail.reason, "failed");
+	assert_string_equal(f->r.mail.error.text, "KeyError: 'k'");
+}
+
+static void
 limits_of_the_message_go_before_those_of_the_rule(void **state)
 {
 	struct fixture *f = *state;
@@ -503,6 +538,8 @@ main(void)
 		T(failure_keeps_type_message_and_traceback),
 		T(lost_child_gives_the_task_another_one),
 		T(task_that_kills_every_child_fails_and_becomes_a_dead_letter),
+		T(early_ack_leaves_nothing_to_acknowledge_and_no_second_run),
+		T(failed_task_becomes_a_dead_letter_when_the_rule_says_so),
 		T(limits_of_the_message_go_before_those_of_the_rule),
 		T(soft_limit_asks_and_hard_limit_kills),
 		T(unknown_task_fails_for_the_caller_and_goes_to_the_dead_letters),
