@@ -10,6 +10,7 @@ libbase_a_SOURCES = src/tbl/logs.def \
 	src/base/id.c src/base/id.h \
 	src/base/js.c src/base/js.h \
 	src/base/jscan.c src/base/jscan_iter.c src/base/jscan.h \
+	src/base/lamport.c src/base/lamport.h \
 	src/base/list.c src/base/list.h \
 	src/base/log.c src/base/log.h \
 	src/base/map.c src/base/map.h \

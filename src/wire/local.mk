@@ -2,7 +2,9 @@
 noinst_LIBRARIES += libwire.a
 libwire_a_SOURCES = \
 	src/wire/field.c src/wire/field.h \
+	src/wire/control.c src/wire/control.h \
 	src/wire/dead.c src/wire/dead.h \
+	src/wire/event.c src/wire/event.h \
 	src/wire/forward.c src/wire/forward.h \
 	src/wire/headers.c src/wire/headers.h \
 	src/wire/inflate.c src/wire/inflate.h \

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes tests/vectors/task, result and repr from what a real Celery client says (Debian: python3-celery).
+"""Writes tests/vectors/task, result, repr, control and event from what a real Celery client says (Debian: python3-celery).
 
 No broker is needed: messages are taken where kombu hands them to its AMQP transport, results where the backend hands
 them to its store. Ids, clock and host are fixed, so that a second run with the same Celery writes the same bytes.
@@ -15,13 +15,20 @@ import uuid
 from datetime import datetime, timedelta, timezone
 
 import amqp
+import billiard.einfo
 import celery
 import celery.app.amqp
+import celery.events.dispatcher
+import celery.events.event
+import celery.worker.heartbeat
+import celery.worker.request
 import kombu
+import kombu.pidbox
 from celery import Celery, chain, chord, group
 from celery.app.task import Context
 from celery.backends import base as backends_base
-from celery.exceptions import NotRegistered, SoftTimeLimitExceeded
+from celery.events.dispatcher import EventDispatcher
+from celery.exceptions import NotRegistered, Retry, SoftTimeLimitExceeded
 from celery.utils.saferepr import saferepr
 from kombu.transport.pyamqp import Channel
 from kombu.utils.json import dumps
@@ -55,6 +62,14 @@ class App(Celery):
     def now(self):
         return NOW
 
+
+NOW_S = NOW.timestamp()
+celery.events.event.Event.__defaults__ = (None, dict, lambda: NOW_S)
+celery.worker.heartbeat.load_average = lambda: (0.13, 0.15, 0.1)
+celery.worker.request.time = lambda: NOW_S
+kombu.pidbox.time = lambda: NOW_S
+kombu.pidbox.uuid = kombu_uuid
+kombu.pidbox.oid_from = lambda instance: "5f0d5ad5-c0de-3000-8000-0123456789ab"
 
 # The sender's name would hold this process's id and host.
 celery.app.amqp.anon_nodename = lambda: "gen13104@vm"
@@ -330,9 +345,186 @@ def capture_reprs(folder):
             f.write(json.dumps(line) + "\n")
 
 
+# --- remote control and events --------------------------------------------------------------------------------------
+
+def message_vector(call, exchange, routing_key, message):
+    properties = dict(message.properties)
+    headers = properties.pop("application_headers")
+    body = message.body if isinstance(message.body, str) else message.body.decode()
+    return {
+        "call": call, "exchange": exchange, "routing_key": routing_key, "properties": properties,
+        "headers": typed(headers)["value"], "body": base64.b64encode(body.encode()).decode(), "text": body,
+    }
+
+
+def control_calls():
+    return {
+        "ping": "c.ping()",
+        "ping-destination": "c.ping(destination=['w1@vm', 'w2@vm'], timeout=2)",
+        "inspect-active": "c.inspect().active(safe=True)",
+        "inspect-registered": "c.inspect(destination=['w1@vm']).registered('rate_limit')",
+        "inspect-query": "c.inspect().query_task('U1', 'U2')",
+        "inspect-conf": "c.inspect().conf(with_defaults=True)",
+        "inspect-pattern": "c.inspect(pattern='w*@vm', matcher='glob').stats()",
+        "hello": "c.inspect().hello('w1@vm', revoked={'U1': [1394.212, 'U1']})",
+        "revoke": "c.revoke('U1')",
+        "revoke-list": "c.revoke(['U1', 'U2'], terminate=True, signal='SIGKILL', reply=True)",
+        "rate-limit": "c.rate_limit('t.add', '10/m', reply=True)",
+        "time-limit": "c.time_limit('t.add', soft=1, hard=2.5, reply=True)",
+        "add-consumer": "c.add_consumer('q2', exchange='x', routing_key='k', reply=True)",
+        "pool-grow": "c.pool_grow(2, reply=True)",
+        "enable-events": "c.enable_events()",
+        "broadcast-pcre": "c.broadcast('heartbeat', pattern='w[12]@', matcher='pcre')",
+        "unicode": "c.broadcast('nosuch', arguments={'\\u00fc \"q\"': ['\\U0001f600', None, True]}, reply=True)",
+    }
+
+
+def capture_control(folder):
+    global ids
+    kombu.pidbox.Mailbox._collect = lambda self, ticket, **kwargs: []
+    for name, call in control_calls().items():
+        ids = 0
+        captured.clear()
+        app = make_app()[0]
+        eval(call, {"c": app.control})
+        [(exchange, key, message)] = captured
+        write(os.path.join(folder, f"request-{name}.json"),
+              dict(message_vector(call, exchange, key, message), expect=json.loads(message.body)))
+    replies = {
+        "ok": {"ok": "pong"},
+        "null": None,
+        "error": {"error": "KeyError('nosuch')"},
+        "list": [{"id": "U1", "name": "t.\u00fc", "time_start": 1795229886.213631, "worker_pid": None}],
+    }
+    for name, value in replies.items():
+        captured.clear()
+        app = make_app()[0]
+        node = app.control.mailbox(app.connection()).Node("w1@vm")
+        node.reply({"w1@vm": value}, "reply.celery.pidbox", "K1", "T1")
+        [(exchange, key, message)] = captured
+        write(os.path.join(folder, f"reply-{name}.json"),
+              dict(message_vector(f"node.reply({value!r})", exchange, key, message), value=dumps(value)))
+
+
+class NoTimer:
+    def call_repeatedly(self, *args):
+        return self
+
+    def cancel(self, tref):
+        pass
+
+
+def worker_request(app, eventer, **headers):
+    """A task as Celery's worker holds it."""
+    captured.clear()
+    app.tasks["t.add"].apply_async((2,), {"y": "\u00fc"}, **headers)
+    _, _, sent = captured.pop()
+    properties = dict(sent.properties)
+    message = kombu.Message(sent.body, headers=properties.pop("application_headers"), properties=properties, channel=None,
+                            content_type="application/json", content_encoding="utf-8",
+                            delivery_info={"exchange": "", "routing_key": "celery", "redelivered": False})
+    return celery.worker.request.Request(message, app=app, hostname="w1@vm", eventer=eventer, task=app.tasks["t.add"])
+
+
+def send_received(eventer, req):
+    """As celery.worker.strategy.default says it."""
+    eventer.send("task-received", uuid=req.id, name=req.name, args=req.argsrepr, kwargs=req.kwargsrepr, root_id=req.root_id,
+                 parent_id=req.parent_id, retries=req.request_dict.get("retries", 0), eta=req.eta and req.eta.isoformat(),
+                 expires=req.expires and req.expires.isoformat())
+
+
+def einfo(exc):
+    try:
+        raise exc
+    except type(exc):
+        info = billiard.einfo.ExceptionInfo()
+    info.exception = exc  # as it is once it has come back from the pool
+    info.traceback = "Traceback (most recent call last):\n  ...\n"
+    return info
+
+
+def event_calls(app, eventer):
+    heart = celery.worker.heartbeat.Heart(NoTimer(), eventer)
+    heart.eventer.on_enabled.clear()
+
+    def revoked(*args):
+        worker_request(app, eventer)._announce_revoked(*args)
+
+    def whole_life():
+        req = worker_request(app, eventer)
+        send_received(eventer, req)
+        req.on_accepted(13859, 0)
+        req.on_success((False, "5", 0.003882176000161053))
+        eventer.flush()
+
+    return {
+        "worker-online": lambda: heart._send("worker-online"),
+        "worker-heartbeat": lambda: heart._send("worker-heartbeat"),
+        "worker-offline": lambda: heart._send("worker-offline"),
+        "task-received": lambda: send_received(eventer, worker_request(app, eventer)),
+        "task-received-eta": lambda: send_received(eventer, worker_request(
+            app, eventer, eta=datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc), expires=datetime(2031, 1, 2, tzinfo=timezone.utc), retries=2)),
+        "task-started": lambda: worker_request(app, eventer).on_accepted(13859, 0),
+        "task-succeeded": lambda: worker_request(app, eventer).on_success((False, "'\u00fc'", 0.003882176000161053)),
+        "task-failed": lambda: worker_request(app, eventer).on_failure(einfo(KeyError("boom")), return_ok=True),
+        "task-retried": lambda: worker_request(app, eventer).on_retry(einfo(Retry("later", ValueError("again 1"), 0.2))),
+        "task-revoked": lambda: revoked("revoked", False, None, False),
+        "task-revoked-expired": lambda: revoked("expired", False, None, True),
+        "task-revoked-terminated": lambda: revoked("terminated", True, 9, False),
+        "task-rejected": lambda: worker_request(app, eventer).reject(requeue=True),
+        "task-multi": whole_life,
+    }
+
+
+def capture_events(folder):
+    global ids
+    app = make_app()[0]
+    for name in event_calls(app, EventDispatcher(app.connection(), app=app)):
+        ids = 0
+        app = make_app()[0]
+        group = {"task"} if name == "task-multi" else None
+        eventer = EventDispatcher(app.connection(), hostname="w1@vm", app=app, buffer_group=group)
+        eventer.pid = 13856
+        call = event_calls(app, eventer)[name]
+        captured.clear()
+        call()
+        exchange, key, message = captured[-1]
+        write(os.path.join(folder, f"{name}.json"), dict(message_vector(name, exchange, key, message), events=as_list(message.body)))
+    capture_task_sent(folder)
+
+
+def as_list(body):
+    """Each event as the text it is within the body."""
+    value = json.loads(body)
+    events = value if isinstance(value, list) else [value]
+    texts = [dumps(e) for e in events]
+    assert all(t in body for t in texts), body
+    return texts
+
+
+def capture_task_sent(folder):
+    global ids
+    ids = 0
+    captured.clear()
+    app, add, _, _ = make_app(task_send_sent_event=True)
+
+    class Named(EventDispatcher):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.hostname, self.pid = "gen18213@vm", 18213
+            self.headers = {"hostname": self.hostname}
+
+    app.amqp._event_dispatcher = Named(app.connection(), app=app)
+    add.delay(2, 3)
+    [(exchange, key, message)] = [c for c in captured if c[0] == "celeryev"]
+    write(os.path.join(folder, "task-sent.json"),
+          dict(message_vector("add.delay(2, 3)", exchange, key, message), events=as_list(message.body)))
+
+
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "vectors")
-    for name, capture in (("task", capture_tasks), ("result", capture_results), ("repr", capture_reprs)):
+    for name, capture in (("task", capture_tasks), ("result", capture_results), ("repr", capture_reprs),
+                          ("control", capture_control), ("event", capture_events)):
         folder = os.path.join(root, name)
         os.makedirs(folder, exist_ok=True)
         for old in os.listdir(folder):

@@ -10,6 +10,7 @@ BASE_TESTS = \
 	tests/unit/base/test_js \
 	tests/unit/base/test_jscan \
 	tests/unit/base/test_jscan_iter \
+	tests/unit/base/test_lamport \
 	tests/unit/base/test_list \
 	tests/unit/base/test_log \
 	tests/unit/base/test_map \
@@ -33,6 +34,7 @@ tests_unit_base_test_id_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_js_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_jscan_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_jscan_iter_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
+tests_unit_base_test_lamport_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_list_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_log_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_map_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
