@@ -383,10 +383,8 @@ bus_chan_new(struct bus_chan **out, struct bus_conn *c, const struct bus_chan_op
 	ch->reopen_ms = REOPEN_MIN_MS;
 	list_init(&ch->calls);
 	e = loop_timer_init(&ch->reopen, c->loop, on_reopen, ch);
-	if (e == E_OK) {
-		ch->number = conn_add_chan(c, ch);
-		e = ch->number != 0 ? E_OK : E_TOOBIG;
-	}
+	if (e == E_OK)
+		e = conn_add_chan(c, ch);
 	if (e != E_OK) {
 		chan_free(ch);
 		return e;

@@ -557,7 +557,7 @@ bus_conn_loop(struct bus_conn *c)
 
 /* --- channel numbers --- */
 
-uint16_t
+enum err
 conn_add_chan(struct bus_conn *c, struct bus_chan *ch)
 {
 	size_t most = c->state == CONN_OPEN ? c->channel_max : BUS_CHANNEL_MAX;
@@ -567,19 +567,20 @@ conn_add_chan(struct bus_conn *c, struct bus_chan *ch)
 	while (i < c->n_slots && (c->slots[i].chan != NULL || c->slots[i].closing))
 		i++;
 	if (i > most)
-		return 0;
+		return E_TOOBIG;
 	if (i >= c->n_slots) {
 		n = c->n_slots > 0 ? 2 * c->n_slots : 8;
 		slots = alloc_resize(c->slots, n * sizeof(*slots));
 		if (slots == NULL)
-			return 0;
+			return E_NOMEM;
 		memset(slots + c->n_slots, 0, (n - c->n_slots) * sizeof(*slots));
 		i = c->n_slots > 0 ? c->n_slots : 1;
 		c->slots = slots;
 		c->n_slots = n;
 	}
 	c->slots[i].chan = ch;
-	return (uint16_t)i;
+	ch->number = (uint16_t)i;
+	return E_OK;
 }
 
 void

@@ -81,8 +81,8 @@ void conn_on_data(struct bus_conn *c, struct span bytes);
 void conn_wake_all(struct bus_conn *c);
 /* The last step of bus_conn_close. */
 void conn_finish(struct bus_conn *c);
-/* A free channel number for ch; 0 when there is none or no memory. */
-uint16_t conn_add_chan(struct bus_conn *c, struct bus_chan *ch);
+/* Gives ch a free number. E_TOOBIG: there is none. */
+enum err conn_add_chan(struct bus_conn *c, struct bus_chan *ch) MUSTCHECK;
 /* Forgets ch. With `closing` the number stays reserved until close-ok. */
 void conn_drop_chan(struct bus_conn *c, struct bus_chan *ch, bool closing);
 

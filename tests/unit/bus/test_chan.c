@@ -215,6 +215,45 @@ more_channels_than_the_broker_allows(void **state UNUSED)
 	fx_release(&x);
 }
 
+static enum err
+make_and_close(void *arg)
+{
+	struct fx *x = arg;
+	struct bus_chan *chans[10] = { NULL };
+	enum err e = E_OK;
+
+	/* So many that the table of channels grows. */
+	for (size_t i = 0; i < ARRAY_LEN(chans) && e == E_OK; i++)
+		e = bus_chan_new(&chans[i], x->conn, &rec_ops, x);
+	for (size_t i = 0; i < ARRAY_LEN(chans); i++)
+		bus_chan_close(chans[i]);
+	loop_turn(x->loop, 0);
+	/* A new connection each time: the table, once grown, stays. */
+	bus_conn_close(x->conn, 0);
+	x->conn = NULL;
+	alloc_fail_after(0);
+	fx_release(x);
+	fx_init(x, NULL);
+	return e;
+}
+
+static void
+no_memory_is_an_error(void **state UNUSED)
+{
+	uint64_t nth = 0;
+	struct fx x;
+	enum err e;
+
+	fx_init(&x, NULL);
+	do {
+		alloc_fail_after(++nth);
+		e = make_and_close(&x);
+		assert_true(e == E_OK || e == E_NOMEM);
+	} while (e != E_OK);
+	assert_true(nth > 10); /* ten channels, and the table of them */
+	fx_release(&x);
+}
+
 int
 main(void)
 {
@@ -227,6 +266,7 @@ main(void)
 		cmocka_unit_test(a_number_is_used_again_only_after_close_ok),
 		cmocka_unit_test(channels_outlive_the_connection_object),
 		cmocka_unit_test(more_channels_than_the_broker_allows),
+		cmocka_unit_test(no_memory_is_an_error),
 	};
 
 	return cmocka_run_group_tests_name("bus/chan", tests, NULL, NULL);

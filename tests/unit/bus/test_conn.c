@@ -1,6 +1,7 @@
 /* bus/conn: staying up, noticing when it is not, and coming back. */
 #include "bus/conn.h"
 
+#include "lib/torture.h"
 #include "unit/bus/fixture.h"
 
 #include "bus/codec.h"
@@ -317,6 +318,31 @@ a_wrong_url_is_refused_at_once(void **state UNUSED)
 	loop_free(l);
 }
 
+static enum err
+make_and_close(void *arg)
+{
+	static const char *const urls[] = { "amqp://a:b@h:1/v", "amqp://c/w" };
+	static const struct bus_conn_ops ops = { 0 };
+	struct bus_conf conf = { .urls = urls, .n_urls = 2, .name = "n" };
+	struct bus_conn *c;
+	enum err e = bus_conn_new(&c, arg, &conf, &ops, NULL, NULL);
+
+	if (e == E_OK)
+		bus_conn_close(c, 0);
+	loop_turn(arg, 0);
+	return e;
+}
+
+static void
+no_memory_is_an_error(void **state UNUSED)
+{
+	struct loop *l = loop_new(NULL);
+
+	assert_non_null(l);
+	torture(make_and_close, l);
+	loop_free(l);
+}
+
 int
 main(void)
 {
@@ -335,6 +361,7 @@ main(void)
 		cmocka_unit_test(random_bytes_never_crash),
 		cmocka_unit_test(a_broker_that_takes_nothing_is_given_up),
 		cmocka_unit_test(a_wrong_url_is_refused_at_once),
+		cmocka_unit_test(no_memory_is_an_error),
 	};
 
 	return cmocka_run_group_tests_name("bus/conn", tests, NULL, NULL);

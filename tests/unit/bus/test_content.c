@@ -347,6 +347,34 @@ memory_stays_flat_over_many_messages(void **state UNUSED)
 	fx_release(&x);
 }
 
+static void
+without_memory_the_message_comes_again_later(void **state UNUSED)
+{
+	bool arrived = false;
+	struct msg m;
+	struct rec r;
+	struct fx x;
+
+	for (uint64_t nth = 1; !arrived; nth++) {
+		assert_true(nth < 100);
+		fx_open(&x, NULL);
+		rec_start(&r, &x);
+		fx_msg(&m, "ex", "key", "id-1", "[[2, 3], {}, null]");
+		fake_deliver(x.fake, 1, "c1", 42, &m);
+		alloc_fail_after(nth);
+		loop_turn(x.loop, 100); /* in which the client reads it */
+		alloc_fail_after(0);
+		arrived = r.n_got == 1;
+		/* Not taken: given back to the queue, by ending the connection. */
+		assert_int_equal(x.downs, arrived ? 0 : 1);
+		if (!arrived)
+			assert_true(x.down.was_up && (x.down.code == 506 || x.down.err == E_NOMEM));
+		rec_end(&r);
+		msg_release(&m);
+		fx_release(&x);
+	}
+}
+
 int
 main(void)
 {
@@ -362,6 +390,7 @@ main(void)
 		cmocka_unit_test(a_body_size_of_a_liar_allocates_nothing),
 		cmocka_unit_test(spoiled_headers_do_not_end_the_connection),
 		cmocka_unit_test(memory_stays_flat_over_many_messages),
+		cmocka_unit_test(without_memory_the_message_comes_again_later),
 	};
 
 	return cmocka_run_group_tests_name("bus/content", tests, NULL, NULL);

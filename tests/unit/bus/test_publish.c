@@ -1,6 +1,7 @@
 /* bus/publish: every message ends exactly once, whatever the broker and the connection do. */
 #include "bus/publish.h"
 
+#include "lib/torture.h"
 #include "unit/bus/fixture.h"
 
 #include "bus/codec.h"
@@ -620,6 +621,29 @@ no_memory_is_an_error_and_nothing_is_lost(void **state UNUSED)
 	finish(&x, &s);
 }
 
+static enum err
+make_and_close(void *arg)
+{
+	struct fx *x = arg;
+	struct bus_pub *p;
+	enum err e = bus_pub_new(&p, x->conn, &defaults, NULL, NULL);
+
+	if (e == E_OK)
+		bus_pub_close(p);
+	loop_turn(x->loop, 0);
+	return e;
+}
+
+static void
+a_publisher_without_memory_is_an_error(void **state UNUSED)
+{
+	struct fx x;
+
+	fx_init(&x, NULL);
+	torture(make_and_close, &x);
+	fx_release(&x);
+}
+
 int
 main(void)
 {
@@ -642,6 +666,7 @@ main(void)
 		cmocka_unit_test(it_may_be_closed_before_and_after_the_connection),
 		cmocka_unit_test(a_full_stream_is_waited_for),
 		cmocka_unit_test(no_memory_is_an_error_and_nothing_is_lost),
+		cmocka_unit_test(a_publisher_without_memory_is_an_error),
 	};
 
 	return cmocka_run_group_tests_name("bus/publish", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* bus/topo: queues are looked at first and created only when they are missing. */
 #include "bus/topo.h"
 
+#include "lib/torture.h"
 #include "unit/bus/fixture.h"
 
 #include "bus/codec.h"
@@ -238,6 +239,31 @@ an_empty_list_is_fine_and_cancelling_is_silent(void **state UNUSED)
 	fx_release(&x);
 }
 
+static enum err
+make_and_cancel(void *arg)
+{
+	static const struct bus_topo_queue queues[] = { { .name = "a" }, { .name = "b", .exchange = "x" } };
+	struct fx *x = arg;
+	struct bus_topo *t;
+	struct rep s = { 0 };
+	enum err e = bus_topo_ensure(&t, x->conn, queues, 2, note, &s);
+
+	if (e == E_OK)
+		bus_topo_cancel(t);
+	loop_turn(x->loop, 0);
+	return e;
+}
+
+static void
+no_memory_is_an_error(void **state UNUSED)
+{
+	struct fx x;
+
+	fx_init(&x, NULL);
+	torture(make_and_cancel, &x);
+	fx_release(&x);
+}
+
 int
 main(void)
 {
@@ -250,6 +276,7 @@ main(void)
 		cmocka_unit_test(the_default_exchange_needs_no_binding),
 		cmocka_unit_test(a_lost_connection_is_reported),
 		cmocka_unit_test(an_empty_list_is_fine_and_cancelling_is_silent),
+		cmocka_unit_test(no_memory_is_an_error),
 	};
 
 	return cmocka_run_group_tests_name("bus/topo", tests, NULL, NULL);
