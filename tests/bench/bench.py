@@ -31,18 +31,18 @@ def arguments():
     p.add_argument("--only", default=",".join(PHASES), help="any of consume,publish,memory,start")
     p.add_argument("--slots", default="1,2,8,32", help="slots of the consuming cases")
     p.add_argument("--systems", default="raw,warren-c,warren-py,celery", help="any of these")
-    p.add_argument("--rounds", type=int, default=2, help="each case so many times, in turn (default: 2)")
-    p.add_argument("--track-started", choices=("default", "on", "off"), default="default",
-                   help="store STARTED: as each ships (warren does, Celery does not), or all alike")
+    p.add_argument("--rounds", type=int, help="each case so many times, in turn (default: 2, with --quick 1)")
     p.add_argument("--quick", action="store_true", help="1 and 8 slots, one short round: does it work, not how fast is it")
     p.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     a = p.parse_args()
     a.builddir = os.path.abspath(a.builddir)
     a.output = os.path.abspath(a.output or os.path.join(a.builddir, "bench.json"))
     if a.quick:
-        a.rounds = 1
+        a.rounds = 1 if a.rounds is None else a.rounds
         if a.slots == p.get_default("slots"):
             a.slots = "1,8"
+    if a.rounds is None:
+        a.rounds = 2
     a.only, a.systems = a.only.split(","), a.systems.split(",")
     try:
         a.slots = [int(s) for s in a.slots.split(",")]
@@ -94,8 +94,9 @@ class Run:
                     if run:
                         rates[system.key, slots] = run["rate"]
                         found.setdefault(str(slots), {}).setdefault(system.key, []).append(run)
-                        say("  round %d  %2d slots  %-14s %9s tasks/s  (%d tasks in %.1f s)" %
-                            (number + 1, slots, system.title, report.rate(run["rate"]), run["tasks"], run["seconds"]))
+                        say("  round %d  %2d slots  %-14s %9s tasks/s  (%d tasks in %.1f s, others took %.0f %% of the CPU)" %
+                            (number + 1, slots, system.title, report.rate(run["rate"]), run["tasks"], run["seconds"],
+                             100 * run["others"]))
 
     def publish(self):
         ways = systems.producers(self.bench, self.args)
@@ -151,9 +152,7 @@ def check_programs(args):
 
 
 def run_all(args, folder):
-    if args.track_started != "default":
-        systems.TRACK_STARTED = "true" if args.track_started == "on" else "false"
-    data = {"machine": machine(args), "rounds": args.rounds, "quick": args.quick, "track_started": args.track_started, "producers": {}, "void": [],
+    data = {"machine": machine(args), "rounds": args.rounds, "quick": args.quick, "producers": {}, "void": [],
             "consume": {}, "publish": {}, "memory": {}, "start": {}}
     if data["machine"].get("sanitizers"):
         say("NOTE: warren is built with sanitizers; its numbers mean nothing.")

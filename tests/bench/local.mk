@@ -15,6 +15,6 @@ BENCH_PY = tests/bench/bench.py tests/bench/measure.py tests/bench/report.py tes
 EXTRA_DIST += $(BENCH_PY) tests/bench/noop.py tests/bench/noop_celery.py tests/bench/README.md
 
 # make bench BENCHFLAGS='--quick'
-bench: $(bin_PROGRAMS) tests/bench/rawloop$(EXEEXT) tests/bench/noop.so
+bench: all tests/bench/rawloop$(EXEEXT) tests/bench/noop.so
 	python3 $(srcdir)/tests/bench/bench.py --builddir='$(abs_top_builddir)' --output=bench.json $(BENCHFLAGS)
 .PHONY: bench

@@ -92,9 +92,31 @@ def tree(root, procs=None):
     return pids
 
 
-def cpu_seconds(root):
-    procs = processes()
-    return sum(procs[p][1] for p in tree(root, procs) if p in procs)
+def machine_seconds():
+    """CPU seconds that all programs, and the host's other guests, have taken since boot."""
+    with open("/proc/stat") as f:
+        user, nice, system, _, _, _, _, steal = map(int, f.readline().split()[1:9])
+    return (user + nice + system + steal) / os.sysconf("SC_CLK_TCK")
+
+
+class Moment:
+    """The time, and the CPU seconds that a worker, all of ours (those that have ended too) and everybody have used."""
+
+    def __init__(self, bench, worker_pid=None, results=0):
+        self.at, self.results = time.monotonic(), results
+        procs = processes()
+
+        def used(root):
+            return sum(procs[p][1] for p in tree(root, procs) if p in procs)
+
+        self.worker = used(worker_pid) if worker_pid else 0
+        self.ours = self.worker + sum(used(bench.servers.pid(s)) for s in ("rabbitmq", "redis")) + sum(os.times()[:4])
+        self.all = machine_seconds()
+
+    def others_since(self, before):
+        """The part of the machine's CPU that went to anything else."""
+        others = (self.all - before.all) - (self.ours - before.ours)
+        return max(0.0, others) / ((self.at - before.at) * os.cpu_count())
 
 
 def pss_kib(pid):
@@ -196,16 +218,16 @@ class Bench:
         return Worker(argv, env, os.path.join(self.folder, "%03d-%s-%d.log" % (self.runs, system.key, slots)))
 
     def wait_results(self, worker, tasks):
-        """Looks at the number of results until all are there. Returns (seconds, results, CPU seconds) of first and last."""
+        """Looks at the number of results until all are there. Returns the moments of the first and the last."""
         first, seen, moved = None, 0, time.monotonic()
         while True:
             n, now = self.redis.call("DBSIZE"), time.monotonic()
             if n > seen:
                 seen, moved = n, now
             if n and first is None:
-                first = (now, n, cpu_seconds(worker.proc.pid))
+                first = Moment(self, worker.proc.pid, n)
             if n >= tasks:
-                return first, (now, n, cpu_seconds(worker.proc.pid))
+                return first, Moment(self, worker.proc.pid, n)
             if worker.failed():
                 raise worker.fail("ended with %d of %d results" % (n, tasks))
             if now - moved > STALL:
@@ -231,12 +253,12 @@ def consume(bench, system, slots, tasks):
         worker.kill()
         raise
     bench.check_all_done(tasks)
-    done, seconds = last[1] - first[1], last[0] - first[0]
+    done, seconds = last.results - first.results, last.at - first.at
     if done <= 0 or seconds <= 0:
         raise Void("%d tasks are too few to measure" % tasks)
-    cpu = last[2] - first[2]
     return {"tasks": tasks, "seconds": seconds, "rate": done / seconds,
-            "cpu_us_per_task": 1e6 * cpu / done if cpu > 0 else None}
+            "cpu_us_per_task": 1e6 * (last.worker - first.worker) / done,
+            "others": last.others_since(first)}
 
 
 def publish(bench, way):
@@ -244,13 +266,13 @@ def publish(bench, way):
     bench.fresh()
     log = os.path.join(bench.folder, "publish-%s.log" % way.key)
     with open(way.stdin or os.devnull, "rb") as source, open(log, "wb") as err:
-        began = time.monotonic()
+        before = Moment(bench)
         done = subprocess.run(way.argv, env=way.env, stdin=source, stdout=subprocess.PIPE, stderr=err, timeout=300)
-        seconds = time.monotonic() - began
+        after = Moment(bench)
     if done.returncode:
         with open(log, "rb") as f:
             raise Void("ended with code %d: %s" % (done.returncode, f.read()[-800:].decode(errors="replace")))
-    sent = way.tasks
+    sent, seconds = way.tasks, after.at - before.at
     if way.counts:
         report = json.loads(done.stdout)
         sent, seconds = report["published"], report["seconds"]
@@ -260,7 +282,7 @@ def publish(bench, way):
         if time.monotonic() > until:
             raise Void("published %d tasks, but %d arrived" % (way.tasks, bench.depth()))
         time.sleep(POLL)
-    return {"tasks": sent, "seconds": seconds, "rate": sent / seconds}
+    return {"tasks": sent, "seconds": seconds, "rate": sent / seconds, "others": after.others_since(before)}
 
 
 def memory(bench, system, slots, tasks):

@@ -13,7 +13,6 @@ from celery import Celery
 app = Celery("bench", broker=os.environ["BENCH_BROKER"], backend=os.environ.get("BENCH_BACKEND"))
 app.conf.update(
     task_acks_late=True,
-    task_track_started=os.environ.get("BENCH_TRACK_STARTED") == "true",
     worker_prefetch_multiplier=1,
     task_serializer="json",
     result_serializer="json",

@@ -6,7 +6,6 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TASK = "bench.noop"
-TRACK_STARTED = None      # "true" or "false" for warren and Celery alike; None: each as it ships
 # What round one expects in tasks per second with one slot and with more; later rounds use what was measured.
 GUESS = {"raw": (4000, 9000), "warren-c": (2000, 5000), "warren-py": (1500, 3500), "celery": (500, 900)}
 
@@ -60,10 +59,7 @@ class Warren(System):
 
     @staticmethod
     def environment(bench):
-        more = {"WARREN_BROKER": bench.broker, "WARREN_RESULT_BACKEND": bench.redis_url}
-        if TRACK_STARTED:
-            more["WARREN_TRACK_STARTED"] = TRACK_STARTED
-        return environment(**more)
+        return environment(WARREN_BROKER=bench.broker, WARREN_RESULT_BACKEND=bench.redis_url)
 
 
 class Celery(System):
@@ -78,8 +74,6 @@ class Celery(System):
         more = {"BENCH_BROKER": bench.broker, "BENCH_QUEUE": bench.queue}
         if backend:
             more["BENCH_BACKEND"] = backend
-        if TRACK_STARTED:
-            more["BENCH_TRACK_STARTED"] = TRACK_STARTED
         return environment(**more)
 
 
