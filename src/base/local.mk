@@ -6,6 +6,7 @@ libbase_a_SOURCES = src/tbl/logs.def \
 	src/base/base.c src/base/base.h \
 	src/base/buf.c src/base/buf.h \
 	src/base/clock.c src/base/clock.h \
+	src/base/date.c src/base/date.h \
 	src/base/err.c src/base/err.h \
 	src/base/id.c src/base/id.h \
 	src/base/js.c src/base/js.h \

@@ -1,8 +1,8 @@
 /*
  * Times as ISO 8601 (base/text.h). Days are counted in the proleptic Gregorian calendar as Python's datetime
- * does; leap seconds do not exist. The arithmetic on days is that of "chrono-Compatible Low-Level Date
- * Algorithms" (H. Hinnant): years begin in March, so that the leap day is the last one.
+ * does; leap seconds do not exist.
  */
+#include "base/date.h"
 #include "base/text.h"
 
 #define US_PER_SECOND INT64_C(1000000)
@@ -10,41 +10,6 @@
 /* 0001-01-01T00:00:00 and the last microsecond of 9999. */
 #define TIME_FIRST (-719162 * US_PER_DAY)
 #define TIME_LAST (2932897 * US_PER_DAY - 1)
-
-static int64_t
-days_of(int year, int month, int day)
-{
-	int64_t y = month <= 2 ? year - 1 : year;
-	int64_t era = (y >= 0 ? y : y - 399) / 400;
-	int64_t year_of_era = y - era * 400;
-	int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-
-	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
-}
-
-static void
-date_of(int64_t days, int *year, int *month, int *day)
-{
-	int64_t z = days + 719468;
-	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-	int64_t doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153;
-
-	*day = (int)(doy - (153 * mp + 2) / 5 + 1);
-	*month = (int)(mp < 10 ? mp + 3 : mp - 9);
-	*year = (int)(yoe + era * 400 + (*month <= 2));
-}
-
-static int
-days_in(int year, int month)
-{
-	static const unsigned char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-	return days[month - 1] + (month == 2 && leap);
-}
 
 /* Takes exactly n digits. */
 static bool
@@ -83,9 +48,9 @@ take_date(struct span *s, us_t *us)
 	if (!take_digits(s, 4, &year) || !take_char(s, "-") || !take_digits(s, 2, &month) ||
 		!take_char(s, "-") || !take_digits(s, 2, &day))
 		return false;
-	if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in(year, month))
+	if (year < 1 || month < 1 || month > 12 || day < 1 || day > date_days_in(year, month))
 		return false;
-	*us = days_of(year, month, day) * US_PER_DAY;
+	*us = date_to_days(year, month, day) * US_PER_DAY;
 	return true;
 }
 
@@ -166,20 +131,17 @@ size_t
 text_format_time(us_t t, char out[TEXT_TIME_MAX])
 {
 	int64_t days, rest;
-	int year, month, day, n, seconds;
+	struct date date;
+	int n, seconds;
 
 	t = t < TIME_FIRST ? TIME_FIRST : t > TIME_LAST ? TIME_LAST : t;
-	days = t / US_PER_DAY;
-	rest = t % US_PER_DAY;
-	if (rest < 0) {
-		rest += US_PER_DAY;
-		days--;
-	}
-	date_of(days, &year, &month, &day);
+	days = date_floor_div(t, US_PER_DAY);
+	rest = t - days * US_PER_DAY;
+	date = date_of_days(days);
 	seconds = (int)(rest / US_PER_SECOND);
 	rest %= US_PER_SECOND;
-	n = snprintf(out, TEXT_TIME_MAX, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day, seconds / 3600,
-		seconds / 60 % 60, seconds % 60);
+	n = snprintf(out, TEXT_TIME_MAX, "%04d-%02d-%02dT%02d:%02d:%02d", date.year, date.month, date.day,
+		seconds / 3600, seconds / 60 % 60, seconds % 60);
 	if (rest)
 		n += snprintf(out + n, TEXT_TIME_MAX - (size_t)n, ".%06d", (int)rest);
 	n += snprintf(out + n, TEXT_TIME_MAX - (size_t)n, "+00:00");

@@ -5,6 +5,7 @@ BASE_TESTS = \
 	tests/unit/base/test_base \
 	tests/unit/base/test_buf \
 	tests/unit/base/test_clock \
+	tests/unit/base/test_date \
 	tests/unit/base/test_err \
 	tests/unit/base/test_id \
 	tests/unit/base/test_js \
@@ -29,6 +30,7 @@ tests_unit_base_test_backoff_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_base_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_buf_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_clock_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
+tests_unit_base_test_date_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_err_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_id_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
 tests_unit_base_test_js_LDADD = $(LIBS_BASE) $(CMOCKA_LIBS)
