@@ -9,11 +9,13 @@ include tests/unit/backend/local.mk
 include tests/unit/host/local.mk
 include tests/unit/conf/local.mk
 include tests/unit/worker/local.mk
+include tests/unit/beat/local.mk
 include tests/unit/client/local.mk
 include tests/unit/cli/local.mk
 include tests/tools/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk
 include tests/integration/local.mk
+include tests/conformance/local.mk
 
 EXTRA_DIST += tests/vectors tests/tools/tap

@@ -1,11 +1,15 @@
 # src/core: decisions, pure
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
+	src/core/cron.c src/core/cron.h \
 	src/core/effect.h \
 	src/core/ladder.c src/core/ladder.h \
+	src/core/plan.c src/core/plan.h \
 	src/core/request.c src/core/request.h \
 	src/core/retry.c src/core/retry.h \
 	src/core/route.c src/core/route.h \
 	src/core/rule.c src/core/rule.h \
+	src/core/schedule.c src/core/schedule.h \
 	src/core/watchdog.c src/core/watchdog.h \
-	src/core/window.c src/core/window.h
+	src/core/window.c src/core/window.h \
+	src/core/zone.c src/core/zone.h

@@ -1,11 +1,15 @@
 # tests/unit/core
 CORE_TESTS = \
+	tests/unit/core/test_cron \
 	tests/unit/core/test_ladder \
+	tests/unit/core/test_plan \
 	tests/unit/core/test_request \
 	tests/unit/core/test_retry \
 	tests/unit/core/test_route \
+	tests/unit/core/test_schedule \
 	tests/unit/core/test_watchdog \
-	tests/unit/core/test_window
+	tests/unit/core/test_window \
+	tests/unit/core/test_zone
 if HAVE_CMOCKA
 check_PROGRAMS += $(CORE_TESTS)
 TESTS += $(CORE_TESTS)
@@ -22,3 +26,11 @@ tests_unit_core_test_route_SOURCES = tests/unit/core/test_route.c
 tests_unit_core_test_route_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_watchdog_SOURCES = tests/unit/core/test_watchdog.c
 tests_unit_core_test_watchdog_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_cron_SOURCES = tests/unit/core/test_cron.c
+tests_unit_core_test_cron_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_plan_SOURCES = tests/unit/core/test_plan.c
+tests_unit_core_test_plan_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_schedule_SOURCES = tests/unit/core/test_schedule.c
+tests_unit_core_test_schedule_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_zone_SOURCES = tests/unit/core/test_zone.c
+tests_unit_core_test_zone_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
