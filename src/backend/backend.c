@@ -102,6 +102,26 @@ backend_load(struct backend *b, struct span id, backend_load_fn *fn, void *owner
 	return b->ops->load(b, id, fn, owner);
 }
 
+void
+backend_load_cancel(struct backend *b, void *owner)
+{
+	if (b->ops->load_cancel != NULL)
+		b->ops->load_cancel(b, owner);
+}
+
+enum err
+backend_keep(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest, size_t max, backend_kept_fn *fn,
+	void *owner)
+{
+	return b->ops->keep != NULL ? b->ops->keep(b, set, items, n, oldest, max, fn, owner) : E_MISSING;
+}
+
+enum err
+backend_kept(struct backend *b, const char *set, us_t oldest, size_t max, backend_kept_fn *fn, void *owner)
+{
+	return b->ops->kept != NULL ? b->ops->kept(b, set, oldest, max, fn, owner) : E_MISSING;
+}
+
 enum err
 backend_forget(struct backend *b, struct span id, backend_load_fn *fn, void *owner)
 {

@@ -62,6 +62,8 @@ void backend_store_release(struct backend_store *s);
 size_t backend_pending(const struct backend *b);
 
 enum err backend_load(struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
+/* The callbacks of all loads under way for this owner will not come. */
+void backend_load_cancel(struct backend *b, void *owner);
 enum err backend_forget(struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
 
 /*
@@ -71,5 +73,20 @@ enum err backend_forget(struct backend *b, struct span id, backend_load_fn *fn, 
 struct backend_wait;
 enum err backend_wait(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
 void backend_wait_cancel(struct backend_wait *w);
+
+/*
+ * Named sets of texts, each with the time it stands for, beside the results: what has to outlive the processes that know it, such as the
+ * ids of revoked tasks. fn is called once, never from inside: E_OK, E_CLOSED (not up, or lost meanwhile), E_REFUSED.
+ */
+struct backend_kept {
+	struct span text;
+	us_t when;
+};
+typedef void backend_kept_fn(void *owner, enum err e, const struct backend_kept *items, size_t n, const char *why);
+/* Adds; what is older than `oldest` goes, and of more than `max` the oldest. E_MISSING: this kind of backend has no sets. fn gets no items. */
+enum err backend_keep(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest, size_t max,
+	backend_kept_fn *fn, void *owner) MUSTCHECK;
+/* The newest `max` that are not older than `oldest`, oldest first. */
+enum err backend_kept(struct backend *b, const char *set, us_t oldest, size_t max, backend_kept_fn *fn, void *owner) MUSTCHECK;
 
 #endif

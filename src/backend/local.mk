@@ -5,5 +5,6 @@ libbackend_a_SOURCES = \
 	src/backend/none.c \
 	src/backend/ops.h \
 	src/backend/redis.c src/backend/redis_backend.h \
+	src/backend/redis_kept.c \
 	src/backend/redis_wait.c
 libbackend_a_CFLAGS = $(AM_CFLAGS)

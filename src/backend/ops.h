@@ -13,6 +13,11 @@ struct backend_ops {
 	void (*cancel)(struct backend *b, struct backend_store *s);
 	size_t (*pending)(const struct backend *b);
 	enum err (*load)(struct backend *b, struct span id, backend_load_fn *fn, void *owner);
+	/* May be NULL, like keep and kept. */
+	void (*load_cancel)(struct backend *b, void *owner);
+	enum err (*keep)(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest, size_t max,
+		backend_kept_fn *fn, void *owner);
+	enum err (*kept)(struct backend *b, const char *set, us_t oldest, size_t max, backend_kept_fn *fn, void *owner);
 	enum err (*forget)(struct backend *b, struct span id, backend_load_fn *fn, void *owner);
 	enum err (*wait)(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner);
 };

@@ -381,6 +381,24 @@ ask(struct redis_backend *rb, const char *command, struct span id, backend_load_
 	return e;
 }
 
+static void
+no_answer(void *owner UNUSED, enum err e UNUSED, const struct result *r UNUSED, const char *why UNUSED)
+{
+}
+
+static void
+redis_load_cancel(struct backend *b, void *owner)
+{
+	struct list *it, *tmp;
+
+	LIST_EACH(&redis_of(b)->loads, it, tmp) {
+		struct load *l = container_of(it, struct load, link);
+
+		if (l->owner == owner)
+			l->fn = no_answer;
+	}
+}
+
 static enum err
 redis_load(struct backend *b, struct span id, backend_load_fn *fn, void *owner)
 {
@@ -469,6 +487,7 @@ redis_close(struct backend *b)
 		alloc_free(container_of(it, struct load, link));
 	while ((it = rb->stores.next) != &rb->stores)
 		unlink_store(rb, container_of(it, struct backend_store, link));
+	redis_kept_release(rb);
 	redis_waits_release(rb);
 	loop_timer_release(&rb->retry);
 	loop_reap(b->loop, redis_free, rb);
@@ -494,6 +513,7 @@ keep_conf(struct redis_backend *rb, const struct backend_conf *conf)
 	/* As Celery joins them: with a '_' unless the prefix ends like one that needs none. */
 	rb->prefix = alloc_printf("%s%s%s", prefix, *prefix != '\0' && strchr(":_-.", prefix[strlen(prefix) - 1]) == NULL ? "_" : "",
 		RESULT_KEY_PREFIX);
+	rb->own_prefix = rb->prefix != NULL ? strlen(rb->prefix) - strlen(RESULT_KEY_PREFIX) : 0;
 	snprintf(rb->ttl, sizeof(rb->ttl), "%lld", (long long)conf->result_expires_s);
 	return rb->prefix != NULL ? E_OK : E_NOMEM;
 }
@@ -504,7 +524,7 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 {
 	static const struct backend_ops ops = {
 		.close = redis_close, .is_up = redis_is_up, .url = redis_url, .store = redis_store, .cancel = redis_cancel,
-		.pending = redis_pending, .load = redis_load, .forget = redis_forget, .wait = redis_wait_open,
+		.pending = redis_pending, .load = redis_load, .load_cancel = redis_load_cancel, .keep = redis_keep, .kept = redis_kept, .forget = redis_forget, .wait = redis_wait_open,
 	};
 	static const struct rds_ops rds_ops = { .on_up = on_up, .on_down = on_down };
 	struct redis_backend *rb;
@@ -521,6 +541,7 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 	list_init(&rb->flights);
 	list_init(&rb->spare_flights);
 	list_init(&rb->loads);
+	list_init(&rb->asked);
 	list_init(&rb->all_waits);
 	map_init(&rb->waits);
 	buf_init(&rb->key, 0);

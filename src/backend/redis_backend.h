@@ -11,6 +11,7 @@ struct redis_backend {
 	struct rds_conf conf;        /* for the second connection too; its strings are in `own` */
 	char *own[4];                /* URL and TLS files */
 	char *prefix;                /* of every key: "<global_keyprefix>_celery-task-meta-" */
+	size_t own_prefix;           /* how much of it is the user's own */
 	struct buf key;              /* the one in use, kept for its memory */
 	char ttl[24];                /* seconds; "0" = keep for ever */
 	struct rds *rds;
@@ -22,6 +23,7 @@ struct redis_backend {
 	struct list flights;         /* commands on the way */
 	struct list spare_flights;
 	struct list loads;
+	struct list asked;           /* commands about sets */
 	struct loop_timer retry;     /* after an error that passes */
 	unsigned failures;
 	struct rds *listener;        /* subscriptions; opened by the first wait */
@@ -39,5 +41,10 @@ enum err redis_wait_open(struct backend_wait **out, struct backend *b, struct sp
 /* The connection is up: those who wait may ask now. */
 void redis_waits_look(struct redis_backend *rb);
 void redis_waits_release(struct redis_backend *rb);
+
+enum err redis_keep(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest, size_t max,
+	backend_kept_fn *fn, void *owner) MUSTCHECK;
+enum err redis_kept(struct backend *b, const char *set, us_t oldest, size_t max, backend_kept_fn *fn, void *owner) MUSTCHECK;
+void redis_kept_release(struct redis_backend *rb);
 
 #endif

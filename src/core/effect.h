@@ -14,7 +14,7 @@ enum effect_type {
 	EFF_ARM_STARTED, /* answer with request_on_started_due after `delay`, unless it has ended by then */
 	EFF_LIMIT,       /* answer with request_on_soft_limit and request_on_hard_limit after these times */
 	EFF_CANCEL,      /* ask the task to end: cancel frame and SIGUSR1 */
-	EFF_KILL,        /* kill the child and all it has started */
+	EFF_KILL,        /* kill the child and all it has started; after a gentler `signum`, SIGKILL follows */
 	EFF_STATE,       /* store `result`, which is not final; no answer */
 	EFF_STORE,       /* store `result`; answer with request_on_stored */
 	EFF_MAIL,        /* publish what request.mail describes; answer with request_on_published */
@@ -27,6 +27,7 @@ enum effect_type {
 
 enum report_kind {
 	REPORT_RECEIVED,
+	REPORT_STARTED,
 	REPORT_SUCCEEDED,
 	REPORT_FAILED,     /* the task raised */
 	REPORT_LOST,       /* its child died */
@@ -34,7 +35,7 @@ enum report_kind {
 	REPORT_DELAYED,    /* moved to the delay ladder until its eta */
 	REPORT_SOFT_LIMIT,
 	REPORT_HARD_LIMIT,
-	REPORT_REVOKED,
+	REPORT_REVOKED,    /* `text`: revoked, expired, terminated */
 	REPORT_IGNORED,
 	REPORT_REJECTED,
 	REPORT_UNKNOWN,    /* no such task here */
@@ -46,9 +47,11 @@ struct report {
 	enum report_kind kind;
 	int64_t runtime_us;
 	struct span text;      /* error, reason; UTF-8 of a stranger */
+	struct span error;     /* as Python shows it: "KeyError('boom')"; SPAN_NONE when there is none */
 	struct span value;     /* raw JSON of the result */
 	struct span traceback;
 	double delay_s;
+	int signum;            /* REPORT_REVOKED: that ended it; 0 = none */
 };
 
 struct effect {
@@ -59,6 +62,10 @@ struct effect {
 		struct {
 			ms_t soft_ms, hard_ms; /* 0 = none */
 		} limit;
+		struct {
+			int signum;
+			const char *why; /* what the log says of the child */
+		} kill;
 		struct result result;
 		struct report report;
 	} u;

@@ -7,6 +7,7 @@ libcore_a_SOURCES = \
 	src/core/plan.c src/core/plan.h \
 	src/core/request.c src/core/request.h \
 	src/core/retry.c src/core/retry.h \
+	src/core/revoke.c src/core/revoke.h \
 	src/core/route.c src/core/route.h \
 	src/core/rule.c src/core/rule.h \
 	src/core/schedule.c src/core/schedule.h \

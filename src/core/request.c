@@ -5,6 +5,8 @@
  */
 #include "core/request.h"
 
+#include <signal.h>
+
 #include "base/js.h"
 #include "base/text.h"
 #include "core/ladder.h"
@@ -40,6 +42,7 @@ request_init(struct request *r, const struct request_rules *rules)
 	r->rules = rules;
 	buf_init(&r->scratch, 0);
 	buf_init(&r->note, 0);
+	buf_init(&r->detail, 0);
 }
 
 void
@@ -47,6 +50,7 @@ request_release(struct request *r)
 {
 	buf_release(&r->scratch);
 	buf_release(&r->note);
+	buf_release(&r->detail);
 }
 
 const char *
@@ -171,24 +175,33 @@ hold_or_run(struct request *r, us_t wall, struct effects *out)
 	}
 }
 
+/* `why` is one of Celery's words: revoked, expired, terminated. */
+static void
+end_revoked(struct request *r, struct span why, int signum, us_t wall, struct effects *out)
+{
+	struct result_error err = { .type = SPAN("TaskRevokedError"), .module = SPAN("celery.exceptions"), .text = why };
+	struct report *rep = add_report(out, REPORT_REVOKED);
+
+	rep->text = why;
+	rep->signum = signum;
+	store_error(r, "REVOKED", &err, SPAN_NONE, wall, out);
+}
+
 /* True when it had expired and is on its way out. */
 static bool
 revoke_expired(struct request *r, us_t wall, struct effects *out)
 {
-	struct result_error err = { .type = SPAN("TaskRevokedError"),
-		.module = SPAN("celery.exceptions"),
-		.text = SPAN("expired") };
-
 	if (r->task.expires == INT64_MIN || r->task.expires >= wall)
 		return false;
-	add_report(out, REPORT_REVOKED)->text = SPAN("expired");
-	store_error(r, "REVOKED", &err, SPAN_NONE, wall, out);
+	end_revoked(r, SPAN("expired"), 0, wall, out);
 	return true;
 }
 
 void
 request_on_received(struct request *r, const struct request_arrival *in, struct effects *out)
 {
+	struct report *rep;
+
 	assert(r->state == REQUEST_NEW);
 	r->rule = task_rules_find(&r->rules->tasks, r->task.name);
 	if (in->fault != TASK_FINE) {
@@ -203,13 +216,20 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 			.text = r->task.name };
 
 		go_dead(r, "unknown-task", "no runner of this pool has registered a task of this name");
-		add_report(out, REPORT_UNKNOWN)->text = span_of(r->mail.error.text);
+		result_add_error_repr(&r->detail, &err);
+		rep = add_report(out, REPORT_UNKNOWN);
+		rep->text = span_of(r->mail.error.text);
+		rep->error = buf_span(&r->detail);
 		store_error(r, "FAILURE", &err, SPAN_NONE, in->wall, out);
 		return;
 	}
 	add_report(out, REPORT_RECEIVED);
 	if (revoke_expired(r, in->wall, out))
 		return;
+	if (in->is_revoked) {
+		end_revoked(r, SPAN("revoked"), 0, in->wall, out);
+		return;
+	}
 	if (r->redelivered && leaves_result(r, false)) {
 		r->state = REQUEST_CHECKING;
 		add(out, EFF_CHECK);
@@ -227,7 +247,10 @@ request_on_checked(struct request *r, bool is_final, us_t wall, struct effects *
 		settle(r, out);
 		return;
 	}
-	hold_or_run(r, wall, out);
+	if (r->revoked)
+		end_revoked(r, SPAN("revoked"), 0, wall, out);
+	else
+		hold_or_run(r, wall, out);
 }
 
 void
@@ -284,6 +307,7 @@ request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct
 	if (r->rules->track_started && leaves_result(r, false))
 		add(out, EFF_ARM_STARTED)->u.delay = r->rules->started_after_ms;
 	add_limits(r, out);
+	add_report(out, REPORT_STARTED);
 }
 
 void
@@ -324,6 +348,9 @@ on_error(struct request *r, const struct run_error *cause, const struct request_
 	buf_reset(&r->note);
 	result_add_error_text(&r->note, &err);
 	rep->text = buf_span(&r->note);
+	buf_reset(&r->detail);
+	result_add_error_repr(&r->detail, &err);
+	rep->error = buf_span(&r->detail);
 	rep->traceback = cause->traceback;
 	rep->runtime_us = now->mono_us - r->started_us;
 	if (r->rule->dead_on_failure)
@@ -341,11 +368,15 @@ run_again(struct request *r, const struct run_error *cause, double delay_s, cons
 
 	buf_reset(&r->note);
 	buf_reset(&r->scratch);
+	buf_reset(&r->detail);
 	if (cause->type.ptr != NULL) {
 		result_add_error_text(&r->note, &err);
+		result_add_error_repr(&r->detail, &err);
 		result_add_error(&r->scratch, &err);
 	}
 	rep->text = buf_span(&r->note);
+	rep->error = r->detail.len > 0 ? buf_span(&r->detail) : SPAN_NONE;
+	rep->traceback = cause->traceback;
 	rep->delay_s = delay_s;
 	rep->runtime_us = now->mono_us - r->started_us;
 	if (leaves_result(r, false)) {
@@ -485,6 +516,15 @@ request_on_soft_limit(struct request *r, struct effects *out)
 	add(out, EFF_CANCEL);
 }
 
+static void
+add_kill(struct effects *out, int signum, const char *why)
+{
+	struct effect *e = add(out, EFF_KILL);
+
+	e->u.kill.signum = signum;
+	e->u.kill.why = why;
+}
+
 void
 request_on_hard_limit(struct request *r, const struct request_now *now, struct effects *out)
 {
@@ -501,8 +541,43 @@ request_on_hard_limit(struct request *r, const struct request_now *now, struct e
 	rep = add_report(out, REPORT_HARD_LIMIT);
 	rep->text = buf_span(&r->note);
 	rep->runtime_us = now->mono_us - r->started_us;
-	add(out, EFF_KILL);
+	buf_reset(&r->detail);
+	result_add_error_repr(&r->detail, &err);
+	rep->error = buf_span(&r->detail);
+	add_kill(out, SIGKILL, "was killed at its time limit");
 	store_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
+}
+
+void
+request_on_revoked(struct request *r, us_t wall, struct effects *out)
+{
+	switch (r->state) {
+	case REQUEST_CHECKING:
+		/* The answer is on its way; it decides first whether there is anything left to revoke. */
+		r->revoked = true;
+		break;
+	case REQUEST_HELD:
+	case REQUEST_WAITING:
+		end_revoked(r, SPAN("revoked"), 0, wall, out);
+		break;
+	case REQUEST_NEW:
+	case REQUEST_RUNNING:
+	case REQUEST_STORING:
+	case REQUEST_PUBLISHING:
+	case REQUEST_SETTLED:
+		break;
+	}
+}
+
+void
+request_on_terminated(struct request *r, int signum, const struct request_now *now, struct effects *out)
+{
+	if (r->state != REQUEST_RUNNING) {
+		request_on_revoked(r, now->wall, out);
+		return;
+	}
+	add_kill(out, signum, "was ended because its task was terminated");
+	end_revoked(r, SPAN("terminated"), signum, now->wall, out);
 }
 
 /*
@@ -524,6 +599,9 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 	err.text = buf_span(&r->note);
 	rep = add_report(out, REPORT_LOST);
 	rep->text = err.text;
+	buf_reset(&r->detail);
+	result_add_error_repr(&r->detail, &err);
+	rep->error = buf_span(&r->detail);
 	rep->runtime_us = now->mono_us - r->started_us;
 	if (!r->acked && r->lost <= r->rule->max_lost) {
 		r->mail = (struct mail){ .kind = MAIL_LOST };
@@ -538,6 +616,7 @@ void
 request_on_stored(struct request *r, enum err e, const char *why, us_t wall, struct effects *out)
 {
 	struct result_error err = { .type = SPAN("BackendStoreError"), .module = SPAN("celery.exceptions") };
+	struct report *rep;
 
 	assert(r->state == REQUEST_STORING);
 	if (e == E_OK) {
@@ -555,7 +634,11 @@ request_on_stored(struct request *r, enum err e, const char *why, us_t wall, str
 	buf_reset(&r->note);
 	buf_addf(&r->note, "the result backend refused the result: %s", why);
 	err.text = buf_span(&r->note);
-	add_report(out, REPORT_FAILED)->text = err.text;
+	buf_reset(&r->detail);
+	result_add_error_repr(&r->detail, &err);
+	rep = add_report(out, REPORT_FAILED);
+	rep->text = err.text;
+	rep->error = buf_span(&r->detail);
 	store_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
 }
 

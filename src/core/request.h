@@ -63,10 +63,12 @@ struct request {
 	int64_t child_pid;
 	int64_t started_us;       /* monotonic; when the child got it */
 	bool acked;               /* early: nothing is left to acknowledge at the end */
+	bool revoked;             /* while the backend was asked */
 	bool refused_once;        /* the backend would not take the result; its replacement is under way */
 	struct mail mail;
 	struct buf scratch;       /* the error object of the last decision */
 	struct buf note;          /* text of the last report */
+	struct buf detail;        /* error of the last report */
 };
 
 void request_init(struct request *r, const struct request_rules *rules);
@@ -78,6 +80,7 @@ struct request_arrival {
 	enum task_fault fault;
 	const char *why;          /* words for the fault */
 	bool is_known;            /* a runner of this pool has registered the name */
+	bool is_revoked;
 	us_t wall;
 };
 void request_on_received(struct request *r, const struct request_arrival *in, struct effects *out);
@@ -96,6 +99,10 @@ void request_on_frame(struct request *r, const struct run_frame *f, const struct
 /* The time limits of EFF_LIMIT have passed. */
 void request_on_soft_limit(struct request *r, struct effects *out);
 void request_on_hard_limit(struct request *r, const struct request_now *now, struct effects *out);
+/* Somebody has revoked it. What has not begun is not begun; what runs goes on. */
+void request_on_revoked(struct request *r, us_t wall, struct effects *out);
+/* ... and wants its run ended, with this signal. What has not begun counts as revoked. */
+void request_on_terminated(struct request *r, int signum, const struct request_now *now, struct effects *out);
 /* The child is gone, or talks nonsense; `how` says so in words: "killed by signal 9 (SIGKILL)". */
 void request_on_lost(struct request *r, const char *how, const struct request_now *now, struct effects *out);
 /* E_OK, or E_REFUSED when the backend will never take it. */

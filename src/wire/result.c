@@ -337,3 +337,28 @@ result_add_error_text(struct buf *b, const struct result_error *e)
 		b->err = message.err;
 	buf_release(&message);
 }
+
+void
+result_add_error_repr(struct buf *b, const struct result_error *e)
+{
+	struct buf text;
+	struct jscan_iter it;
+	bool first = true;
+
+	buf_add(b, e->type.len ? e->type : SPAN("Exception"));
+	buf_addc(b, '(');
+	if (e->message.ptr && jscan_begin(&it, e->message) && !it.is_object) {
+		for (; jscan_next(&it); first = false) {
+			buf_adds(b, first ? "" : ", ");
+			task_add_repr(b, it.value, ERROR_TEXT_MAX);
+		}
+	} else if (e->message.ptr) {
+		task_add_repr(b, e->message, ERROR_TEXT_MAX);
+	} else if (e->text.ptr) {
+		buf_init(&text, 0);
+		js_add_string(&text, e->text);
+		task_add_repr(b, buf_span(&text), ERROR_TEXT_MAX);
+		buf_release(&text);
+	}
+	buf_addc(b, ')');
+}

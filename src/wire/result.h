@@ -45,6 +45,8 @@ bool result_is_ready(struct span state);
 /* Reads an error object back from checked text: type, module borrowed or in a; message raw (some ports
  * write one text instead of an array). False when value is no such object. */
 bool result_decode_error(struct result_error *e, struct span value, struct arena *a);
+/* As Python shows the exception: "KeyError('boom')". */
+void result_add_error_repr(struct buf *b, const struct result_error *e);
 /* One line for a person: "ValueError: bad input". Control characters are escaped, long ones cut. */
 void result_add_error_text(struct buf *b, const struct result_error *e);
 

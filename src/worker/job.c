@@ -45,6 +45,8 @@ job_free(struct job *j)
 	list_unlink(&j->link);
 	list_unlink(&j->wait);
 	post_drop(&j->pool->worker->post, j);
+	/* No-op unless it is asked for the result just now. */
+	backend_load_cancel(j->pool->worker->backend, j);
 	backend_store_cancel(&j->state);
 	backend_store_release(&j->state);
 	backend_store_cancel(&j->final);
@@ -211,7 +213,7 @@ apply_one(struct job *j, const struct effect *e)
 		slot_cancel(j->slot, "soft_time_limit");
 		return false;
 	case EFF_KILL:
-		slot_kill_task(j->slot, "was killed at its time limit");
+		slot_kill_task(j->slot, e->u.kill.signum, e->u.kill.why);
 		j->slot = NULL;
 		return false;
 	case EFF_STATE:

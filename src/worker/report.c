@@ -44,6 +44,8 @@ report_task(const struct job *j, const struct report *r)
 	case REPORT_RECEIVED:
 		LOG(TASK_RECEIVED, LOG_SPAN("task", name), LOG_SPAN("id", id));
 		break;
+	case REPORT_STARTED:
+		break;
 	case REPORT_SUCCEEDED:
 		report_success(j, r);
 		break;

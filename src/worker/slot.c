@@ -32,9 +32,9 @@ slot_loop(struct slot *s)
 	return s->pool->worker->loop;
 }
 
-/* The child must go; `why` is what its task and the log will say. */
+/* The child must go; `why` is what its task and the log will say. What a gentler signal leaves is killed when the time is over. */
 static void
-slot_kill(struct slot *s, const char *why)
+slot_end(struct slot *s, int signum, const char *why)
 {
 	if (s->why[0] == '\0')
 		snprintf(s->why, sizeof(s->why), "%s", why);
@@ -42,8 +42,14 @@ slot_kill(struct slot *s, const char *why)
 	list_unlink(&s->link);
 	loop_timer_disarm(&s->soft);
 	loop_timer_disarm(&s->hard);
-	child_signal_group(s->child, SIGKILL);
+	child_signal_group(s->child, signum);
 	loop_timer_arm(&s->timer, ENDING_MS);
+}
+
+static void
+slot_kill(struct slot *s, const char *why)
+{
+	slot_end(s, SIGKILL, why);
 }
 
 static void
@@ -509,10 +515,10 @@ slot_cancel(struct slot *s, const char *reason)
 }
 
 void
-slot_kill_task(struct slot *s, const char *why)
+slot_kill_task(struct slot *s, int signum, const char *why)
 {
 	s->job = NULL;
-	slot_kill(s, why);
+	slot_end(s, signum, why);
 }
 
 void

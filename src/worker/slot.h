@@ -51,8 +51,9 @@ void slot_run(struct slot *s, struct job *j);
 void slot_arm_limits(struct slot *s, ms_t soft_ms, ms_t hard_ms);
 /* Asks the task it runs to end: a frame for a child that reads, SIGUSR1 for one that computes. */
 void slot_cancel(struct slot *s, const char *reason);
-/* Kills the child with all it has started; the task is the caller's business, the slot gets a new child. */
-void slot_kill_task(struct slot *s, const char *why);
+/* Kills the child with all it has started, after a signal other than SIGKILL with some grace; the task is the caller's business, the slot
+ * gets a new child. */
+void slot_kill_task(struct slot *s, int signum, const char *why);
 /* Asks the child to end (or ends it at once) and does not start it again; pool_on_slot_down follows. */
 void slot_stop(struct slot *s, bool at_once);
 void slot_release(struct slot *s);

@@ -5,6 +5,7 @@ CORE_TESTS = \
 	tests/unit/core/test_plan \
 	tests/unit/core/test_request \
 	tests/unit/core/test_retry \
+	tests/unit/core/test_revoke \
 	tests/unit/core/test_route \
 	tests/unit/core/test_schedule \
 	tests/unit/core/test_watchdog \
@@ -18,7 +19,9 @@ tests_unit_core_test_ladder_SOURCES = tests/unit/core/test_ladder.c
 tests_unit_core_test_ladder_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_SOURCES = tests/unit/core/test_request.c
 tests_unit_core_test_request_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
-tests_unit_core_test_retry_SOURCES = tests/unit/core/test_retry.c
+tests_unit_core_test_revoke_SOURCES = tests/unit/core/test_revoke.c
+tests_unit_core_test_revoke_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_retry_SOURCES = tests/unit/core/test_retry tests/unit/core/test_revoke.c
 tests_unit_core_test_retry_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_window_SOURCES = tests/unit/core/test_window.c
 tests_unit_core_test_window_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)

@@ -228,11 +228,38 @@ survives_every_failed_allocation(void **state UNUSED)
 	assert_true(nth > 5);
 }
 
+static void
+errors_as_python_shows_them(void **state UNUSED)
+{
+	static const struct {
+		struct result_error e;
+		const char *repr;
+	} rows[] = {
+		{ { .type = SPAN("KeyError"), .message = SPAN("[\"boom\"]") }, "KeyError('boom')" },
+		{ { .type = SPAN("OSError"), .message = SPAN("[111, \"it's\"]") }, "OSError(111, 'it\\'s')" },
+		{ { .type = SPAN("E"), .message = SPAN("[]") }, "E()" },
+		{ { .type = SPAN("E") }, "E()" },
+		{ { .type = SPAN("E"), .text = SPAN("a \"b\"") }, "E('a \"b\"')" },
+		{ { .message = SPAN("\"no list\"") }, "Exception('no list')" },
+	};
+	struct buf b;
+	size_t i;
+
+	buf_init(&b, 0);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		buf_reset(&b);
+		result_add_error_repr(&b, &rows[i].e);
+		assert_span(buf_span(&b), rows[i].repr);
+	}
+	buf_release(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_writes_what_celery_stores),
+		cmocka_unit_test(errors_as_python_shows_them),
 		cmocka_unit_test(plain_success),
 		cmocka_unit_test(modules_of_errors),
 		cmocka_unit_test(error_lines_for_people),
