@@ -182,11 +182,14 @@ class RabbitMQServer:
         self.write("rabbitmq.config", CONFIG % values)
         self.write("enabled_plugins", "[%s].\n" % ",".join(self.options.plugins))
         self.write("door.script", DOOR)
+        # The node's name needs no resolver, which may be slow or not know localhost.
+        self.write("inetrc", '{host, {127,0,0,1}, ["localhost"]}.\n{lookup, [file, native]}.\n')
         node_env = {
             "HOME": self.path("home"),  # the cookie
             "LC_ALL": "C.UTF-8",
             "ERL_EPMD_PORT": str(epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_INETRC": self.path("inetrc"),
             "RABBITMQ_NODENAME": name,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
