@@ -7,4 +7,4 @@ MODULE_CC = $(CC) $(CPPFLAGS) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -fvisibility=hi
 examples/words/words.so: examples/words/words.c include/warren/task.h
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(MODULE_CC) -o $@ $(top_srcdir)/examples/words/words.c
 
-EXTRA_DIST += examples/words/words.c examples/documents/documents.py examples/documents/texts
+EXTRA_DIST += examples/demo/demo examples/demo/warren.yaml examples/words/words.c examples/documents/documents.py examples/documents/texts
