@@ -37,6 +37,24 @@ def site(servers, tmp_path):
     site.close()
 
 
+@pytest.fixture
+def own_site(tmp_path):
+    """A site on servers of the test's own, for tests that stop them: own_site(redis_args=[...]); see Options."""
+    opened = []
+
+    def start(**options):
+        servers = Servers(**options).open()
+        opened.append(servers)
+        opened.append(Site(servers, 1, tmp_path))
+        return opened[-1]
+    yield start
+    for site in opened[1::2]:
+        site.close_clients()
+        site.redis.close()
+    for servers in opened[0::2]:
+        servers.close()
+
+
 @pytest.fixture(scope="session")
 def built():
     """The programs under test; a test that needs them must not pass or vanish without them."""
@@ -75,15 +93,16 @@ def programs(tmp_path):
 
 
 @pytest.fixture
-def worker(site, built, programs):
+def worker(request, built, programs):
     running = []
 
-    def start(*args, ready=True, env=None, cwd=None):
+    def start(*args, ready=True, env=None, cwd=None, site=None):
         """Starts `warren worker ARGS` and waits until it is ready for tasks."""
+        site = site or request.getfixturevalue("site")
         started = programs("worker", [WARREN, "worker", *args], site.env(**(env or {})), cwd)
         running.append(started)
         if ready:
-            started.wait_line(r" ready\.$")
+            started.wait_line(r" ready\.")
         return started
     yield start
     # A worker that cannot end in good order is a finding, so this is part of each test.

@@ -21,7 +21,7 @@ endif
 
 # One module for each MODULE_ macro of modules.c; "missing" is missing.
 HOST_MODULES = good more clash unstartable unnamed latin1 functionless old damaged empty unlinked plain
-check_DATA = $(HOST_MODULES:%=tests/unit/host/modules/%.so)
+check_DATA += $(HOST_MODULES:%=tests/unit/host/modules/%.so)
 tests/unit/host/modules/%.so: tests/unit/host/modules.c include/warren/task.h
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(MODULE_CC) -DMODULE_$* -o $@ $<
 CLEANFILES += $(check_DATA)

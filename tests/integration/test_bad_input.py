@@ -1,0 +1,327 @@
+"""What goes wrong around a worker, and what is wrong with messages: one clear line each, nothing crashes, no task is lost."""
+import json
+import re
+import socket
+
+import pytest
+
+from harness import C_TASKS, SLOW, wait_state
+from warren_servers import wait_until
+
+DEAD = "warren.dead.celery"
+
+
+def one_line(text, *words):
+    """Exactly one line with all the words; returns it."""
+    lines = [line for line in text.splitlines() if all(word in line for word in words)]
+    assert len(lines) == 1, "%d lines with %r in:\n%s" % (len(lines), words, text)
+    return lines[0]
+
+
+def closed_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+# --- servers -----------------------------------------------------------------------------------------------------------
+
+def test_no_broker_for_a_client(warren):
+    port = closed_port()
+    done = warren("send", "add", "1", "2", code=3, env={"WARREN_BROKER": "amqp://u:secret@127.0.0.1:%d//" % port})
+    one_line(done.stderr, "cannot reach", "127.0.0.1:%d" % port, "refused")
+    assert done.stdout == "" and "secret" not in done.stderr
+
+
+def test_no_broker_for_a_worker_that_goes_on_trying(worker):
+    port = closed_port()
+    w = worker("-A", "tasks", ready=False, env={"WARREN_BROKER": "amqp://u:secret@127.0.0.1:%d//" % port})
+    line = w.wait_line("cannot reach")
+    assert "127.0.0.1:%d" % port in line and "refused" in line and "trying again" in line
+    assert "secret" not in w.output()
+    assert w.alive()
+
+
+def test_wrong_password(site, worker, warren):
+    env = {"WARREN_BROKER": site.rabbitmq.url(site.vhost, password="wrong-secret")}
+    done = warren("send", "add", "1", "2", code=3, env=env)
+    one_line(done.stderr, "password")
+    w = worker("-A", "tasks", ready=False, env=env)
+    assert "password" in w.wait_line("cannot reach")
+    assert "wrong-secret" not in w.output() + done.stderr
+
+
+def test_wrong_virtual_host(site, worker, warren):
+    env = {"WARREN_BROKER": site.rabbitmq.url("no-such-vhost")}
+    done = warren("send", "add", "1", "2", code=3, env=env)
+    one_line(done.stderr, "no-such-vhost")
+    w = worker("-A", "tasks", ready=False, env=env)
+    assert re.search("no-such-vhost.*not found|virtual host", w.wait_line("cannot reach"))
+
+
+def test_what_speaks_no_amqp(servers, worker):
+    w = worker("-A", "tasks", ready=False, env={"WARREN_BROKER": "amqp://127.0.0.1:%d//" % servers.about["redis"]["port"]})
+    assert "trying again" in w.wait_line("cannot reach")
+
+
+def test_redis_down_at_start(own_site, worker, journal):
+    site = own_site(rabbitmq=True)
+    app = site.app()
+    site.servers.stop("redis")
+    w = worker("-A", "tasks", "-c", "1", ready=False, site=site)
+    assert "trying again" in w.wait_line("cannot reach the result backend")
+    with app.producer_or_acquire() as producer:
+        message = app.amqp.as_task_v2("early-one", "journal", [journal.path, 3], {})
+        producer.publish(message.body, routing_key="celery", exchange="", headers=message.headers, serializer="json",
+                         declare=[app.amqp.queues["celery"]], **message.properties)
+    site.servers.start("redis")
+    w.wait_line(r" ready\.$")
+    assert app.AsyncResult("early-one").get(timeout=20 * SLOW) == 9
+    assert journal.lines() == ["3"]
+
+
+def test_wrong_redis_password(own_site, worker):
+    site = own_site(rabbitmq=True, redis_args=["--requirepass", "right"])
+    url = site.backend.replace("redis://", "redis://:wrong-secret@")
+    w = worker("-A", "tasks", ready=False, site=site, env={"WARREN_RESULT_BACKEND": url})
+    w.wait_line("cannot reach the result backend.*(password|WRONGPASS)")
+    assert "wrong-secret" not in w.output()
+    right = site.backend.replace("redis://", "redis://:right@")
+    worker("-A", "tasks", site=site, env={"WARREN_RESULT_BACKEND": right})
+
+
+# --- messages ------------------------------------------------------------------------------------------------------------
+
+class Post:
+    """Publishes what no client would, and looks at what became of it."""
+
+    def __init__(self, site, app):
+        self.site, self.app = site, app
+
+    def __call__(self, body, content_type="application/json", content_encoding="utf-8", headers=None, **properties):
+        with self.app.producer_or_acquire() as producer:
+            producer.publish(body, routing_key="celery", exchange="", content_type=content_type, content_encoding=content_encoding,
+                             headers=headers, serializer=None, declare=[self.app.amqp.queues["celery"]], **properties)
+
+    def task(self, task_id, name, body, **more):
+        self(body, headers={"lang": "py", "task": name, "id": task_id, "root_id": task_id, "parent_id": None, "group": None,
+                            "retries": 0, "eta": None, "expires": None, **more},
+             correlation_id=task_id, reply_to="")
+
+    def dead(self, count=1):
+        """The dead letters, once there are so many."""
+        wait_until(lambda: self.site.queues().get(DEAD, {}).get("messages_ready") == count, 20 * SLOW,
+                   lambda: "%d dead letters: %r" % (count, self.site.queues()))
+        found = []
+        with self.site.raw_connection() as connection:
+            channel = connection.channel()
+            for _ in range(count):
+                found.append(channel.basic_get(DEAD, no_ack=True))
+        return found
+
+
+@pytest.fixture
+def post(site):
+    return Post(site, site.app())
+
+
+def deep(n):
+    return "[[" + "[" * n + "]" * n + "], {}, {}]"
+
+
+BODIES = {
+    "empty": b"",
+    "no-json": b"{not json",
+    "cut": b'[[1, 2], {}, {"callbacks": nul',
+    "text": b'"hello"',
+    "two-parts": b"[[], {}]",
+    "args-no-array": b'[{"a": 1}, {}, {}]',
+    "kwargs-no-object": b"[[], [], {}]",
+    "no-utf8": b'[["\xff\xfe"], {}, {}]',
+    "nul": b'[["a\x00b"], {}, {}]',
+    "deep": deep(100000).encode(),
+}
+
+
+@pytest.mark.parametrize("what", sorted(BODIES))
+def test_malformed_body_becomes_a_dead_letter(site, worker, post, what):
+    w = worker("-A", "tasks", "-c", "1")
+    post.task("bad-one", "add", BODIES[what])
+    (dead,) = post.dead()
+    body = dead.body if isinstance(dead.body, bytes) else dead.body.encode("utf-8", "surrogateescape")
+    assert body == BODIES[what], "the dead letter is not what was sent"
+    assert len(w.lines("dead letters|warren.dead|that is no task")) >= 1
+    assert post.app.tasks["add"].delay(1, 2).get(timeout=20 * SLOW) == 3
+    site.wait_empty()
+
+
+def test_binary_garbage_becomes_a_dead_letter(site, worker, post):
+    w = worker("-A", "tasks", "-c", "1")
+    garbage = bytes(range(256)) * 40
+    post(garbage, content_type="application/octet-stream", content_encoding="binary")
+    post(garbage, content_type="application/json", content_encoding="utf-8")
+    post(b"\x80\x04\x95junk", content_type="application/x-python-serialize", content_encoding="binary",
+         headers={"task": "add", "id": "pickled"})
+    post(b"x\x9cnot zlib at all", headers={"task": "add", "id": "squeezed", "compression": "application/x-gzip"})
+    assert len(post.dead(4)) == 4
+    assert len(w.lines("that is no task")) == 4
+    assert post.app.tasks["add"].delay(1, 2).get(timeout=20 * SLOW) == 3
+    site.wait_empty()
+
+
+def test_a_bomb_is_not_unpacked(site, worker, post):
+    import zlib
+    w = worker("-A", "tasks", "-c", "1", "--message-max", "1M")
+    body = zlib.compress(b'[["' + b"x" * (200 << 20) + b'"], {}, {}]')
+    post.task("bomb", "length", body, compression="application/x-gzip")
+    post.dead()
+    assert peak_memory(w.pid) < 64 << 20
+    assert post.app.tasks["add"].delay(1, 2).get(timeout=20 * SLOW) == 3
+
+
+def peak_memory(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", f.read()).group(1)) << 10
+
+
+def test_message_says_why_it_is_dead(worker, post):
+    worker("-A", "tasks", "-c", "1", "-n", "judge@here")
+    post.task("bad-one", "add", b"{}")
+    (dead,) = post.dead()
+    headers = dead.headers
+    assert headers["task"] == "add" and headers["id"] == "bad-one"
+    assert any("reason" in key for key in headers), headers
+
+
+def test_unknown_task_fails_and_is_kept(site, worker, post):
+    w = worker("-A", "tasks", "-c", "1")
+    result = post.app.send_task("no.such.task", (1,))
+    wait_state(result, "FAILURE")
+    assert type(result.info).__name__ == "NotRegistered"
+    assert "no.such.task" in str(result.info)
+    w.wait_line("unregistered task no.such.task")
+    (dead,) = post.dead()
+    assert json.loads(dead.body)[0] == [1]
+
+
+@pytest.mark.parametrize("runner", [["-A", "tasks"], ["--module", C_TASKS]], ids=["python", "c"])
+def test_argument_of_20_mib(worker, post, runner):
+    worker(*runner, "-c", "1")
+    text = "x" * (20 << 20)
+    assert post.app.send_task("length", (text,)).get(timeout=60 * SLOW) == len(text)
+
+
+@pytest.mark.parametrize("runner", [["-A", "tasks"], ["--module", C_TASKS]], ids=["python", "c"])
+def test_result_of_20_mib(worker, post, runner):
+    worker(*runner, "-c", "1")
+    assert post.app.send_task("big", (20 << 20,)).get(timeout=60 * SLOW) == "x" * (20 << 20)
+
+
+def test_argument_beyond_the_limit_is_refused_not_run(worker, post):
+    worker("-A", "tasks", "-c", "1", "--message-max", "1M")
+    post.app.send_task("length", ("x" * (2 << 20),), task_id="too-big")
+    post.dead()
+    assert post.app.tasks["add"].delay(1, 2).get(timeout=20 * SLOW) == 3
+
+
+def test_result_beyond_the_limit_is_a_failure(worker, post):
+    w = worker("-A", "tasks", "-c", "1", "--result-max", "1M")
+    result = post.app.send_task("big", (2 << 20,))
+    wait_state(result, "FAILURE")
+    assert post.app.tasks["add"].delay(1, 2).get(timeout=20 * SLOW) == 3
+    assert w.alive()
+
+
+# --- runners ---------------------------------------------------------------------------------------------------------------
+
+def test_missing_python_module(worker):
+    w = worker("-A", "no_such_module", "-c", "2", ready=False)
+    assert w.wait() not in (0, None)
+    assert "no_such_module" in w.output()
+
+
+def test_missing_c_module(worker):
+    w = worker("--module", "/no/such/module.so", "-c", "2", ready=False)
+    assert w.wait() not in (0, None)
+    assert "/no/such/module.so" in w.output()
+
+
+# What it does, and a word of what is said about it.
+NONSENSE = {
+    "no-json": ("echo hello >&3; sleep 60", "not JSON"),
+    "no-hello": ("""echo '{"done": {"id": "x", "result": 1}}' >&3; sleep 60""", "out of place"),
+    "silent-end": ("exit 0", "exited with code 0"),
+    "endless": ("exec cat /dev/zero >&3", "more than"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(NONSENSE))
+def test_runner_that_talks_nonsense_at_its_start(worker, tmp_path, what):
+    script = tmp_path / "runner"
+    script.write_text("#!/bin/sh\n" + NONSENSE[what][0] + "\n")
+    script.chmod(0o755)
+    w = worker("--runner", str(script), "-c", "1", ready=False)
+    assert w.wait() == 1
+    assert NONSENSE[what][1] in one_line(w.output(), "warren: worker", str(script))
+
+
+def test_runner_that_talks_nonsense_during_a_task(site, worker, tmp_path):
+    script = tmp_path / "runner"
+    script.write_text("#!/bin/sh\n"
+                      """echo '{"hello": {"protocol": 1, "language": "sh", "pid": 1, "tasks": ["add"]}}' >&3\n"""
+                      "read -r line <&3\n"
+                      "echo '{\"nonsense\"' >&3\n"
+                      "sleep 60\n")
+    script.chmod(0o755)
+    w = worker("--runner", str(script), "-c", "1")
+    result = site.app().send_task("add", (1, 2))
+    wait_state(result, "FAILURE")
+    assert w.alive()
+    site.wait_empty()
+
+
+def test_runner_that_answers_for_another_task(site, worker, tmp_path):
+    script = tmp_path / "runner"
+    script.write_text("#!/bin/sh\n"
+                      """echo '{"hello": {"protocol": 1, "language": "sh", "pid": 1, "tasks": ["add"]}}' >&3\n"""
+                      "read -r line <&3\n"
+                      """echo '{"done": {"id": "somebody-elses", "result": 1}}' >&3\n"""
+                      "sleep 60\n")
+    script.chmod(0o755)
+    worker("--runner", str(script), "-c", "1")
+    result = site.app().send_task("add", (1, 2))
+    wait_state(result, "FAILURE")
+    assert site.meta("somebody-elses") is None
+
+
+# --- settings --------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("text, line, words", [
+    ("brokr: amqp://localhost//\n", 1, ["brokr", "broker"]),
+    ("\npools:\n  a: { queue: [x], app: tasks }\n", 3, ["queue"]),
+    ("concurrency: many\n", 1, ["concurrency", "many"]),
+    ("concurrency: [\n", 2, []),
+    ("pools:\n  a: { queues: [x] }\n", 2, ["exactly one of app, module and runner"]),
+], ids=["key", "pool-key", "value", "syntax", "no-runner"])
+def test_wrong_configuration(warren, tmp_path, text, line, words):
+    path = tmp_path / "warren.yaml"
+    path.write_text(text)
+    for args in (["worker", "--config", str(path)], ["config", "--check", str(path)]):
+        done = warren(*args, code=2)
+        first = done.stderr.splitlines()[0]
+        assert "%s:%d" % (path, line) in first or "pool" in first, done.stderr
+        for word in words:
+            assert word in done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+@pytest.mark.parametrize("args", [["worker", "--no-such-flag"], ["no-such-command"], ["worker", "-c"], ["worker", "-c", "-1", "-A", "tasks"]],
+                         ids=["flag", "command", "value", "range"])
+def test_wrong_command_line(warren, args):
+    done = warren(*args, code=2)
+    assert done.stdout == "" and 1 <= len(done.stderr.splitlines()) <= 2
+
+
+def test_missing_configuration_file(warren):
+    done = warren("worker", "--config", "/no/such/file.yaml", code=2)
+    one_line(done.stderr, "/no/such/file.yaml", "no such file")
