@@ -15,6 +15,8 @@ FUZZERS += task
 FUZZ_LIBS_task = $(LIBS_WIRE)
 FUZZERS += control
 FUZZ_LIBS_control = $(LIBS_WIRE)
+FUZZERS += bus
+FUZZ_LIBS_bus = $(LIBS_BUS)
 
 TESTS += tests/fuzz/replay.sh
 EXTRA_DIST += tests/fuzz/README.md tests/fuzz/fuzz.h tests/fuzz/replay.sh tests/fuzz/replay.c tests/fuzz/corpus $(FUZZERS:%=tests/fuzz/fuzz_%.c)
