@@ -9,6 +9,8 @@
  * It waits in read(); there is nothing else to wait for. A task may block, leak or crash: the worker sees to
  * it from outside.
  */
+#include "config.h"
+
 #include "host/host.h"
 
 #include "base/js.h"
@@ -30,7 +32,8 @@ static const char usage[] = "usage: warren runner MODULE.so [MODULE.so...]\n"
 			    "descriptor 3. See warren/task.h for how to write a module.\n"
 			    "\n"
 			    "  -l, --list   print the tasks of the modules and end; needs no worker\n"
-			    "  -h, --help   this text\n";
+			    "  -h, --help   this text\n"
+			    "  --version    the version\n";
 
 static int
 say(int code, const struct errtext *t)
@@ -156,6 +159,9 @@ host_main(int argc, char **argv)
 			listing = true;
 		} else if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
 			fputs(usage, stdout);
+			return 0;
+		} else if (strcmp(argv[i], "--version") == 0) {
+			printf(NAME " %s\n", PACKAGE_VERSION);
 			return 0;
 		} else {
 			fprintf(stderr, NAME ": unknown option %s\n\n%s", argv[i], usage);

@@ -9,11 +9,11 @@ C_AND_H_FILES = find src include tests examples -name '*.[ch]'
 CPPCHECK = cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --library=posix --library=gnu \
 	--enable=warning,performance,portability --suppress=missingIncludeSystem -D__GNUC__ -DLOGROW -Isrc -Iinclude -Itests
 
-.PHONY: format lint lint-tidy lint-cppcheck asan
+.PHONY: format lint lint-tidy lint-cppcheck lint-dist asan
 format:
 	cd $(top_srcdir) && $(C_AND_H_FILES) | xargs clang-format -i
 
-lint: lint-tidy lint-cppcheck
+lint: lint-tidy lint-cppcheck lint-dist
 
 lint-tidy:
 	cd $(top_srcdir) && $(C_FILES) | xargs -P2 -n8 sh -c \
@@ -21,6 +21,15 @@ lint-tidy:
 
 lint-cppcheck:
 	cd $(top_srcdir) && $(CPPCHECK) src include
+
+# Every file that git knows belongs into the tarball, but for what only serves git and the CI.
+lint-dist:
+	$(MAKE) -s --no-print-directory distdir distdir=lint-dist
+	cd lint-dist && find . -type f | sed 's,^\./,,' | LC_ALL=C sort >../lint-dist.has
+	chmod -R u+w lint-dist && rm -rf lint-dist
+	cd $(top_srcdir) && git ls-files | grep -Ev '^(\.ci/|m4/|\.gitignore$$)' | LC_ALL=C sort | LC_ALL=C comm -23 - '$(abs_builddir)/lint-dist.has' | \
+		{ ! grep . || { echo 'lint: not in the tarball: add them to EXTRA_DIST in the local.mk of their folder' >&2; exit 1; }; }
+	rm -f lint-dist.has
 
 # A build folder of its own beside the others, since all objects differ.
 asan:

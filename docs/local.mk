@@ -1,0 +1,2 @@
+# docs: for people, installed
+dist_doc_DATA = README.md ARCHITECTURE.md docs/runner-protocol.md docs/tasks-in-c.md docs/tasks-in-python.md
