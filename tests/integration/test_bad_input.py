@@ -234,6 +234,12 @@ def test_result_beyond_the_limit_is_a_failure(worker, post):
 
 # --- runners ---------------------------------------------------------------------------------------------------------------
 
+def test_missing_runner_program(worker):
+    w = worker("--runner", "/no/such/runner --flag", "-c", "2", ready=False)
+    assert w.wait() not in (0, None)
+    one_line(w.output(), "/no/such/runner", "No such file")
+
+
 def test_missing_python_module(worker):
     w = worker("-A", "no_such_module", "-c", "2", ready=False)
     assert w.wait() not in (0, None)
@@ -250,6 +256,8 @@ def test_missing_c_module(worker):
 NONSENSE = {
     "no-json": ("echo hello >&3; sleep 60", "not JSON"),
     "no-hello": ("""echo '{"done": {"id": "x", "result": 1}}' >&3; sleep 60""", "out of place"),
+    "other-protocol": ("""echo '{"hello": {"protocol": 99, "language": "sh", "pid": 1, "tasks": ["add"]}}' >&3; sleep 60""", "99"),
+    "closed": ("exec 3>&-; sleep 60", "closed"),
     "silent-end": ("exit 0", "exited with code 0"),
     "endless": ("exec cat /dev/zero >&3", "more than"),
 }

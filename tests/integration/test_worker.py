@@ -21,6 +21,7 @@ def test_banner_and_log_lines_as_people_know_them(site, worker):
     w.wait_line(stamp % "INFO" + r"Connected to amqp://guest:\*\*@127\.0\.0\.1")
     w.wait_line(stamp % "INFO" + re.escape("Task add[%s] received" % ok.id))
     w.wait_line(stamp % "INFO" + re.escape("Task add[%s] succeeded in " % ok.id) + r"[\d.e-]+s: 5$")
+    w.wait_line(stamp % "ERROR" + re.escape("Task fail[%s] raised unexpected: ValueError('boom')" % bad.id))
     w.wait_line(r"^ValueError: boom$")
     assert re.search(r"^  \. add$", w.output(), re.MULTILINE)
     assert re.search(r"queues +a, b$", w.output(), re.MULTILINE)
