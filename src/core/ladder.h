@@ -16,6 +16,8 @@
 #define LADDER_TOP "celery_delayed_27"
 /* The digits and dots before a key: 28 of each. */
 #define LADDER_PREFIX_LEN 56
+/* The longest key that fits AMQP's 255 bytes with them. */
+#define LADDER_QUEUE_MAX (255 - LADDER_PREFIX_LEN)
 
 /* Exchange and queue of a level: "celery_delayed_<level>". */
 void ladder_level_name(char out[32], int level);

@@ -237,9 +237,10 @@ loop_turn(struct loop *l, ms_t max_wait)
 int
 loop_run(struct loop *l)
 {
-	l->stop = false;
+	/* A stop that was asked for before is honoured: what made it necessary may have come up while things were started. */
 	while (!l->stop)
 		loop_turn(l, -1);
+	l->stop = false;
 	return l->code;
 }
 

@@ -16,7 +16,7 @@ typedef void loop_fn(void *owner);
 struct loop *loop_new(struct errtext *t) MUSTCHECK;
 /* Everything that uses the loop must be closed before; what still waits to be reaped is freed. */
 void loop_free(struct loop *l);
-/* Turns until loop_stop; returns its code. */
+/* Turns until loop_stop, or not at all when that was called already; returns its code. */
 int loop_run(struct loop *l);
 /* One turn; waits at most max_wait ms for something to happen (-1 = for ever, 0 = not at all). */
 void loop_turn(struct loop *l, ms_t max_wait);

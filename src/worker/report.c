@@ -31,7 +31,7 @@ report_success(const struct job *j, const struct report *r)
 static void
 report_failure(const struct job *j, const struct report *r)
 {
-	LOG(TASK_FAILED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_SPAN("error", r->text),
+	LOG(TASK_FAILED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_SPAN("error", r->error.len > 0 ? r->error : r->text),
 		LOG_LINES("traceback", r->traceback), LOG_SEC("runtime", r->runtime_us));
 }
 
@@ -63,7 +63,7 @@ report_task(const struct job *j, const struct report *r)
 		break;
 	case REPORT_RETRY:
 		LOG(TASK_RETRY, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)),
-			LOG_SPAN("error", r->text));
+			LOG_SPAN("error", r->error.len > 0 ? r->error : r->text));
 		break;
 	case REPORT_DELAYED:
 		LOG(TASK_DELAYED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("eta", r->text));

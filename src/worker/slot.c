@@ -90,6 +90,8 @@ on_timer(void *owner)
 			slot_ended(s);
 			break;
 		}
+		if (s->why[0] == '\0' && s->channel_gone)
+			snprintf(s->why, sizeof(s->why), "closed its channel (descriptor %d) and did not end", RUN_FD);
 		child_signal_group(s->child, SIGKILL);
 		loop_timer_arm(&s->timer, ENDING_MS);
 		break;
@@ -101,10 +103,16 @@ on_timer(void *owner)
 /* --- frames from the child ------------------------------------------------------------------------------------------ */
 
 static bool
-on_hello(struct slot *s, const struct run_frame *f, struct arena *a)
+on_hello(struct slot *s, const struct run_frame *f, struct arena *a, struct errtext *t)
 {
-	if (s->said_hello || f->protocol != RUN_PROTOCOL)
+	if (s->said_hello) {
+		err_set(t, E_FORMAT, "a second hello");
 		return false;
+	}
+	if (f->protocol != RUN_PROTOCOL) {
+		err_set(t, E_FORMAT, "it speaks version %lld, this worker version %d", (long long)f->protocol, RUN_PROTOCOL);
+		return false;
+	}
 	s->said_hello = true;
 	s->failures = 0;
 	loop_timer_disarm(&s->timer);
@@ -207,10 +215,10 @@ on_line(struct slot *s, struct span line, struct errtext *t)
 	t->text[0] = '\0';
 	if (run_decode(&f, line, &a, NULL, t) == E_OK) {
 		if (f.type == RUN_HELLO)
-			fine = on_hello(s, &f, &a);
+			fine = on_hello(s, &f, &a, t);
 		else if (f.type == RUN_STATE || f.type == RUN_DONE)
 			fine = s->said_hello && on_task_frame(s, &f);
-		if (!fine)
+		if (!fine && t->text[0] == '\0')
 			err_set(t, E_FORMAT, "a frame that is out of place");
 	}
 	arena_release(&a);

@@ -1,0 +1,31 @@
+/* What the files about the life of a request share. Private to core/. */
+#ifndef WARREN_CORE_REQUEST_INNER_H
+#define WARREN_CORE_REQUEST_INNER_H
+
+#include "core/request.h"
+
+/* One more effect, zeroed but for its type. */
+struct effect *request_add(struct effects *out, enum effect_type type);
+/* One more report. */
+struct report *request_report(struct effects *out, enum report_kind kind);
+/* The part of a result that is the same in every state. */
+void request_fill_result(const struct request *r, struct result *res, const char *state);
+/* The end: acknowledged, unless that was done early. */
+void request_settle(struct request *r, struct effects *out);
+/* Stored, or nothing to store: letters first, when there are any, then the end. */
+void request_after_store(struct request *r, struct effects *out);
+/* Whether an end of this kind leaves a result. */
+bool request_leaves_result(const struct request *r, bool is_error);
+/* Ends with this state: stored, or straight on when nothing is to be stored. */
+void request_store_final(struct request *r, const char *state, struct span value, struct span traceback, us_t wall, struct effects *out);
+/* Ends with an error. */
+void request_store_error(struct request *r, const char *state, const struct result_error *err, struct span traceback, us_t wall, struct effects *out);
+/* The message will be kept as a dead letter. */
+void request_go_dead(struct request *r, const char *reason, const char *error);
+/* `why` is one of Celery's words: revoked, expired, terminated. */
+void request_end_revoked(struct request *r, struct span why, int signum, us_t wall, struct effects *out);
+/* Seconds; 0 = none. What the message says goes before the rule. */
+double request_hard_limit(const struct request *r);
+double request_soft_limit(const struct request *r);
+
+#endif

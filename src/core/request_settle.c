@@ -1,0 +1,139 @@
+/*
+ * The steps that every end of a request is made of: what is stored, what becomes a letter, and when the delivery is acknowledged. A result
+ * is durable before anything else is sent because of it.
+ */
+#include "core/request_inner.h"
+
+struct effect *
+request_add(struct effects *out, enum effect_type type)
+{
+	struct effect *e;
+
+	assert(out->count < EFFECTS_MAX);
+	e = &out->items[out->count++];
+	memset(e, 0, sizeof(*e));
+	e->type = type;
+	return e;
+}
+
+struct report *
+request_report(struct effects *out, enum report_kind kind)
+{
+	struct effect *e = request_add(out, EFF_REPORT);
+
+	e->u.report.kind = kind;
+	return &e->u.report;
+}
+
+/* The part of a result that is the same in every state. */
+void
+request_fill_result(const struct request *r, struct result *res, const char *state)
+{
+	const struct task *t = &r->task;
+
+	res->task_id = t->id;
+	res->state = span_of(state);
+	res->parent_id = t->parent_id;
+	res->group_id = t->group;
+	res->extended = r->rules->result_extended;
+	res->name = t->name;
+	res->args = t->args;
+	res->kwargs = t->kwargs;
+	res->worker = span_of(r->rules->node);
+	res->queue = r->queue;
+	res->retries = t->retries;
+}
+
+void
+request_settle(struct request *r, struct effects *out)
+{
+	r->state = REQUEST_SETTLED;
+	request_add(out, r->acked ? EFF_FORGET : EFF_ACK);
+}
+
+/* Stored, or nothing to store: what comes next. */
+void
+request_after_store(struct request *r, struct effects *out)
+{
+	if (r->mail.kind == MAIL_NONE) {
+		request_settle(r, out);
+		return;
+	}
+	r->state = REQUEST_PUBLISHING;
+	request_add(out, EFF_MAIL);
+}
+
+/* Whether an end of this kind leaves a result. Errors are kept even when results are ignored by the worker's setting, as
+ * Celery 5.2 does; a message's own ignore_result silences both. */
+bool
+request_leaves_result(const struct request *r, bool is_error)
+{
+	if (!r->rules->has_backend || r->task.id.len == 0 || r->task.ignore_result)
+		return false;
+	return is_error || !(r->rules->ignore_result || r->rule->ignore_result);
+}
+
+void
+request_store_final(struct request *r, const char *state, struct span value, struct span traceback, us_t wall, struct effects *out)
+{
+	struct effect *e;
+
+	if (!request_leaves_result(r, strcmp(state, "SUCCESS") != 0)) {
+		request_after_store(r, out);
+		return;
+	}
+	r->state = REQUEST_STORING;
+	e = request_add(out, EFF_STORE);
+	request_fill_result(r, &e->u.result, state);
+	e->u.result.value = value;
+	e->u.result.traceback = traceback;
+	e->u.result.date_done = wall;
+}
+
+void
+request_store_error(struct request *r, const char *state, const struct result_error *err, struct span traceback, us_t wall,
+	struct effects *out)
+{
+	buf_reset(&r->scratch);
+	result_add_error(&r->scratch, err);
+	request_store_final(r, state, buf_span(&r->scratch), traceback, wall, out);
+}
+
+void
+request_go_dead(struct request *r, const char *reason, const char *error)
+{
+	r->mail.kind = MAIL_DEAD;
+	r->mail.reason = reason;
+	snprintf(r->mail.error.text, sizeof(r->mail.error.text), "%s", error);
+}
+
+/* `why` is one of Celery's words: revoked, expired, terminated. */
+void
+request_end_revoked(struct request *r, struct span why, int signum, us_t wall, struct effects *out)
+{
+	struct result_error err = { .type = SPAN("TaskRevokedError"), .module = SPAN("celery.exceptions"), .text = why };
+	struct report *rep = request_report(out, REPORT_REVOKED);
+
+	rep->text = why;
+	rep->signum = signum;
+	request_store_error(r, "REVOKED", &err, SPAN_NONE, wall, out);
+}
+
+/* What the message says goes before the rule. */
+static double
+limit_of(double in_message, double in_rule)
+{
+	return in_message > 0 ? in_message : in_rule;
+}
+
+double
+request_hard_limit(const struct request *r)
+{
+	return limit_of(r->task.time_limit, r->rule->time_limit);
+}
+
+double
+request_soft_limit(const struct request *r)
+{
+	return limit_of(r->task.soft_time_limit, r->rule->soft_time_limit);
+}
