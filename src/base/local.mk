@@ -7,7 +7,7 @@ libbase_a_SOURCES = src/tbl/logs.def \
 	src/base/buf.c src/base/buf.h \
 	src/base/clock.c src/base/clock.h \
 	src/base/date.c src/base/date.h \
-	src/base/err.c src/base/err.h \
+	src/base/err.c src/base/err.h src/base/fail.h \
 	src/base/id.c src/base/id.h \
 	src/base/js.c src/base/js.h \
 	src/base/jscan.c src/base/jscan_iter.c src/base/jscan.h \
@@ -19,3 +19,8 @@ libbase_a_SOURCES = src/tbl/logs.def \
 	src/base/url.c src/base/url.h \
 	src/base/utf8.c src/base/utf8.h
 libbase_a_CFLAGS = $(AM_CFLAGS)
+if FAILPOINTS
+libbase_a_SOURCES += src/base/fail.c
+else
+EXTRA_DIST += src/base/fail.c
+endif

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "loop/child_exec.h"
 #include "loop/internal.h"
 
@@ -238,7 +239,8 @@ fork_blocked(const struct child_plan *plan)
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = fork();
+	errno = FAIL_ERRNO("fork");
+	pid = errno != 0 ? -1 : fork();
 	if (pid == 0)
 		child_exec(plan);
 	code = errno;

@@ -5,6 +5,7 @@
 #include "worker/job.h"
 
 #include "base/clock.h"
+#include "base/fail.h"
 #include "base/id.h"
 #include "core/ladder.h"
 #include "wire/forward.h"
@@ -67,6 +68,8 @@ job_finish(struct job *j, enum settle how)
 	struct pool *p = j->pool;
 	enum err e = E_OK;
 
+	if (how == SETTLE_ACK)
+		FAIL_POINT("P6");
 	if (how == SETTLE_ACK && !j->tag_lost)
 		e = bus_ack(p->feed.chan, j->tag);
 	else if (how == SETTLE_REQUEUE && !j->tag_lost)
@@ -87,6 +90,7 @@ on_final_stored(struct backend_store *s, enum err e, const char *why)
 	struct job *j = container_of(s, struct job, final);
 	struct effects fx = { .count = 0 };
 
+	FAIL_POINT("P5");
 	request_on_stored(&j->request, e, why, clock_wall_us(), &fx);
 	job_apply(j, &fx);
 }
@@ -99,6 +103,7 @@ on_state_stored(struct backend_store *s, enum err e, const char *why)
 	struct job *j = container_of(s, struct job, state);
 	struct result r = { .task_id = j->request.task.id };
 
+	FAIL_POINT("P3");
 	j->state_busy = false;
 	if (e != E_OK)
 		report_state_refused(j, why);
@@ -137,6 +142,7 @@ store_final(struct job *j, const struct result *r)
 	struct effects fx = { .count = 0 };
 	enum err e;
 
+	FAIL_POINT("P4");
 	buf_reset(&j->next_state);
 	e = backend_store(j->pool->worker->backend, &j->final, r, on_final_stored);
 	if (e == E_OK)
@@ -277,6 +283,7 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 		in.fault = task_decode(&j->request.task, j->msg, &p->worker->limits, &j->why);
 		in.why = j->why.text;
 	}
+	FAIL_POINT("P1");
 	in.is_known = in.fault == TASK_FINE && pool_knows(p, j->request.task.name);
 	request_on_received(&j->request, &in, &fx);
 	job_apply(j, &fx);
@@ -308,6 +315,7 @@ job_on_started_due(struct job *j)
 {
 	struct effects fx = { .count = 0 };
 
+	FAIL_POINT("P2");
 	request_on_started_due(&j->request, &fx);
 	return job_apply(j, &fx);
 }

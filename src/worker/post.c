@@ -5,6 +5,7 @@
 #include "worker/post.h"
 
 #include "base/clock.h"
+#include "base/fail.h"
 #include "base/log.h"
 #include "core/ladder.h"
 #include "wire/dead.h"
@@ -49,6 +50,7 @@ on_published(void *owner, const struct bus_pub_result *r)
 
 	j->publish_id = 0;
 	if (r->end == BUS_PUB_CONFIRMED) {
+		FAIL_POINT("R2");
 		if (j->request.mail.kind == MAIL_DEAD)
 			LOG(DEAD_LETTER, LOG_SPAN("id", j->request.task.id), LOG_SPAN("queue", j->request.queue),
 				LOG_STR("reason", j->request.mail.reason));
