@@ -237,6 +237,19 @@ a_signal_is_an_event_and_stops_the_run(void **state)
 }
 
 static void
+a_stop_before_the_run_counts_once(void **state)
+{
+	struct loop_signal s;
+
+	loop_stop(*state, 4);
+	assert_int_equal(loop_run(*state), 4);
+	assert_int_equal(loop_signal_init(&s, *state, SIGUSR1, stop_with_3, *state), E_OK);
+	assert_int_equal(raise(SIGUSR1), 0);
+	assert_int_equal(loop_run(*state), 3);
+	loop_signal_release(&s);
+}
+
+static void
 the_wait_ends_in_time(void **state)
 {
 	int64_t start = clock_mono_us();
@@ -331,6 +344,7 @@ main(void)
 		LOOP_TEST(a_readable_descriptor_calls_until_it_is_read),
 		LOOP_TEST(a_descriptor_that_stays_ready_does_not_hold_the_turn),
 		LOOP_TEST(a_signal_is_an_event_and_stops_the_run),
+		LOOP_TEST(a_stop_before_the_run_counts_once),
 		LOOP_TEST(the_wait_ends_in_time),
 		LOOP_TEST(both_clocks_are_those_of_the_turn),
 		cmocka_unit_test(no_memory_no_loop),
