@@ -75,7 +75,8 @@ pool_release(struct pool *p)
 void
 pool_start(struct pool *p)
 {
-	for (int i = 0; i < p->conf->concurrency; i++)
+	/* The first that cannot start may have ended it all. */
+	for (int i = 0; i < p->conf->concurrency && !worker_is_stopping(p->worker); i++)
 		slot_start(&p->slots[i]);
 }
 
@@ -197,9 +198,9 @@ pool_on_slot_down(struct pool *p, struct slot *s UNUSED)
 }
 
 void
-pool_on_start_failed(struct pool *p, struct slot *s, const char *why)
+pool_on_start_failed(struct pool *p, struct slot *s, bool is_passing, const char *why)
 {
-	if (p->is_ready) {
+	if (p->is_ready || is_passing) {
 		LOG(CHILD_START_FAILED, LOG_STR("pool", p->conf->name), LOG_INT("slot", s->index), LOG_STR("how", why));
 		return;
 	}

@@ -41,7 +41,7 @@ void pool_on_hello(struct pool *p, const struct run_frame *f, struct arena *a);
 void pool_on_slot_idle(struct pool *p, struct slot *s);
 void pool_on_slot_down(struct pool *p, struct slot *s);
 /* A child could not be started or ended before its hello. */
-void pool_on_start_failed(struct pool *p, struct slot *s, const char *why);
+void pool_on_start_failed(struct pool *p, struct slot *s, bool is_passing, const char *why);
 void pool_on_job_gone(struct pool *p);
 
 /* Gives back what has not begun. */

@@ -115,6 +115,9 @@ on_hello(struct slot *s, const struct run_frame *f, struct arena *a, struct errt
 	}
 	s->said_hello = true;
 	s->failures = 0;
+	/* Asked to end before it was up: the timer that sees to that stays. */
+	if (s->state != SLOT_STARTING)
+		return true;
 	loop_timer_disarm(&s->timer);
 	s->state = SLOT_IDLE;
 	pool_on_hello(s->pool, f, a);
@@ -347,7 +350,7 @@ slot_ended(struct slot *s)
 	} else {
 		s->failures++;
 		loop_timer_arm(&s->timer, backoff_full_jitter(200, 30000, s->failures, id_random_u64()));
-		pool_on_start_failed(s->pool, s, buf_text(&how));
+		pool_on_start_failed(s->pool, s, false, buf_text(&how));
 	}
 	buf_release(&how);
 }
@@ -411,7 +414,7 @@ slot_start(struct slot *s)
 		close_all(s);
 		s->failures++;
 		loop_timer_arm(&s->timer, backoff_full_jitter(200, 30000, s->failures, id_random_u64()));
-		pool_on_start_failed(s->pool, s, t.text);
+		pool_on_start_failed(s->pool, s, e == E_AGAIN, t.text);
 		return;
 	}
 	s->state = SLOT_STARTING;

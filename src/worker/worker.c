@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -19,6 +20,9 @@
 
 #define TOPOLOGY_RETRY_MS 5000
 #define LINGER_MS 2000
+/* Output, errors, channel and pidfd of a child; what is open for a moment at a start, connections, name resolution. */
+#define DESCRIPTORS_PER_SLOT 4
+#define DESCRIPTORS_SPARE 40
 
 bool
 worker_is_stopping(const struct worker *w)
@@ -345,6 +349,26 @@ watch_signals(struct worker *w, struct errtext *t)
 	return e == E_OK ? E_OK : err_set(t, e, "cannot watch signals: %s", err_name(e));
 }
 
+/* Without room for all its children a worker would take tasks that it cannot run, or no longer reach the broker. */
+static enum err
+ensure_descriptors(const struct worker_conf *conf, struct errtext *t)
+{
+	struct rlimit limit;
+	rlim_t need = DESCRIPTORS_SPARE, slots = 0;
+
+	for (size_t i = 0; i < conf->n_pools; i++)
+		slots += (rlim_t)conf->pools[i].concurrency;
+	need += slots * DESCRIPTORS_PER_SLOT;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+		return E_OK;
+	if (limit.rlim_max < need)
+		return err_set(t, E_CONF, "%llu slots need about %llu file descriptors and the limit is %llu: raise it (ulimit -n, or "
+			"LimitNOFILE= of the service), or have fewer slots", (unsigned long long)slots, (unsigned long long)need,
+			(unsigned long long)limit.rlim_max);
+	limit.rlim_cur = need;
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? E_OK : err_sys(t, "cannot raise the limit of file descriptors");
+}
+
 static enum err
 worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 {
@@ -355,6 +379,9 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 	buf_init(&w->part, 0);
 	w->limits = task_limits_default;
 	w->limits.body_max = (size_t)conf->message_max;
+	e = ensure_descriptors(conf, t);
+	if (e != E_OK)
+		return e;
 	w->loop = loop_new(t);
 	if (w->loop == NULL)
 		return E_SYS;
