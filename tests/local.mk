@@ -17,5 +17,6 @@ include tests/fuzz/local.mk
 include tests/bench/local.mk
 include tests/integration/local.mk
 include tests/conformance/local.mk
+include tests/chaos/local.mk
 
 EXTRA_DIST += tests/vectors tests/tools/tap

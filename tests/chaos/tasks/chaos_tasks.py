@@ -1,0 +1,127 @@
+"""Tasks that note when they begin and end, and tasks that behave badly. The journal is a file; a line is one write."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from warren_runner import current_task, task
+
+
+def note(journal, *words):
+    fd = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(fd, (" ".join(map(str, words)) + "\n").encode())
+    os.close(fd)
+
+
+def wait_for(gate):
+    while not os.path.exists(gate):
+        time.sleep(0.002)
+
+
+def begin(journal):
+    note(journal, "start", current_task.request.id, os.getpid(), current_task.request.retries)
+
+
+def end(journal):
+    note(journal, "end", current_task.request.id)
+
+
+@task(name="run")
+def run(journal, value, gate=None, seconds=0):
+    """Twice the value; with a gate, once that file is there."""
+    begin(journal)
+    if gate:
+        wait_for(gate)
+    time.sleep(seconds)
+    end(journal)
+    return 2 * value
+
+
+@task(name="flaky", bind=True, max_retries=10)
+def flaky(self, journal, value, failures, countdown=0):
+    """Asks for as many retries as `failures` says."""
+    begin(journal)
+    if self.request.retries < failures:
+        raise self.retry(countdown=countdown)
+    end(journal)
+    return 2 * value
+
+
+@task(name="punctual")
+def punctual(journal, due):
+    """Notes how much later than due it began."""
+    note(journal, "start", current_task.request.id, "%.3f" % (time.time() - due))
+
+
+@task(name="die")
+def die(journal, how):
+    begin(journal)
+    print("famous last words", file=sys.stderr, flush=True)
+    if isinstance(how, int):
+        os._exit(how)
+    os.kill(os.getpid(), getattr(signal, how))
+    signal.pause()
+
+
+@task(name="deaf")
+def deaf(journal):
+    """Neither SIGTERM nor the soft limit's signal ends it."""
+    for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(sig, signal.SIG_IGN)
+    begin(journal)
+    while True:
+        time.sleep(60)
+
+
+@task(name="halt")
+def halt(journal):
+    """Stops itself, as a debugger would."""
+    begin(journal)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+@task(name="litter")
+def litter(journal, how, linger=False):
+    """Leaves a process behind: in its session, in one of its own, or one that forked twice and holds stdout."""
+    command = ["sleep", "300"]
+    if how == "double":
+        command = ["sh", "-c", "setsid setsid sleep 300 & sleep 300 & wait"]
+    left = subprocess.Popen(command, start_new_session=how != "same")
+    note(journal, "left", left.pid)
+    begin(journal)
+    while linger:
+        time.sleep(60)
+    return "done"
+
+
+@task(name="flood")
+def flood(size, to="stdout"):
+    line = b"x" * 99 + b"\n"
+    fd = 1 if to == "stdout" else 2
+    for _ in range(size // len(line)):
+        os.write(fd, line)
+    return size
+
+
+@task(name="hoard")
+def hoard(size):
+    return len(bytearray(size))
+
+
+@task(name="length")
+def length(text):
+    return len(text)
+
+
+@task(name="echo")
+def echo(*args):
+    return list(args)
+
+
+@task(name="parricide")
+def parricide(journal):
+    """Kills the worker that runs it."""
+    begin(journal)
+    os.kill(os.getppid(), signal.SIGKILL)
+    signal.pause()
