@@ -62,12 +62,17 @@ def say(text):
 
 
 class Run:
-    """What has been measured so far, and who has failed: a system that failed once is left out of what follows."""
+    """What has been measured so far, and who has failed: what failed once is left out of the rest of a part."""
 
     def __init__(self, bench, args, chosen, data):
         self.bench, self.args, self.data = bench, args, data
         self.chosen = chosen
         self.failed = set()
+
+    def part(self, name):
+        say(name)
+        self.failed.clear()
+        getattr(self, name)()
 
     def case(self, key, what, fn, *args):
         """One measurement; None when there is no number."""
@@ -163,8 +168,7 @@ def run_all(args, folder):
         run = Run(bench, args, chosen, data)
         for phase in PHASES:
             if phase in args.only:
-                say(phase)
-                getattr(run, phase)()
+                run.part(phase)
     data["summary"] = report.summarise(data)
     return data, {s.key: s.title for s in chosen}
 
