@@ -3,12 +3,17 @@ warrenrunnerdir = $(pythondir)/warren_runner
 dist_warrenrunner_DATA = \
 	src/runners/python/warren_runner/__init__.py \
 	src/runners/python/warren_runner/__main__.py \
+	src/runners/python/warren_runner/_celery_app.py \
+	src/runners/python/warren_runner/_celery_settings.py \
+	src/runners/python/warren_runner/_celery_task.py \
 	src/runners/python/warren_runner/_channel.py \
+	src/runners/python/warren_runner/_child.py \
 	src/runners/python/warren_runner/_codec.py \
 	src/runners/python/warren_runner/_errors.py \
 	src/runners/python/warren_runner/_kombu.py \
 	src/runners/python/warren_runner/_loop.py \
-	src/runners/python/warren_runner/_tasks.py
+	src/runners/python/warren_runner/_tasks.py \
+	src/runners/python/warren_runner/_template.py
 
 EXTRA_DIST += src/runners/sh/runner.sh
 

@@ -9,8 +9,12 @@ USAGE = """usage: python3 -m warren_runner -A MODULE[,MODULE...] [-A ...]
 Runs the tasks of these modules for a warren worker, which starts this program and talks to it on file descriptor 3.
 Modules are looked up in the current folder first, then along PYTHONPATH.
 
-  -A, --app MODULE   a module with @task functions; several with commas or with more -A
+  -A, --app MODULE   a module with @task functions, or a Celery application as Celery's -A takes it: proj,
+                     proj.celery, proj.celery:app; several with commas or with more -A
   -l, --list         print the names of the tasks and end; needs no worker
+  --template         import once and fork a child whenever the worker asks for one
+  --hostname NAME    node name for a Celery application; default: $WARREN_NODE, or celery@HOST
+  --loglevel LEVEL   of a Celery application's loggers; default: $WARREN_LOGLEVEL, or INFO
   -h, --help         this text
 """
 
@@ -19,40 +23,74 @@ class UsageError(Exception):
     pass
 
 
+class LoadError(Exception):
+    """Why there is nothing to run. For the person who starts it."""
+
+
+class Arguments:
+    def __init__(self):
+        self.modules = []
+        self.is_help = self.is_list = self.is_template = False
+        self.hostname = os.environ.get("WARREN_NODE") or None
+        self.loglevel = os.environ.get("WARREN_LOGLEVEL") or None
+
+
 def parse_arguments(arguments):
-    """The names of the modules, and whether only to list their tasks."""
-    modules = []
-    listing = False
+    found = Arguments()
     rest = iter(arguments)
     for argument in rest:
+        name, equals, value = argument.partition("=")
         if argument in ("-h", "--help"):
-            return None, False
+            found.is_help = True
+            return found
         if argument in ("-l", "--list"):
-            listing = True
-            continue
-        if argument in ("-A", "--app"):
-            value = next(rest, "")
-        elif argument.startswith("--app="):
-            value = argument[len("--app="):]
-        elif argument.startswith("-A"):
-            value = argument[len("-A"):]
+            found.is_list = True
+        elif argument == "--template":
+            found.is_template = True
+        elif name in ("--hostname", "--loglevel"):
+            value = value if equals else next(rest, "")
+            if not value:
+                raise UsageError(f"{name} needs a value")
+            setattr(found, name[2:], value)
+        elif argument.startswith("-A") or name == "--app":
+            if argument.startswith("-A"):
+                value, equals = argument[2:], len(argument) > 2
+            names = [part for part in (value if equals else next(rest, "")).split(",") if part]
+            if not names:
+                raise UsageError("-A needs the name of a module, for example -A tasks")
+            found.modules += names
         else:
             raise UsageError(f"unknown argument {argument!r}")
-        names = [name for name in value.split(",") if name]
-        if not names:
-            raise UsageError("-A needs the name of a module, for example -A tasks")
-        modules += names
-    if not modules:
+    if not found.modules:
         raise UsageError("no module given; say which one has the tasks, for example -A tasks")
-    return modules, listing
+    if found.loglevel is not None and found.loglevel.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL"):
+        raise UsageError(f"{found.loglevel!r} is no log level; they are DEBUG, INFO, WARNING, ERROR and CRITICAL")
+    return found
 
 
-def load(modules):
-    """Imports the modules. False, with the reason on stderr, when that fails or gives no task."""
+def import_module(name):
+    """The module that -A names; of proj.module:attribute and of proj.module.attribute it is proj.module."""
+    path = name.partition(":")[0]
+    try:
+        __import__(path)
+    except ModuleNotFoundError as exc:
+        parent, _, attribute = path.rpartition(".")
+        if exc.name != path or not hasattr(sys.modules.get(parent), attribute):
+            raise
+        path = parent
+    return sys.modules[path]
+
+
+def load(arguments):
+    """Imports the modules. The Celery application that is in them, or None. LoadError says why there is nothing to run."""
     from ._tasks import registry
-    for name in modules:
+    application = None
+    for name in arguments.modules:
         try:
-            __import__(name)
+            module = import_module(name)
+            application = find_application(name, module, application, arguments)
+        except LoadError:
+            raise
         except BaseException as exc:
             import traceback
             traceback.print_exc()
@@ -61,13 +99,39 @@ def load(modules):
                 hint = f"; -A takes the name of a module: -A {name[:-3].replace('/', '.')}"
             elif isinstance(exc, ModuleNotFoundError) and exc.name is not None and (name + ".").startswith(exc.name + "."):
                 hint = f"; looked in {os.getcwd()} and PYTHONPATH={os.environ.get('PYTHONPATH', '')}"
-            print(f"warren_runner: cannot import {name}: {type(exc).__name__}: {exc}{hint}", file=sys.stderr)
-            return False
-    if not registry:
-        print(f"warren_runner: no tasks in {', '.join(modules)}; put @task (from warren_runner import task) above a function",
-              file=sys.stderr)
+            raise LoadError(f"cannot import {name}: {type(exc).__name__}: {exc}{hint}") from None
+    if not registry and (application is None or not application.names()):
+        what = "put @task (from warren_runner import task) above a function"
+        if application is not None:
+            what = "the Celery application there has none; is a module missing in its imports or include?"
+        raise LoadError(f"no tasks in {', '.join(arguments.modules)}; {what}")
+    return application
+
+
+def may_hold_celery(module):
+    """Whether it is worth a look: the module has loaded Celery, or is a package with a module `celery`, as Celery's -A knows."""
+    if "celery.app.base" in sys.modules:
+        return True
+    if not getattr(module, "__path__", None):
         return False
-    return True
+    from importlib.util import find_spec
+    return find_spec(module.__name__ + ".celery") is not None
+
+
+def find_application(name, module, known, arguments):
+    app = None
+    if may_hold_celery(module):
+        from . import _celery_app
+        app = _celery_app.find(name, module)
+    if app is None and ":" in name:
+        raise LoadError(f"{name} is no Celery application")
+    if app is None or (known is not None and known.app is app):
+        return known
+    if known is not None:
+        raise LoadError(f"{name} is a second Celery application beside {known.app.main}; give each a pool of its own")
+    application = _celery_app.Application(app, arguments.hostname, arguments.loglevel)
+    application.load()
+    return application
 
 
 def prepare_streams():
@@ -77,44 +141,50 @@ def prepare_streams():
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
 
 
+def list_tasks(application):
+    from ._tasks import registry
+    names = set(registry)
+    if application is not None:
+        names |= application.names()
+    print("\n".join(sorted(names)))
+
+
 def main(arguments):
     prepare_streams()
     try:
-        modules, listing = parse_arguments(arguments)
+        arguments = parse_arguments(arguments)
     except UsageError as exc:
         print(f"warren_runner: {exc}\n\n{USAGE}", file=sys.stderr, end="")
         return 2
-    if modules is None:
+    if arguments.is_help:
         print(USAGE, end="")
         return 0
-    if listing:
-        from ._tasks import registry
-        if not load(modules):
-            return 2
-        print("\n".join(sorted(registry)))
-        return 0
-    from ._channel import ProtocolError
-    from ._loop import Loop
     try:
-        loop = Loop(RUN_FD)
+        if arguments.is_list:
+            list_tasks(load(arguments))
+            return 0
+        return run(arguments)
+    except LoadError as exc:
+        print(f"warren_runner: {exc}", file=sys.stderr)
+        return 2
+
+
+def run(arguments):
+    from ._child import exit_code_of, serve
+    from ._loop import Loop
+    make = Loop
+    if arguments.is_template:
+        from ._template import Template as make
+    try:
+        loop = make(RUN_FD)
     except OSError as exc:
         print(f"warren_runner: no worker on file descriptor {RUN_FD} ({exc}); a worker starts this program. "
               "To see the tasks use --list", file=sys.stderr)
         return 2
-    if not load(modules):
-        return 2
-    try:
-        loop.hello()
-        loop.serve()
-    except ProtocolError as exc:
-        print(f"warren_runner: the worker sent {exc}", file=sys.stderr)
-        return 1
-    except (BrokenPipeError, ConnectionResetError):
-        print("warren_runner: the worker has gone", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    application = load(arguments)
+    if arguments.is_template:
+        return exit_code_of(loop.serve, application)
+    return exit_code_of(serve, loop, application)
 
 
 if __name__ == "__main__":

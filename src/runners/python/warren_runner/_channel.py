@@ -32,6 +32,7 @@ class Channel:
         self._fd = fd
         self._lock = allocate_lock()
         self._rest = b""
+        self.decode = decode  # JSON text to values; whoever hosts tasks of another framework sets its own
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self):
@@ -46,7 +47,7 @@ class Channel:
 
     def send(self, frame):
         """Writes one frame (text without its newline). Any thread may call it; frames do not mix."""
-        data = frame.encode("ascii") + b"\n"
+        data = frame.encode() + b"\n"
         with self._lock:
             sent = os.write(self._fd, data)
             while sent < len(data):
@@ -55,7 +56,7 @@ class Channel:
     def read(self):
         """The next frame as (kind, fields); None when the worker has gone. Waits."""
         line = self._line()
-        return None if line is None else parse(line)
+        return None if line is None else parse(line, self.decode)
 
     def peek(self):
         """The frames that have arrived so far; they stay for read()."""
@@ -91,7 +92,7 @@ class Channel:
 _RUN_START = '{"run":{"id":'
 
 
-def parse(line):
+def parse(line, decode=decode):
     """("run", fields), ("cancel", fields) or ("stop", fields) from one line of bytes."""
     try:
         text = line.decode("utf-8")

@@ -26,6 +26,8 @@ _OUTSIDE = Request()
 class SoftLimit:
     """Turns SIGUSR1 into SoftTimeLimitExceeded, once per task and never in the middle of a frame."""
 
+    error = staticmethod(_errors.soft_time_limit_exceeded)  # makes what is raised
+
     def __init__(self, channel):
         self._channel = channel
         self._main = get_ident()
@@ -47,7 +49,7 @@ class SoftLimit:
         if self.wake is not None:
             self.wake()
             return
-        raise _errors.soft_time_limit_exceeded()
+        raise self.error()
 
     def arm(self, id):
         # The signal may have come before its task began. Then the cancel frame that goes with it is on its way in
@@ -80,23 +82,27 @@ class SoftLimit:
 
 class Loop:
     def __init__(self, fd):
-        self._channel = Channel(fd)
-        self._limit = SoftLimit(self._channel)
-        self._limit.install()
+        self.channel = Channel(fd)
+        self.limit = SoftLimit(self.channel)
+        self.limit.install()
+        self._host = None
         self._asyncio_loop = None
         Task.sender = self._send_state
 
+    def attach(self, host):
+        """The application of another framework whose tasks run here too."""
+        self._host = host
+
     def hello(self):
         # A module may have taken the signal for itself while it was imported.
-        self._limit.install()
-        names = encode(sorted(registry))
-        self._channel.send(f'{{"hello":{{"protocol":{PROTOCOL},"language":"python","pid":{os.getpid()},"tasks":{names}}}}}')
+        self.limit.install()
+        self.channel.send(hello_frame(self._host))
 
     def serve(self):
         """Until the worker says stop or goes away."""
         while True:
             try:
-                frame = self._channel.read()
+                frame = self.channel.read()
             except TaskInputError as exc:
                 self._done(exc.id, error_frame(exc.id, exc.cause))
                 continue
@@ -110,11 +116,14 @@ class Loop:
             meta = encode(meta)
         except (TypeError, ValueError, RecursionError) as exc:  # not all: the soft time limit may come here
             raise _errors.EncodeError(exc) from exc
-        self._limit.send(f'{{"state":{{"id":{encode(id)},"state":{encode(state)},"meta":{meta}}}}}')
+        self.limit.send(f'{{"state":{{"id":{encode(id)},"state":{encode(state)},"meta":{meta}}}}}')
 
     def _run(self, fields):
         id = fields["id"]
         task = registry.get(fields["name"])
+        if task is None and self._host is not None and self._host.has(fields["name"]):
+            self._done(id, self._host.run(fields))
+            return
         if task is None:
             self._done(id, error_frame(id, _errors.NotRegistered(fields["name"])))
             return
@@ -133,21 +142,21 @@ class Loop:
         id = request.id
         try:
             try:
-                self._limit.arm(id)
+                self.limit.arm(id)
                 result = task.run(request.args, request.kwargs)
                 if isinstance(result, Coroutine):
-                    result = self._run_coroutine(result)
+                    result = self.run_coroutine(result)
             finally:
-                self._limit.disarm()
+                self.limit.disarm()
         except BaseException as exc:
-            self._limit.disarm()
+            self.limit.disarm()
             return outcome_frame(task, id, exc)
         try:
             return f'{{"done":{{"id":{encode(id)},"result":{encode(result)}}}}}'
         except Exception as exc:
             return error_frame(id, _errors.EncodeError(exc))
 
-    def _run_coroutine(self, coroutine):
+    def run_coroutine(self, coroutine):
         import asyncio
         if self._asyncio_loop is None:
             self._asyncio_loop = asyncio.new_event_loop()
@@ -161,18 +170,18 @@ class Loop:
             interrupted = True
             loop.call_soon_threadsafe(running.cancel)
 
-        self._limit.wake = wake
+        self.limit.wake = wake
         try:
             return loop.run_until_complete(running)
         except asyncio.CancelledError as exc:
             if interrupted:
-                raise _errors.soft_time_limit_exceeded().with_traceback(exc.__traceback__) from None
+                raise self.limit.error().with_traceback(exc.__traceback__) from None
             raise
         finally:
-            self._limit.wake = None
+            self.limit.wake = None
 
     def _done(self, id, frame):
-        if not self._channel.is_ours:
+        if not self.channel.is_ours:
             # A task forked and returned in the child too; only the parent may answer.
             os._exit(1)
         for stream in (sys.stdout, sys.stderr):
@@ -180,7 +189,17 @@ class Loop:
                 stream.flush()
             except (AttributeError, ValueError, OSError):
                 pass  # the task closed or replaced it: its output is its own affair, the outcome is not
-        self._channel.send(frame)
+        self.channel.send(frame)
+
+
+def hello_frame(host, more=""):
+    """What this process can run; `more` is further members as text."""
+    names = set(registry)
+    if host is not None:
+        names |= host.names()
+        more += f',"app":{host.describe()}'
+    return (f'{{"hello":{{"protocol":{PROTOCOL},"language":"python","pid":{os.getpid()},'
+            f'"tasks":{encode(sorted(names))}{more}}}}}')
 
 
 def outcome_frame(task, id, exc):
@@ -201,6 +220,11 @@ def outcome_frame(task, id, exc):
 
 
 def retry_frame(id, raised, cause, when, max_retries):
+    error = "null" if cause is None else error_fields(cause, format_traceback(raised))
+    return f'{{"done":{{"id":{encode(id)},"retry":{{{retry_fields(when, max_retries, error)}}}}}}}'
+
+
+def retry_fields(when, max_retries, error):
     countdown = eta = None
     if hasattr(when, "isoformat"):
         eta = when.isoformat() if when.tzinfo is not None else f"{when.isoformat()}+00:00"
@@ -208,9 +232,7 @@ def retry_frame(id, raised, cause, when, max_retries):
         eta = when
     elif when is not None:
         countdown = max(0.0, float(when)) if when == when else 0.0
-    error = "null" if cause is None else error_fields(cause, format_traceback(raised))
-    return (f'{{"done":{{"id":{encode(id)},"retry":{{"countdown":{encode(countdown)},"eta":{encode(eta)},'
-            f'"max_retries":{encode(max_retries)},"error":{error}}}}}}}')
+    return f'"countdown":{encode(countdown)},"eta":{encode(eta)},"max_retries":{encode(max_retries)},"error":{error}'
 
 
 def error_frame(id, exc):

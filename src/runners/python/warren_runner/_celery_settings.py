@@ -1,0 +1,293 @@
+"""What a worker needs to know of a Celery application: its settings under Celery's names, its queues, routes, schedule and
+tasks, and by name whatever it has set that means nothing here. docs/coming-from-celery.md explains each."""
+
+import datetime
+import json
+import re
+
+import celery
+from celery import Task
+from celery.app import defaults
+
+# For the worker, which honours them or says that it does not.
+WORKER_SETTINGS = frozenset("""
+    accept_content beat_cron_starting_deadline beat_max_loop_interval broker_connection_timeout broker_heartbeat
+    broker_native_delayed_delivery_queue_type broker_transport_options control_exchange control_queue_durable
+    control_queue_exclusive control_queue_expires control_queue_ttl enable_utc event_exchange event_queue_durable
+    event_queue_exclusive event_queue_expires event_queue_prefix event_queue_ttl redis_backend_health_check_interval
+    redis_socket_connect_timeout redis_socket_timeout result_backend_transport_options result_expires result_extended
+    task_acks_late task_acks_on_failure task_acks_on_failure_or_timeout task_acks_on_timeout task_create_missing_queues
+    task_create_missing_queue_type task_create_missing_queue_exchange_type task_default_delivery_mode
+    task_default_exchange task_default_exchange_type task_default_priority task_default_queue task_default_queue_type
+    task_default_rate_limit task_default_routing_key task_ignore_result task_inherit_parent_priority
+    task_queue_max_priority task_reject_on_worker_lost task_send_sent_event task_soft_time_limit
+    task_store_errors_even_if_ignored task_time_limit task_track_started timezone worker_concurrency
+    worker_deduplicate_successful_tasks worker_detect_quorum_queues worker_direct worker_disable_rate_limits
+    worker_enable_remote_control worker_max_memory_per_child worker_max_tasks_per_child worker_prefetch_multiplier
+    worker_send_task_events worker_soft_shutdown_timeout
+    """.split())
+
+# Read by Celery itself inside of the child, as ever: when it starts, when a task sends tasks or waits for results.
+CHILD_SETTINGS = re.compile("""
+    imports | include | task_(always_eager|annotations|compression|eager_propagates|protocol|publish_retry(_policy)?|serializer
+      |store_eager_result|remote_tracebacks|allow_error_cb_on_chord_header)
+    | result_(accept_content|backend_(always|base|max).*|cache_max|chord_.*|exchange|exchange_type|persistent|backend_thread_safe)
+    | broker_(connection_(retry.*|max_retries)|failover_strategy|login_method|pool_limit)
+    | worker_(hijack_root_logger|log_format|task_log_format)
+    | (database|redis|mongodb|cassandra|s3|gcs|azureblockblob|couchbase|arangodb|cosmosdbsql|elasticsearch|dynamodb|cache)_.*
+    | beat_schedule | task_queues | task_routes | broker_(read_|write_)?url | broker_(host|port|user|password|vhost|transport)
+    | result_backend | security_.* | event_serializer
+    """, re.VERBOSE).fullmatch
+
+# Set, and without effect: the worker names them when it starts.
+NO_MEANING = {
+    "worker_pool": "tasks run in processes of their own, one for each slot",
+    "worker_pool_putlocks": "there is no pool of Celery's here",
+    "worker_pool_restarts": "warren control pool_restart always works",
+    "worker_autoscaler": "the worker scales by its own --autoscale",
+    "worker_consumer": "the worker consumes itself",
+    "worker_agent": "the worker has no agent",
+    "worker_timer": "the worker has timers of its own",
+    "worker_timer_precision": "the worker's timers are exact to the millisecond",
+    "worker_lost_wait": "the end of a child is noticed at once",
+    "worker_proc_alive_timeout": "see start_timeout of the pool",
+    "worker_state_db": "revoked ids are kept by the worker",
+    "worker_redirect_stdouts": "output is captured line by line with the id of its task",
+    "worker_redirect_stdouts_level": "output is captured line by line with the id of its task",
+    "worker_log_color": "see --log-format",
+    "worker_cancel_long_running_tasks_on_connection_loss": "a task runs on and is matched with its redelivery",
+    "worker_enable_soft_shutdown_on_idle": "an idle worker ends at once",
+    "broker_heartbeat_checkrate": "heartbeats are watched all the time",
+    "broker_channel_error_retry": "the worker opens channels again",
+    "broker_use_ssl": "not read from the application: give the worker an amqps:// URL and --tls-ca",
+    "redis_backend_use_ssl": "not read from the application: give the worker a rediss:// URL and --tls-ca",
+    "beat_scheduler": "warren beat has a scheduler of its own",
+    "beat_schedule_filename": "warren beat keeps its state elsewhere",
+    "beat_sync_every": "warren beat writes its state at once",
+    "result_compression": "results are not compressed",
+}
+
+_TASK_OPTIONS = ("rate_limit", "max_retries", "default_retry_delay", "time_limit", "soft_time_limit", "acks_late",
+                 "acks_on_failure_or_timeout", "acks_on_failure", "acks_on_timeout", "reject_on_worker_lost", "ignore_result",
+                 "store_errors_even_if_ignored", "track_started", "send_events", "priority", "expires", "queue", "exchange",
+                 "routing_key")
+# A name that would be Celery's if it knew it.
+_LOOKS_LIKE_CELERY = re.compile("(CELERY(BEAT|D)?|TASK|WORKER|RESULT|BROKER|BEAT|EVENT|CONTROL)_.*", re.IGNORECASE).fullmatch
+
+
+def describe(app):
+    """JSON text. It holds the broker's and the backend's passwords."""
+    notes = {}
+    set_by_app = {name for name in defaults.DEFAULTS if _is_set(app.conf, name)}
+    settings = {}
+    for name in sorted(set_by_app & WORKER_SETTINGS):
+        try:
+            settings[name] = plain(app.conf[name])
+        except TypeError:
+            notes[name] = f"a value of type {type(app.conf[name]).__name__} is not understood"
+    _note_unsupported(app, set_by_app, notes)
+    fields = {
+        "framework": "celery", "version": celery.__version__, "name": app.main,
+        "broker": _broker(app), "result_backend": _result_backend(app, notes),
+        "settings": settings,
+        "default_queue": app.conf.task_default_queue,
+        "queues": [_queue(queue) for queue in app.amqp.queues.consume_from.values()],
+        "routes": _routes(app, notes),
+        "schedule": _schedule(app, notes),
+        "tasks": {name: options for name, task in sorted(app.tasks.items()) if (options := _task_options(app, task))},
+        "notes": [{"setting": name, "note": note} for name, note in sorted(notes.items())],
+    }
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def plain(value):
+    """As JSON has it: times in seconds, anything that is a sequence an array. TypeError when it cannot be said."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, (datetime.datetime, datetime.date)):
+        return value.isoformat()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict) or hasattr(value, "items"):
+        return {str(key): plain(item) for key, item in value.items()}
+    if type(value).__str__ is not object.__str__ and hasattr(value, "_proxy____args"):  # a lazy text of Django's
+        return str(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def _keys(conf, name):
+    """Under which names an application may have set it."""
+    keys = {name, defaults._TO_OLD_KEY.get(name, name)}
+    if conf.prefix:
+        keys |= {conf.prefix + name, (conf.prefix + name).upper()}
+    return keys
+
+
+def _is_set(conf, name):
+    conf.finalize()
+    keys = _keys(conf, name)
+    # The last map holds the defaults, into which early settings are merged too; those are in the first one.
+    return any(key in values for values in conf.maps[:-1] for key in keys)
+
+
+def _note_unsupported(app, set_by_app, notes):
+    conf = app.conf
+    for name in set_by_app:
+        if name in NO_MEANING:
+            notes[name] = NO_MEANING[name]
+        elif name not in WORKER_SETTINGS and not CHILD_SETTINGS(name) and name != "result_serializer":
+            notes[name] = "not supported"
+    if conf.result_serializer != "json":
+        notes["result_serializer"] = f"results are written as JSON, not as {conf.result_serializer}"
+    accepted = conf.accept_content or ()
+    others = sorted(str(kind) for kind in accepted if kind not in ("json", "application/json"))
+    if others:
+        notes["accept_content"] = f"only JSON is accepted; messages in {', '.join(others)} go to the dead letters"
+    if conf.task_serializer != "json":
+        notes["task_serializer"] = f"tasks that this application sends as {conf.task_serializer} cannot be run here"
+    known = set().union(*(_keys(conf, name) for name in defaults.DEFAULTS))
+    known |= {"prefix", "override_backends", "deprecated_settings"} | set(defaults._TO_NEW_KEY)
+    for values in conf.maps[:-1]:
+        for key in values:
+            if isinstance(key, str) and key not in known and _LOOKS_LIKE_CELERY(key):
+                notes[key] = "not a setting of this version of Celery"
+
+
+def _broker(app):
+    """The URL, an array of them, or None when the application names none."""
+    conf = app.conf
+    url = conf.broker_read_url
+    if not url:
+        return None
+    if isinstance(url, str) and "://" not in url:  # CELERY_BROKER_HOST and its like
+        return app.connection_for_read().as_uri(include_password=True)
+    if isinstance(url, str):
+        url = [part for part in url.split(";") if part]
+    urls = [str(part) for part in url]
+    return urls[0] if len(urls) == 1 else urls
+
+
+def _result_backend(app, notes):
+    conf = app.conf
+    url = conf.result_backend
+    if not url or url in ("disabled", "disabled://"):
+        return None
+    if url == "redis":  # with host, port and so on beside it
+        user = f"{conf.redis_username or ''}:{conf.redis_password}@" if conf.redis_password else ""
+        return f"redis://{user}{conf.redis_host or 'localhost'}:{conf.redis_port or 6379}/{conf.redis_db or 0}"
+    if not isinstance(url, str):
+        notes["result_backend"] = f"given as {type(url).__name__}; only a URL is understood"
+        return None
+    if url in ("rpc", "amqp"):
+        return f"{url}://"
+    return url
+
+
+def _queue(queue):
+    fields = {"name": queue.name, "routing_key": queue.routing_key, "durable": bool(queue.durable),
+              "auto_delete": bool(queue.auto_delete), "exclusive": bool(queue.exclusive), **_exchange(queue.exchange)}
+    if queue.bindings:
+        fields["bindings"] = [{"routing_key": binding.routing_key, **_exchange(binding.exchange)}
+                              for binding in sorted(queue.bindings, key=lambda binding: str(binding.routing_key))]
+    arguments = dict(queue.queue_arguments or {})
+    for option, argument, factor in (("max_priority", "x-max-priority", 1), ("max_length", "x-max-length", 1),
+                                     ("max_length_bytes", "x-max-length-bytes", 1), ("expires", "x-expires", 1000),
+                                     ("message_ttl", "x-message-ttl", 1000)):
+        value = getattr(queue, option, None)
+        if value is not None:
+            arguments[argument] = int(value * factor)
+    fields["arguments"] = {str(key): plain(value) for key, value in arguments.items()}
+    return fields
+
+
+def _exchange(exchange):
+    if exchange is None:
+        return {"exchange": "", "exchange_type": "direct"}
+    return {"exchange": exchange.name, "exchange_type": exchange.type}
+
+
+def _routes(app, notes):
+    """[{"pattern" or "regex", and queue, exchange, routing_key, priority...}], in the order in which they are tried."""
+    routes = app.conf.task_routes
+    if not routes:
+        return []
+    if isinstance(routes, (dict, str)) or callable(routes) or not isinstance(routes, (list, tuple)):
+        routes = (routes,)
+    found = []
+    for route in routes:
+        if isinstance(route, dict) or (isinstance(route, (list, tuple)) and all(_is_pair(pair) for pair in route)):
+            _add_map(route, found, notes)
+        else:
+            name = route if isinstance(route, str) else getattr(route, "__qualname__", type(route).__name__)
+            notes["task_routes"] = (f"the router {name} is code: what tasks send goes through it, but the next steps of a chain "
+                                    "and callbacks, which the worker sends, do not")
+    return found
+
+
+def _is_pair(value):
+    return isinstance(value, (list, tuple)) and len(value) == 2
+
+
+def _add_map(routes, found, notes):
+    pairs = list(routes.items() if hasattr(routes, "items") else routes)
+    # As Celery looks: exact names first, then patterns in their order.
+    exact = [pair for pair in pairs if isinstance(pair[0], str) and "*" not in pair[0]]
+    for pattern, target in exact + [pair for pair in pairs if pair not in exact]:
+        fields = {"pattern": pattern} if isinstance(pattern, str) else {"regex": pattern.pattern}
+        if isinstance(target, str):
+            target = {"queue": target}
+        try:
+            for key, value in dict(target).items():
+                fields[key] = plain(getattr(value, "name", value) if key in ("queue", "exchange") else value)
+        except (TypeError, ValueError):
+            notes["task_routes"] = f"the route of {fields.get('pattern') or fields['regex']} is not understood"
+            continue
+        found.append(fields)
+
+
+def _schedule(app, notes):
+    entries = []
+    for name, entry in (app.conf.beat_schedule or {}).items():
+        try:
+            fields = {"name": str(name), "task": entry["task"], "args": plain(entry.get("args") or ()),
+                      "kwargs": plain(entry.get("kwargs") or {}), "options": plain(entry.get("options") or {}),
+                      "relative": bool(entry.get("relative", False)), **_when(entry["schedule"])}
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            notes[f"beat_schedule: {name}"] = f"is not understood ({type(exc).__name__})"
+            continue
+        entries.append(fields)
+    return entries
+
+
+def _when(schedule):
+    from celery.schedules import crontab, schedule as interval, solar
+    if isinstance(schedule, crontab):
+        return {"crontab": {field: str(getattr(schedule, f"_orig_{field}"))
+                            for field in ("minute", "hour", "day_of_week", "day_of_month", "month_of_year")}}
+    if isinstance(schedule, solar):
+        return {"solar": {"event": schedule.event, "lat": schedule.lat, "lon": schedule.lon}}
+    if isinstance(schedule, interval):
+        return {"every": schedule.run_every.total_seconds()}
+    if isinstance(schedule, datetime.timedelta):
+        return {"every": schedule.total_seconds()}
+    if isinstance(schedule, (int, float)) and not isinstance(schedule, bool):
+        return {"every": float(schedule)}
+    raise TypeError(type(schedule).__name__)
+
+
+def _task_options(app, task):
+    """What differs from what the application's settings or Celery's defaults give every task."""
+    general = {attribute: app.conf.get(setting) for attribute, setting in Task.from_config}
+    options = {}
+    for name in _TASK_OPTIONS:
+        value = getattr(task, name, None)
+        default = general[name] if name in general else getattr(Task, name, None)
+        if value == default:
+            continue
+        try:
+            options[name] = plain(getattr(value, "name", value) if name in ("queue", "exchange") else value)
+        except TypeError:
+            options[name] = None
+    return options
