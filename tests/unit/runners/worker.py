@@ -1,6 +1,7 @@
 """The worker's side of the runner protocol, as small as tests need it."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parents[3]
 PYTHON_RUNNER = TOP / "src" / "runners" / "python"
 MODULES = pathlib.Path(__file__).resolve().parent / "modules"
+CELERY_APPS = pathlib.Path(__file__).resolve().parent / "celery_apps"
 VECTORS = TOP / "tests" / "vectors" / "run"
 TIMEOUT = 20
 
@@ -106,11 +108,21 @@ class Child:
         return self.process.wait(TIMEOUT)
 
 
-def python_child(*modules, cwd=MODULES, env=None, wrap=(), arguments=None):
+def python_child(*modules, cwd=MODULES, env=None, wrap=(), arguments=None, python=sys.executable):
     if arguments is None:
         arguments = [part for module in modules for part in ("-A", module)]
     path = {"PYTHONPATH": str(PYTHON_RUNNER), "PYTHONDONTWRITEBYTECODE": "1"}
-    return Child([sys.executable, "-m", "warren_runner", *arguments], cwd=cwd, env={**path, **(env or {})}, wrap=wrap)
+    return Child([python, "-m", "warren_runner", *arguments], cwd=cwd, env={**path, **(env or {})}, wrap=wrap)
+
+
+@functools.cache
+def python_with_celery():
+    """This Python or the distribution's, whichever has Celery; None when neither has."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        found = subprocess.run([python, "-c", "import celery"], capture_output=True, check=False)
+        if found.returncode == 0:
+            return python
+    return None
 
 
 @contextlib.contextmanager

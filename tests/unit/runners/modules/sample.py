@@ -234,3 +234,13 @@ def from_threads(n):
 @task(name="sample.ünï \"x\"")
 def odd_name():
     return "ok"
+
+
+@task
+def environment(name):
+    return os.environ.get(name)
+
+
+@task
+def take_memory(size):
+    return len(bytearray(size))

@@ -1,0 +1,1 @@
+"""A project as Celery's first steps show it; the application is in proj.celery and not imported here."""

@@ -1,0 +1,6 @@
+from proj.celery import app
+
+
+@app.task(name="found.by.autodiscovery")
+def found():
+    return "found"
