@@ -512,14 +512,42 @@ def test_the_log_level_is_the_workers():
             assert "hello" not in child.errors()
 
 
-def test_a_failure_is_logged_once_and_ignore_never(child):
+def test_how_a_task_ended_is_the_workers_to_log(child):
     child.run("jobs.fail", "value")
     child.run("jobs.auto", "ignore")
+    child.run("jobs.retry")
     child.send({"stop": {}})
     child.wait()
-    errors = child.errors()
-    assert errors.count("Traceback (most recent call last)") == 1
-    assert "[ERROR] Task jobs.fail[task-1] raised unexpected: ValueError('bad input', 7)" in errors
+    assert child.errors() == ""
+
+
+def test_handlers_of_the_application_hear_of_failures(tmp_path):
+    (tmp_path / "listening.py").write_text("""
+import logging
+from celery import Celery, signals
+app = Celery("listening")
+heard = []
+
+class Handler(logging.Handler):
+    def emit(self, record):
+        heard.append([record.levelname, record.exc_info is not None])
+
+@signals.after_setup_logger.connect
+def add(logger, **more):
+    logger.addHandler(Handler())
+
+@app.task
+def fail():
+    raise ValueError("x")
+
+@app.task
+def tell():
+    return heard
+""")
+    with closing(celery_child("listening", cwd=tmp_path)) as child:
+        child.frame()
+        child.run("listening.fail")
+        assert child.run("listening.tell") == {"result": [["ERROR", True]]}
 
 
 def test_a_django_project_is_set_up(tmp_path):

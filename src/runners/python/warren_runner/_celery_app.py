@@ -115,24 +115,13 @@ class Application:
         if conf.worker_task_log_format == defaults.DEFAULT_TASK_LOG_FMT:
             log.task_format = LOG_FORMAT
         log.setup(self.loglevel, None, redirect_stdouts=False, colorize=False, hostname=self.hostname)
-        # That a task has succeeded or is tried again is in the worker's log; its failures are here, with their tracebacks.
+        # How a task ended is said by the worker, traceback included. Handlers of the application's own hear it from Celery too.
         tracer = logging.getLogger("celery.app.trace")
         if tracer.level == logging.NOTSET:
             tracer.setLevel(logging.WARNING)
-        tracer.addFilter(_plain_record)
-
-
-def _plain_record(record):
-    """Some versions log an exception inside of another that holds its traceback as text; and Ignore as an error."""
-    from celery.exceptions import Ignore
-    wrapped = record.exc_info and getattr(record.exc_info[1], "exc", None)
-    if isinstance(wrapped, Ignore):
-        return False
-    if isinstance(wrapped, BaseException):
-        record.exc_info = (type(wrapped), wrapped, wrapped.__traceback__)
-        if isinstance(record.args, dict):
-            record.args = {**record.args, "exc": repr(wrapped)}
-    return True
+        for handler in logging.getLogger().handlers:
+            if getattr(handler, "stream", None) in (sys.stdout, sys.stderr):
+                handler.addFilter(lambda record: record.name != tracer.name)
 
 
 class WorkerInfo:

@@ -25,6 +25,7 @@ from . import _loop
 from ._codec import encode as encode_plain
 from ._tasks import RETRIES_WITHOUT_END
 
+_HERE = __file__.rpartition("/")[0] + "/"
 _UNSET = object()
 # What a retry may change in the message that is sent again.
 _RETRY_OPTIONS = ("queue", "exchange", "routing_key", "priority", "expires", "time_limit", "soft_time_limit", "shadow",
@@ -394,12 +395,12 @@ def _format(exc):
 
 
 def _without_us(exc, text):
-    # An error while a result is encoded; before Python 3.11 every error, since raising puts our function back.
-    if text is None or __file__ not in text:
+    # A soft time limit, an error while a result is encoded; before Python 3.11 every error, since raising puts our function back.
+    if text is None or _HERE not in text:
         return text
     entry = exc.__traceback__
     while entry is not None:
-        while entry.tb_next is not None and entry.tb_next.tb_frame.f_code.co_filename == __file__:
+        while entry.tb_next is not None and entry.tb_next.tb_frame.f_code.co_filename.startswith(_HERE):
             entry.tb_next = entry.tb_next.tb_next
         entry = entry.tb_next
     return _format(exc)
