@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from worker import CELERY_APPS, MODULES, PYTHON_RUNNER, closing, python_child, python_with_celery
+from worker import CELERY_APPS, MODULES, PYTHON_RUNNER, VECTORS, closing, python_child, python_with_celery
 
 PYTHON = python_with_celery()
 pytestmark = pytest.mark.skipif(PYTHON is None, reason="Celery is not installed")
@@ -575,6 +575,42 @@ def test_a_django_project_is_set_up(tmp_path):
         assert "shop.tasks.calls" in child.frame()["hello"]["tasks"]
         calls = child.run("shop.tasks.calls")["result"]
     assert calls[:2] == ["setup", "checks"] and "close_caches" in calls
+
+
+# --- golden frames ------------------------------------------------------------------------------------------------------------------------
+
+def members(value):
+    """Names of members on all levels that the protocol names."""
+    if not isinstance(value, dict):
+        return None
+    return {key: None if key in ("result", "meta", "kwargs", "headers") else members(inner) for key, inner in value.items()}
+
+
+def test_frames_have_the_members_of_the_golden_ones(shared):
+    golden = [json.loads(line) for line in (VECTORS / "extended.jsonl").read_text().splitlines()]
+    state, done = golden[3], golden[5]
+    id = shared.send_run("jobs.parent")
+    assert members(shared.frame()) == members(state)
+    assert members(shared.frame()) == members(done)
+    shared.run("jobs.sent")
+    for line, name, more in ((golden[6], "jobs.ignored", {}), (golden[8], "jobs.retry_with", {"args": [1]}),
+                             (golden[7], "jobs.fail", {"args": ["value"], "errbacks": [
+                                 {"task": "jobs.errback_new", "args": [], "kwargs": {}, "options": {}, "subtask_type": None,
+                                  "immutable": False}]})):
+        id = shared.send_run(name, *more.pop("args", []), **more)
+        frame = shared.frame()
+        assert members(frame) == members(line) and frame["done"]["id"] == id
+    shared.run("jobs.seen")
+
+
+def test_hello_has_the_members_of_the_golden_one():
+    golden = json.loads((VECTORS / "extended.jsonl").read_text().splitlines()[1])["hello"]
+    hello = hello_of("settings")
+    theirs, ours = golden["app"], hello["app"]
+    assert hello.keys() == golden.keys() and ours.keys() == theirs.keys()
+    cron, = [entry for entry in ours["schedule"] if entry["name"] == "cron"]
+    assert [members(found) for found in (ours["queues"][0], cron, ours["notes"][0], ours["routes"][0], ours["routes"][2])] == [
+        members(wanted) for wanted in (theirs["queues"][0], theirs["schedule"][0], theirs["notes"][0], *theirs["routes"])]
 
 
 # --- the soft time limit ------------------------------------------------------------------------------------------------------------------

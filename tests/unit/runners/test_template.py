@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pytest
-from worker import CELERY_APPS, MODULES, TIMEOUT, Child, closing, python_child, python_with_celery
+from worker import CELERY_APPS, MODULES, TIMEOUT, VECTORS, Child, closing, python_child, python_with_celery
 
 needs_celery = pytest.mark.skipif(python_with_celery() is None, reason="Celery is not installed")
 
@@ -111,6 +111,20 @@ def test_each_end_is_told(template):
         assert "the worker sent a line that is no JSON" in first.errors()
         with closing(template.forked("b")) as third:
             assert third.frame()["hello"]["pid"] == third.pid
+
+
+def test_its_frames_have_the_members_of_the_golden_ones(template):
+    fork, forked, exited, _, _ = [json.loads(line) for line in (VECTORS / "template.jsonl").read_text().splitlines()]
+    ends = template.fork(**fork["fork"])
+    data, fds, _, _ = socket.recv_fds(template.child.socket, 1 << 16, 4)
+    (kind, fields), = json.loads(data).items()
+    assert kind == "forked" and fields.keys() == forked["forked"].keys()
+    with closing(Forked(*ends, fields["pid"], fds[0])) as child:
+        child.frame()
+        assert child.run("sample.environment", "WARREN_CHILD") == {"result": "mark"}
+        child.send({"stop": {}})
+        answer = template.child.frame()
+        assert answer == {"exited": {**exited["exited"], "pid": child.pid}}
 
 
 def test_descriptors_do_not_leak(template):

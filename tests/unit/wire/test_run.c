@@ -67,6 +67,7 @@ static void
 tolerant_frames_are_taken(void **state UNUSED)
 {
 	assert_true(vectors_each_line("run/tolerant.jsonl", must_pass) >= 16);
+	assert_true(vectors_each_line("run/extended.jsonl", must_pass) >= 9);
 }
 
 static void
