@@ -30,7 +30,7 @@ def arguments():
     p.add_argument("--output", default=None, help="the JSON file (default: bench.json in the build folder)")
     p.add_argument("--only", default=",".join(PHASES), help="any of consume,publish,memory,start")
     p.add_argument("--slots", default="1,2,8,32", help="slots of the consuming cases")
-    p.add_argument("--systems", default="raw,warren-c,warren-py,celery", help="any of these")
+    p.add_argument("--systems", default="raw,warren-c,warren-py,warren-celery,celery", help="any of these")
     p.add_argument("--rounds", type=int, help="each case so many times, in turn (default: 2, with --quick 1)")
     p.add_argument("--quick", action="store_true", help="1 and 8 slots, one short round: does it work, not how fast is it")
     p.add_argument("--keep", action="store_true", help="keep the folder with the logs")
@@ -145,11 +145,11 @@ def machine(args):
 
 def check_programs(args):
     """What is missing, in one line each, before any server is started."""
-    if "celery" in args.systems and not systems.celery_python():
+    if not systems.celery_python():
         say("Celery is left out: no Python here can import celery and redis (Debian: python3-celery, python3-redis).")
-        args.systems.remove("celery")
+        args.systems = [key for key in args.systems if "celery" not in key]
     need = [os.path.join(args.builddir, "tests/bench/rawloop")]
-    if "warren-c" in args.systems or "warren-py" in args.systems:
+    if any(key.startswith("warren") for key in args.systems):
         need += [os.path.join(args.builddir, "warren"), os.path.join(args.builddir, "tests/bench/noop.so")]
     missing = [n for n in need if not os.path.exists(n)]
     if missing:

@@ -10,7 +10,7 @@ import time
 
 from celery import Celery
 
-app = Celery("bench", broker=os.environ["BENCH_BROKER"], backend=os.environ.get("BENCH_BACKEND"))
+app = Celery("bench", broker=os.environ.get("BENCH_BROKER"), backend=os.environ.get("BENCH_BACKEND"))
 app.conf.update(
     task_acks_late=True,
     worker_prefetch_multiplier=1,

@@ -56,6 +56,7 @@ def summarise(data):
             "c_over_celery": ratio(row.get("warren-c"), row.get("celery")),
             "c_over_raw": ratio(row.get("warren-c"), row.get("raw")),
             "py_over_celery": ratio(row.get("warren-py"), row.get("celery")),
+            "app_over_celery": ratio(row.get("warren-celery"), row.get("celery")),
         }
     raw = best(data["publish"].get("raw"))
     for key, runs in data["publish"].items():
@@ -88,12 +89,16 @@ def bounds(s):
         ("C slots / Celery, %d slots" % BOUND_SLOTS, at.get("c_over_celery"), ">=", 3.5, "x", noise("warren-c", "celery")),
         ("C slots / raw loop, %d slots" % BOUND_SLOTS, at.get("c_over_raw"), ">=", 0.5, "x", noise("warren-c", "raw")),
         ("Python slots / Celery, %d slots" % BOUND_SLOTS, at.get("py_over_celery"), ">=", 2.0, "x", noise("warren-py", "celery")),
+        ("Celery app in ours / Celery, %d slots" % BOUND_SLOTS, at.get("app_over_celery"), ">=", 2.0, "x",
+         noise("warren-celery", "celery")),
         ("bulk publishing / raw", sent.get("warren", {}).get("over_raw"), ">=", 0.8, "x",
          max(sent.get(k, {}).get(what) or 0 for what in ("spread", "others") for k in ("raw", "warren"))),
         ("idle PSS, daemon with C slots", kib("warren-c", "daemon_kib"), "<", 8.0, "MiB", 0),
         ("idle PSS, daemon with Python slots", kib("warren-py", "daemon_kib"), "<", 8.0, "MiB", 0),
         ("idle PSS, largest C child", kib("warren-c", "child_max_kib"), "<", 3.0, "MiB", 0),
         ("idle PSS, largest Python child", kib("warren-py", "child_max_kib"), "<", 14.0, "MiB", 0),
+        ("idle PSS, Celery app in ours / Celery", ratio(kib("warren-celery", "total_kib"), kib("celery", "total_kib")), "<", 1.0, "x",
+         0),
         ("ready with C slots", begin.get("warren-c", {}).get("ready"), "<", 0.3, "s", 0),
     ]
     found = []

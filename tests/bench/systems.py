@@ -7,7 +7,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 TASK = "bench.noop"
 # What round one expects in tasks per second with one slot and with more; later rounds use what was measured.
-GUESS = {"raw": (4000, 9000), "warren-c": (2000, 5000), "warren-py": (1500, 3500), "celery": (500, 900)}
+GUESS = {"raw": (4000, 9000), "warren-c": (2000, 5000), "warren-py": (1500, 3500), "warren-celery": (1400, 3200),
+         "celery": (500, 900)}
 
 
 def environment(**more):
@@ -84,6 +85,7 @@ def all_systems(builddir):
         Raw("raw", "raw loop"),
         Warren("warren-c", "warren C", warren, ["--module", module]),
         Warren("warren-py", "warren Python", warren, ["-A", "noop"]),
+        Warren("warren-celery", "warren, Celery app", warren, ["-A", "noop_celery"]),
         Celery("celery", "Celery"),
     ]
 
