@@ -106,23 +106,56 @@ id_random_u64(void)
 	return word;
 }
 
-void
-id_uuid4(char out[ID_UUID_LEN + 1])
+static void
+format_uuid(char out[ID_UUID_LEN + 1], unsigned char raw[16], int version)
 {
 	static const char hex[] = "0123456789abcdef";
-	unsigned char raw[16];
 	char *p = out;
 
-	id_random(raw, sizeof(raw));
-	raw[6] = (unsigned char)((raw[6] & 0x0f) | 0x40);
+	raw[6] = (unsigned char)((raw[6] & 0x0f) | version << 4);
 	raw[8] = (unsigned char)((raw[8] & 0x3f) | 0x80);
-	for (size_t i = 0; i < sizeof(raw); i++) {
+	for (size_t i = 0; i < 16; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*p++ = '-';
 		*p++ = hex[raw[i] >> 4];
 		*p++ = hex[raw[i] & 15];
 	}
 	*p = '\0';
+}
+
+void
+id_uuid4(char out[ID_UUID_LEN + 1])
+{
+	unsigned char raw[16];
+
+	id_random(raw, sizeof(raw));
+	format_uuid(out, raw, 4);
+}
+
+/* FNV-1a of 128 bits: spreads well, and nobody gains by finding two ids that collide: they would be his own tasks. */
+static unsigned __int128
+fnv(unsigned __int128 h, const void *bytes, size_t n)
+{
+	const unsigned __int128 prime = (unsigned __int128)1 << 88 | 0x13b;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ ((const unsigned char *)bytes)[i]) * prime;
+	return h;
+}
+
+void
+id_derive(char out[ID_UUID_LEN + 1], struct span from, uint64_t number)
+{
+	unsigned __int128 h = (unsigned __int128)0x6c62272e07bb0142 << 64 | 0x62b821756295c58d;
+	unsigned char raw[16], tail[8];
+
+	for (int i = 0; i < 8; i++)
+		tail[i] = (unsigned char)(number >> (8 * i));
+	h = fnv(h, from.ptr, from.len);
+	h = fnv(h, tail, sizeof(tail));
+	for (int i = 0; i < 16; i++)
+		raw[i] = (unsigned char)(h >> (8 * i));
+	format_uuid(out, raw, 8);
 }
 
 void

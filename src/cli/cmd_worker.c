@@ -63,6 +63,7 @@ worker_main(struct cli *cli)
 	};
 	struct errtext why = { "" };
 	struct pool_conf *pools;
+	struct routes *routes = NULL;
 	struct buf node;
 	enum err e;
 	int code;
@@ -72,6 +73,9 @@ worker_main(struct cli *cli)
 	w.pools = pools;
 	if (e == E_OK)
 		e = setup_rules(cli, &w.tasks, &why);
+	if (e == E_OK)
+		e = setup_routes(cli, &routes, &why);
+	w.routes = routes;
 	if (e == E_OK)
 		e = node_name(o, &node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "node_name");
 	if (e != E_OK) {
@@ -86,6 +90,7 @@ worker_main(struct cli *cli)
 		if (why.text[0] != '\0')
 			out_error("worker: %s", why.text);
 	}
+	routes_free(routes);
 	buf_release(&node);
 	return code;
 }

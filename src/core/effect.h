@@ -16,8 +16,8 @@ enum effect_type {
 	EFF_CANCEL,      /* ask the task to end: cancel frame and SIGUSR1 */
 	EFF_KILL,        /* kill the child and all it has started; after a gentler `signum`, SIGKILL follows */
 	EFF_STATE,       /* store `result`, which is not final; no answer */
-	EFF_STORE,       /* store `result`; answer with request_on_stored */
-	EFF_MAIL,        /* publish what request.mail describes; answer with request_on_published */
+	EFF_STORE,       /* store `result`, under the ids of request.flow.failed too; answer with request_on_stored */
+	EFF_MAIL,        /* publish what request.mail describes and the steps of request.flow; answer with request_on_published */
 	EFF_ACK_EARLY,   /* acknowledge the delivery; the request goes on */
 	EFF_ACK,         /* the end: acknowledge the delivery and forget the request */
 	EFF_REQUEUE,     /* the end: the broker shall deliver it again */
@@ -39,6 +39,7 @@ enum report_kind {
 	REPORT_IGNORED,
 	REPORT_REJECTED,
 	REPORT_UNKNOWN,    /* no such task here */
+	REPORT_REFUSED,    /* it asks for something that is not carried out */
 	REPORT_INVALID,    /* no task at all */
 	REPORT_DONE_BEFORE, /* redelivered, and its final result is stored */
 };

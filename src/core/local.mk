@@ -3,6 +3,7 @@ noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
 	src/core/cron.c src/core/cron.h \
 	src/core/effect.h \
+	src/core/flow.c src/core/flow.h \
 	src/core/ladder.c src/core/ladder.h \
 	src/core/plan.c src/core/plan.h \
 	src/core/request.c src/core/request.h src/core/request_inner.h \

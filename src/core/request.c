@@ -16,6 +16,7 @@ request_init(struct request *r, const struct request_rules *rules)
 	buf_init(&r->scratch, 0);
 	buf_init(&r->note, 0);
 	buf_init(&r->detail, 0);
+	flow_init(&r->flow);
 }
 
 void
@@ -24,6 +25,7 @@ request_release(struct request *r)
 	buf_release(&r->scratch);
 	buf_release(&r->note);
 	buf_release(&r->detail);
+	flow_release(&r->flow);
 }
 
 const char *
@@ -76,6 +78,22 @@ revoke_expired(struct request *r, us_t wall, struct effects *out)
 	return true;
 }
 
+/* Rather not run at all than run and drop what should follow. */
+static bool
+refuse_canvas(struct request *r, us_t wall, struct effects *out)
+{
+	struct result_error err = { .type = SPAN("NotImplementedError"), .module = SPAN("builtins") };
+	struct errtext why = { "" };
+
+	if (flow_check(&r->task, &why) == E_OK)
+		return false;
+	request_go_dead(r, "canvas", why.text);
+	err.text = span_of(r->mail.error.text);
+	request_report(out, REPORT_REFUSED)->text = err.text;
+	request_store_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
+	return true;
+}
+
 void
 request_on_received(struct request *r, const struct request_arrival *in, struct effects *out)
 {
@@ -102,6 +120,8 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 		request_store_error(r, "FAILURE", &err, SPAN_NONE, in->wall, out);
 		return;
 	}
+	if (refuse_canvas(r, in->wall, out))
+		return;
 	request_report(out, REPORT_RECEIVED);
 	if (revoke_expired(r, in->wall, out))
 		return;
@@ -118,18 +138,21 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 }
 
 void
-request_on_checked(struct request *r, bool is_final, us_t wall, struct effects *out)
+request_on_checked(struct request *r, struct span state, struct span value, us_t wall, struct effects *out)
 {
 	assert(r->state == REQUEST_CHECKING);
-	if (is_final) {
-		request_report(out, REPORT_DONE_BEFORE);
-		request_settle(r, out);
+	if (state.ptr == NULL || !result_is_ready(state)) {
+		if (r->revoked)
+			request_end_revoked(r, SPAN("revoked"), 0, wall, out);
+		else
+			hold_or_run(r, wall, out);
 		return;
 	}
-	if (r->revoked)
-		request_end_revoked(r, SPAN("revoked"), 0, wall, out);
-	else
-		hold_or_run(r, wall, out);
+	request_report(out, REPORT_DONE_BEFORE);
+	/* Whether they were sent before is not known: they go again, under the same ids. */
+	if (!span_is(state, "REVOKED"))
+		request_follow(r, span_is(state, "SUCCESS"), value, wall);
+	request_after_store(r, out);
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "core/effect.h"
+#include "core/flow.h"
 #include "core/rule.h"
 #include "wire/run.h"
 #include "wire/task.h"
@@ -66,6 +67,7 @@ struct request {
 	bool revoked;             /* while the backend was asked */
 	bool refused_once;        /* the backend would not take the result; its replacement is under way */
 	struct mail mail;
+	struct flow flow;         /* what its end sends and whom it concerns */
 	struct buf scratch;       /* the error object of the last decision */
 	struct buf note;          /* text of the last report */
 	struct buf detail;        /* error of the last report */
@@ -84,8 +86,8 @@ struct request_arrival {
 	us_t wall;
 };
 void request_on_received(struct request *r, const struct request_arrival *in, struct effects *out);
-/* The stored result of a redelivered task: final, or not. */
-void request_on_checked(struct request *r, bool is_final, us_t wall, struct effects *out);
+/* The stored result of a redelivered task; state SPAN_NONE = there is none. */
+void request_on_checked(struct request *r, struct span state, struct span value, us_t wall, struct effects *out);
 void request_on_due(struct request *r, us_t wall, struct effects *out);
 void request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct effects *out);
 void request_on_started_due(struct request *r, struct effects *out);

@@ -39,6 +39,7 @@ on_error(struct request *r, const struct run_error *cause, const struct request_
 	rep->runtime_us = now->mono_us - r->started_us;
 	if (r->rule->dead_on_failure)
 		request_go_dead(r, "failed", buf_text(&r->note));
+	request_follow(r, false, SPAN_NONE, now->wall);
 	request_store_error(r, "FAILURE", &err, cause->traceback, now->wall, out);
 }
 
@@ -170,6 +171,7 @@ request_on_frame(struct request *r, const struct run_frame *f, const struct requ
 		rep = request_report(out, REPORT_SUCCEEDED);
 		rep->value = f->result;
 		rep->runtime_us = now->mono_us - r->started_us;
+		request_follow(r, true, f->result, now->wall);
 		request_store_final(r, "SUCCESS", f->result, SPAN_NONE, now->wall, out);
 		break;
 	case RUN_ERROR:
@@ -229,6 +231,7 @@ request_on_hard_limit(struct request *r, const struct request_now *now, struct e
 	result_add_error_repr(&r->detail, &err);
 	rep->error = buf_span(&r->detail);
 	add_kill(out, SIGKILL, "was killed at its time limit");
+	request_follow(r, false, SPAN_NONE, now->wall);
 	request_store_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
 }
 
@@ -272,6 +275,7 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 		return;
 	}
 	request_go_dead(r, "lost", buf_text(&r->note));
+	request_follow(r, false, SPAN_NONE, now->wall);
 	request_store_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
 }
 

@@ -22,6 +22,8 @@ void request_store_final(struct request *r, const char *state, struct span value
 void request_store_error(struct request *r, const char *state, const struct result_error *err, struct span traceback, us_t wall, struct effects *out);
 /* The message will be kept as a dead letter. */
 void request_go_dead(struct request *r, const char *reason, const char *error);
+/* Decides what a final end sends: request.flow. */
+void request_follow(struct request *r, bool succeeded, struct span result, us_t wall);
 /* `why` is one of Celery's words: revoked, expired, terminated. */
 void request_end_revoked(struct request *r, struct span why, int signum, us_t wall, struct effects *out);
 /* Seconds; 0 = none. What the message says goes before the rule. */

@@ -55,7 +55,7 @@ request_settle(struct request *r, struct effects *out)
 void
 request_after_store(struct request *r, struct effects *out)
 {
-	if (r->mail.kind == MAIL_NONE) {
+	if (r->mail.kind == MAIL_NONE && r->flow.count == 0) {
 		request_settle(r, out);
 		return;
 	}
@@ -88,6 +88,8 @@ request_store_final(struct request *r, const char *state, struct span value, str
 	e->u.result.value = value;
 	e->u.result.traceback = traceback;
 	e->u.result.date_done = wall;
+	if (r->flow.children.len > 0)
+		e->u.result.children = buf_span(&r->flow.children);
 }
 
 void
@@ -105,6 +107,23 @@ request_go_dead(struct request *r, const char *reason, const char *error)
 	r->mail.kind = MAIL_DEAD;
 	r->mail.reason = reason;
 	snprintf(r->mail.error.text, sizeof(r->mail.error.text), "%s", error);
+}
+
+/*
+ * flow_check has looked at every signature before the run, so what is left to fail is memory: then the message is kept for a person, since
+ * its follow-ups cannot be sent.
+ */
+void
+request_follow(struct request *r, bool succeeded, struct span result, us_t wall)
+{
+	struct errtext why = { "" };
+	enum err e;
+
+	if (r->task.id.len == 0)
+		return;
+	e = succeeded ? flow_on_success(&r->flow, &r->task, result, wall, &why) : flow_on_failure(&r->flow, &r->task, wall, &why);
+	if (e != E_OK && r->mail.kind == MAIL_NONE)
+		request_go_dead(r, "canvas", e == E_NOMEM ? "out of memory for its follow-ups" : why.text);
 }
 
 /* `why` is one of Celery's words: revoked, expired, terminated. */

@@ -9,8 +9,25 @@
 #include "base/id.h"
 #include "core/ladder.h"
 #include "wire/forward.h"
+#include "worker/letter.h"
 #include "worker/report.h"
 #include "worker/state.h"
+
+/* A failure that is stored under another id: of a step of a chain that will not run any more. */
+struct other_store {
+	struct list link;             /* job.others */
+	struct backend_store store;
+	struct job *job;
+};
+
+static void
+other_free(struct other_store *o)
+{
+	list_unlink(&o->link);
+	backend_store_cancel(&o->store);
+	backend_store_release(&o->store);
+	alloc_free(o);
+}
 
 static void
 on_timer_due(void *owner)
@@ -36,6 +53,8 @@ job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
 	request_init(&j->request, &p->worker->rules);
 	j->request.redelivered = d->redelivered;
 	j->request.queue = ladder_strip(j->msg->routing_key);
+	list_init(&j->letters);
+	list_init(&j->others);
 	list_push(&p->jobs, &j->link);
 	return j;
 }
@@ -43,9 +62,14 @@ job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
 void
 job_free(struct job *j)
 {
+	struct list *it, *tmp;
+
 	list_unlink(&j->link);
 	list_unlink(&j->wait);
-	post_drop(&j->pool->worker->post, j);
+	LIST_EACH(&j->letters, it, tmp)
+		post_drop(&j->pool->worker->post, container_of(it, struct letter, link));
+	LIST_EACH(&j->others, it, tmp)
+		other_free(container_of(it, struct other_store, link));
 	/* No-op unless it is asked for the result just now. */
 	backend_load_cancel(j->pool->worker->backend, j);
 	backend_store_cancel(&j->state);
@@ -84,15 +108,58 @@ job_finish(struct job *j, enum settle how)
 
 /* --- results ------------------------------------------------------------------------------------------------------- */
 
+/* One store less to wait for. */
+static void
+one_stored(struct job *j)
+{
+	struct effects fx = { .count = 0 };
+
+	if (--j->stores_due > 0)
+		return;
+	request_on_stored(&j->request, j->stored, j->stored_why.text, clock_wall_us(), &fx);
+	job_apply(j, &fx);
+}
+
 static void
 on_final_stored(struct backend_store *s, enum err e, const char *why)
 {
 	struct job *j = container_of(s, struct job, final);
-	struct effects fx = { .count = 0 };
 
 	FAIL_POINT("P5");
-	request_on_stored(&j->request, e, why, clock_wall_us(), &fx);
-	job_apply(j, &fx);
+	j->stored = err_set(&j->stored_why, e, "%s", why);
+	one_stored(j);
+}
+
+static void
+on_other_stored(struct backend_store *s, enum err e, const char *why)
+{
+	struct other_store *o = container_of(s, struct other_store, store);
+	struct job *j = o->job;
+
+	if (e != E_OK)
+		report_state_refused(j, why);
+	other_free(o);
+	one_stored(j);
+}
+
+static void
+store_others(struct job *j, const struct result *r)
+{
+	const struct flow *f = &j->request.flow;
+
+	for (size_t i = 0; i < f->n_failed; i++) {
+		struct other_store *o = must_alloc(sizeof(*o));
+		struct result other = *r;
+
+		other.task_id = f->failed[i];
+		other.children = SPAN_NONE;
+		o->job = j;
+		list_push(&j->others, &o->link);
+		if (backend_store(j->pool->worker->backend, &o->store, &other, on_other_stored) == E_OK)
+			j->stores_due++;
+		else
+			other_free(o);
+	}
 }
 
 static void store_state(struct job *j, const struct result *r);
@@ -145,8 +212,12 @@ store_final(struct job *j, const struct result *r)
 	FAIL_POINT("P4");
 	buf_reset(&j->next_state);
 	e = backend_store(j->pool->worker->backend, &j->final, r, on_final_stored);
-	if (e == E_OK)
+	if (e == E_OK) {
+		j->stores_due++;
+		if (!j->request.refused_once)
+			store_others(j, r);
 		return false;
+	}
 	request_on_stored(&j->request, E_REFUSED, err_name(e), clock_wall_us(), &fx);
 	return job_apply(j, &fx);
 }
@@ -160,7 +231,7 @@ on_checked(void *owner, enum err e, const struct result *r, const char *why)
 	/* Not readable: running it again is allowed, losing it is not. */
 	if (e != E_OK && e != E_MISSING)
 		report_check_failed(j, why);
-	request_on_checked(&j->request, e == E_OK && result_is_ready(r->state), clock_wall_us(), &fx);
+	request_on_checked(&j->request, e == E_OK ? r->state : SPAN_NONE, e == E_OK ? r->value : SPAN_NONE, clock_wall_us(), &fx);
 	job_apply(j, &fx);
 }
 
@@ -171,7 +242,7 @@ check(struct job *j)
 
 	if (backend_load(j->pool->worker->backend, j->request.task.id, on_checked, j) == E_OK)
 		return false;
-	request_on_checked(&j->request, false, clock_wall_us(), &fx);
+	request_on_checked(&j->request, SPAN_NONE, SPAN_NONE, clock_wall_us(), &fx);
 	return job_apply(j, &fx);
 }
 
@@ -196,6 +267,38 @@ ack_early(struct job *j)
 }
 
 /* --- effects ------------------------------------------------------------------------------------------------------- */
+
+static bool
+all_confirmed(struct job *j)
+{
+	struct effects fx = { .count = 0 };
+
+	request_on_published(&j->request, &fx);
+	return job_apply(j, &fx);
+}
+
+/* All are written before the first is posted: a step that cannot be written makes the whole message a dead letter, for a person to look at. */
+static bool
+send_letters(struct job *j)
+{
+	struct request *r = &j->request;
+	struct list *it, *tmp;
+	struct errtext why = { "" };
+	struct letter *l;
+	enum err e = E_OK;
+
+	for (size_t i = 0; i < r->flow.count && e == E_OK; i++)
+		e = letter_of_step(&l, j, &r->flow.steps[i], &why);
+	if (e != E_OK && r->mail.kind == MAIL_NONE) {
+		r->mail = (struct mail){ .kind = MAIL_DEAD, .reason = "canvas" };
+		err_set(&r->mail.error, e, "cannot write a follow-up: %s", why.text);
+	}
+	if (r->mail.kind != MAIL_NONE && letter_of_mail(&l, j) != E_OK)
+		abort();
+	LIST_EACH(&j->letters, it, tmp)
+		post_send(&j->pool->worker->post, container_of(it, struct letter, link));
+	return list_is_empty(&j->letters) && all_confirmed(j);
+}
 
 static bool
 apply_one(struct job *j, const struct effect *e)
@@ -228,8 +331,7 @@ apply_one(struct job *j, const struct effect *e)
 	case EFF_STORE:
 		return store_final(j, &e->u.result);
 	case EFF_MAIL:
-		post_send(&j->pool->worker->post, j);
-		return false;
+		return send_letters(j);
 	case EFF_REPORT:
 		report_task(j, &e->u.report);
 		return false;
@@ -363,13 +465,12 @@ job_on_hard_limit(struct job *j)
 }
 
 bool
-job_on_published(struct job *j)
+job_on_confirmed(struct job *j, struct letter *l)
 {
-	struct effects fx = { .count = 0 };
-
-	j->publish_id = 0;
-	request_on_published(&j->request, &fx);
-	return job_apply(j, &fx);
+	if (j->request.mail.kind == MAIL_DEAD && span_starts(span_of(l->road), "dead/"))
+		report_dead_letter(j);
+	letter_free(l);
+	return list_is_empty(&j->letters) && all_confirmed(j);
 }
 
 bool

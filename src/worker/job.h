@@ -6,12 +6,13 @@
 #include "bus/chan.h"
 #include "core/request.h"
 
+struct letter;
 struct pool;
 struct slot;
 
 struct job {
 	struct list link;             /* pool.jobs */
-	struct list wait;             /* pool.waiting, or post.waiting */
+	struct list wait;             /* pool.waiting */
 	struct pool *pool;            /* owner */
 	struct request request;
 	struct msg *msg;
@@ -26,7 +27,11 @@ struct job {
 	struct buf next_state;        /* name of the newest state that waits for `state`; empty = none */
 	struct buf next_meta;
 	struct loop_timer timer;      /* until it is due */
-	uint64_t publish_id;          /* of the mail under way, 0 = none */
+	struct list letters;          /* not confirmed yet */
+	struct list others;           /* struct other_store: the same failure under other ids */
+	size_t stores_due;            /* `final` and the others */
+	enum err stored;              /* how `final` went, and why */
+	struct errtext stored_why;
 };
 
 /* Takes d->msg. The first decision is made and applied. */
@@ -43,7 +48,8 @@ bool job_on_frame(struct job *j, const struct run_frame *f);
 bool job_on_lost(struct job *j, const char *how);
 bool job_on_soft_limit(struct job *j);
 bool job_on_hard_limit(struct job *j);
-bool job_on_published(struct job *j);
+/* The broker has this letter; it is freed. After the last one the job goes on. */
+bool job_on_confirmed(struct job *j, struct letter *l);
 bool job_on_channel_lost(struct job *j);
 /* A redelivery of a task that still runs here: the new tag replaces the lost one. Takes d->msg. */
 void job_adopt(struct job *j, struct bus_delivery *d, size_t consumer);

@@ -6,6 +6,7 @@ libworker_a_SOURCES = \
 	src/worker/post.c src/worker/post.h \
 	src/worker/feed.c src/worker/feed.h \
 	src/worker/job.c src/worker/job.h \
+	src/worker/letter.c src/worker/letter.h \
 	src/worker/notify.c src/worker/notify.h \
 	src/worker/output.c src/worker/output.h \
 	src/worker/pool.c src/worker/pool.h \

@@ -1,15 +1,13 @@
 /*
- * The way of a message: make sure that its road is there (queue and bindings, once per road and connection), publish, confirm. One road
- * is made at a time; mail waits in order meanwhile. Any failure forgets the road and tries again in a second.
+ * The way of a letter: make sure that its road is there (queue and bindings, once per road and connection), publish, confirm. One road
+ * is made at a time; letters wait in order meanwhile. Any failure forgets the road and tries again in a second.
  */
 #include "worker/post.h"
 
-#include "base/clock.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "core/ladder.h"
 #include "wire/dead.h"
-#include "wire/forward.h"
 #include "worker/job.h"
 #include "worker/state.h"
 
@@ -17,25 +15,12 @@
 
 static void pump(struct post *o);
 
-/* The road this job's mail takes; "" = its own queue, which is there. */
 static void
-road_of(const struct job *j, char *out, size_t size)
+delay(struct post *o, struct letter *l, const char *why)
 {
-	const struct mail *m = &j->request.mail;
-
-	out[0] = '\0';
-	if (m->kind == MAIL_DEAD)
-		snprintf(out, size, "dead/%.*s", SPAN_FMT(j->request.queue));
-	else if (m->delay_s > 0)
-		snprintf(out, size, "later/%.*s", SPAN_FMT(j->request.queue));
-}
-
-static void
-delay(struct post *o, struct job *j, const char *why)
-{
-	LOG(MAIL_DELAYED, LOG_SPAN("id", j->request.task.id), LOG_SPAN("queue", j->request.queue), LOG_STR("why", why));
-	if (!list_is_linked(&j->wait))
-		list_push(&o->waiting, &j->wait);
+	LOG(MAIL_DELAYED, LOG_SPAN("id", l->job->request.task.id), LOG_SPAN("queue", l->job->request.queue), LOG_STR("why", why));
+	if (!list_is_linked(&l->wait))
+		list_push(&o->waiting, &l->wait);
 	loop_timer_arm(&o->retry, RETRY_MS);
 }
 
@@ -44,73 +29,27 @@ delay(struct post *o, struct job *j, const char *why)
 static void
 on_published(void *owner, const struct bus_pub_result *r)
 {
-	struct job *j = owner;
-	struct post *o = &j->pool->worker->post;
-	char road[300];
+	struct letter *l = owner;
+	struct post *o = &l->job->pool->worker->post;
 
-	j->publish_id = 0;
+	l->publish_id = 0;
 	if (r->end == BUS_PUB_CONFIRMED) {
 		FAIL_POINT("R2");
-		if (j->request.mail.kind == MAIL_DEAD)
-			LOG(DEAD_LETTER, LOG_SPAN("id", j->request.task.id), LOG_SPAN("queue", j->request.queue),
-				LOG_STR("reason", j->request.mail.reason));
-		job_on_published(j);
+		job_on_confirmed(l->job, l);
 		return;
 	}
 	/* Deleted by somebody, or full: begin with the road again. */
-	road_of(j, road, sizeof(road));
-	map_del(&o->known, span_of(road));
-	delay(o, j, r->text);
-}
-
-static enum err
-encode_dead(struct post *o, struct job *j, struct msg *m)
-{
-	struct dead_letter letter = {
-		.reason = span_of(j->request.mail.reason),
-		.error = span_of(j->request.mail.error.text),
-		.queue = j->request.queue,
-		.host = span_of(o->worker->conf->node),
-		.attempts = j->request.task.retries + 1,
-		.now = clock_wall_us(),
-	};
-
-	return dead_encode(m, j->msg, &letter);
-}
-
-static enum err
-encode_forward(struct job *j, struct msg *m)
-{
-	const struct mail *mail = &j->request.mail;
-	struct forward f = { .exchange = SPAN(""), .routing_key = j->request.queue, .is_retry = mail->kind == MAIL_RETRY, .eta = mail->eta };
-	char key[256];
-	enum err e;
-
-	if (mail->kind == MAIL_LOST)
-		f.lost = j->request.lost;
-	if (mail->delay_s > 0) {
-		e = ladder_message_key(key, mail->delay_s, j->request.queue);
-		if (e != E_OK)
-			return e;
-		f.exchange = SPAN(LADDER_TOP);
-		f.routing_key = span_of(key);
-	}
-	return forward_encode(m, j->msg, &j->request.task, &f);
+	map_del(&o->known, span_of(l->road));
+	delay(o, l, r->text);
 }
 
 static void
-publish(struct post *o, struct job *j)
+publish(struct post *o, struct letter *l)
 {
-	struct msg m;
-	enum err e;
+	enum err e = bus_publish(o->worker->pub, &l->msg, on_published, l, &l->publish_id);
 
-	msg_init(&m, 0);
-	e = j->request.mail.kind == MAIL_DEAD ? encode_dead(o, j, &m) : encode_forward(j, &m);
-	if (e == E_OK)
-		e = bus_publish(o->worker->pub, &m, on_published, j, &j->publish_id);
-	msg_release(&m);
 	if (e != E_OK)
-		delay(o, j, err_name(e));
+		delay(o, l, err_name(e));
 }
 
 /* --- roads ------------------------------------------------------------------------------------------------------------- */
@@ -129,26 +68,23 @@ on_road(void *owner, const struct bus_topo_report *r)
 	if (r->err == E_OK)
 		pump(o);
 	else if (!list_is_empty(&o->waiting))
-		delay(o, container_of(o->waiting.next, struct job, wait), r->text);
+		delay(o, container_of(o->waiting.next, struct letter, wait), r->text);
 }
 
 static enum err
-build_dead(struct post *o, struct job *j)
+build_queue(struct post *o, const char *name, const char *exchange, const char *key)
 {
-	char name[256], key[256];
-	struct bus_topo_queue q = { .name = name, .exchange = DEAD_EXCHANGE, .exchange_type = "direct", .routing_key = key };
+	struct bus_topo_queue q = { .name = name, .exchange = exchange, .exchange_type = "direct", .routing_key = key };
 
-	dead_queue_name(name, j->request.queue);
-	snprintf(key, sizeof(key), "%.*s", SPAN_FMT(j->request.queue));
 	return bus_topo_ensure(&o->topo, o->worker->publish, &q, 1, on_road, o);
 }
 
 static enum err
-build_ladder(struct post *o, struct job *j)
+build_ladder(struct post *o, const char *queue)
 {
 	struct bus_ladder_level levels[LADDER_LEVELS];
-	char queue[256], key[256];
-	enum err e = ladder_binding_key(key, j->request.queue);
+	char key[256];
+	enum err e = ladder_binding_key(key, span_of(queue));
 
 	if (e != E_OK)
 		return e;
@@ -160,31 +96,43 @@ build_ladder(struct post *o, struct job *j)
 		ladder_level_key(levels[i].zero, level, false);
 		levels[i].ttl_ms = INT64_C(1000) << level;
 	}
-	snprintf(queue, sizeof(queue), "%.*s", SPAN_FMT(j->request.queue));
 	return bus_ladder_ensure(&o->ladder, o->worker->publish, levels, LADDER_LEVELS, LADDER_END, queue, key, on_road, o);
+}
+
+static enum err
+build_road(struct post *o, const struct letter *l)
+{
+	struct span to = letter_queue(l);
+	char queue[256], name[256];
+
+	snprintf(queue, sizeof(queue), "%.*s", SPAN_FMT(to));
+	if (span_starts(span_of(l->road), "later/"))
+		return build_ladder(o, queue);
+	if (span_starts(span_of(l->road), "queue/"))
+		return build_queue(o, queue, NULL, NULL);
+	dead_queue_name(name, to);
+	return build_queue(o, name, DEAD_EXCHANGE, queue);
 }
 
 static void
 pump(struct post *o)
 {
 	while (o->building[0] == '\0' && !list_is_empty(&o->waiting)) {
-		struct job *j = container_of(o->waiting.next, struct job, wait);
-		char road[300];
+		struct letter *l = container_of(o->waiting.next, struct letter, wait);
 		enum err e;
 
-		road_of(j, road, sizeof(road));
-		if (road[0] == '\0' || map_get(&o->known, span_of(road)) != NULL) {
-			list_unlink(&j->wait);
-			publish(o, j);
+		if (l->road[0] == '\0' || map_get(&o->known, span_of(l->road)) != NULL) {
+			list_unlink(&l->wait);
+			publish(o, l);
 			continue;
 		}
 		if (!bus_conn_is_up(o->worker->publish))
 			return;
-		snprintf(o->building, sizeof(o->building), "%s", road);
-		e = j->request.mail.kind == MAIL_DEAD ? build_dead(o, j) : build_ladder(o, j);
+		snprintf(o->building, sizeof(o->building), "%s", l->road);
+		e = build_road(o, l);
 		if (e != E_OK) {
 			o->building[0] = '\0';
-			delay(o, j, err_name(e));
+			delay(o, l, err_name(e));
 			return;
 		}
 	}
@@ -219,18 +167,18 @@ post_release(struct post *o)
 }
 
 void
-post_send(struct post *o, struct job *j)
+post_send(struct post *o, struct letter *l)
 {
-	list_push(&o->waiting, &j->wait);
+	list_push(&o->waiting, &l->wait);
 	pump(o);
 }
 
 void
-post_drop(struct post *o, struct job *j)
+post_drop(struct post *o, struct letter *l)
 {
-	if (j->publish_id != 0)
-		bus_pub_cancel(o->worker->pub, j->publish_id);
-	j->publish_id = 0;
+	if (l->publish_id != 0)
+		bus_pub_cancel(o->worker->pub, l->publish_id);
+	letter_free(l);
 }
 
 void

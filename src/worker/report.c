@@ -80,6 +80,9 @@ report_task(const struct job *j, const struct report *r)
 	case REPORT_UNKNOWN:
 		LOG(TASK_UNKNOWN, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("queue", j->request.queue));
 		break;
+	case REPORT_REFUSED:
+		LOG(TASK_REFUSED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
+		break;
 	case REPORT_INVALID:
 		LOG(MESSAGE_INVALID, LOG_SPAN("why", r->text), LOG_SPAN("queue", j->request.queue),
 			LOG_INT("bytes", j->msg->body.len));
@@ -88,6 +91,13 @@ report_task(const struct job *j, const struct report *r)
 		LOG(TASK_DONE_BEFORE, LOG_SPAN("task", name), LOG_SPAN("id", id));
 		break;
 	}
+}
+
+void
+report_dead_letter(const struct job *j)
+{
+	LOG(DEAD_LETTER, LOG_SPAN("id", j->request.task.id), LOG_SPAN("queue", j->request.queue),
+		LOG_STR("reason", j->request.mail.reason));
 }
 
 void

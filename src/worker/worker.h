@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "bus/conn.h"
 #include "bus/topo.h"
+#include "core/route.h"
 #include "core/rule.h"
 
 struct pool_conf {
@@ -33,6 +34,7 @@ struct worker_conf {
 	const struct pool_conf *pools;
 	size_t n_pools;
 	struct task_rules tasks;              /* limits and retries by task name */
+	const struct routes *routes;          /* where follow-ups go that name no queue */
 	bool track_started;                   /* store STARTED (on by default) */
 	bool result_extended;
 	bool ignore_result;                   /* store nothing unless it is an error */

@@ -1,6 +1,7 @@
 # tests/unit/core
 CORE_TESTS = \
 	tests/unit/core/test_cron \
+	tests/unit/core/test_flow \
 	tests/unit/core/test_ladder \
 	tests/unit/core/test_plan \
 	tests/unit/core/test_request \
@@ -40,3 +41,5 @@ tests_unit_core_test_schedule_SOURCES = tests/unit/core/test_schedule.c
 tests_unit_core_test_schedule_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_zone_SOURCES = tests/unit/core/test_zone.c
 tests_unit_core_test_zone_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_flow_SOURCES = tests/unit/core/test_flow.c
+tests_unit_core_test_flow_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)

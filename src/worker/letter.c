@@ -1,0 +1,125 @@
+/* Builds the messages that the end of a job asks for. Pure but for the clock: posting them is post.c's business. */
+#include "worker/letter.h"
+
+#include "base/clock.h"
+#include "core/ladder.h"
+#include "wire/dead.h"
+#include "wire/forward.h"
+#include "worker/job.h"
+#include "worker/state.h"
+
+static struct letter *
+letter_new(struct job *j)
+{
+	struct letter *l = must_alloc(sizeof(*l));
+
+	l->job = j;
+	msg_init(&l->msg, 0);
+	list_push(&j->letters, &l->link);
+	return l;
+}
+
+void
+letter_free(struct letter *l)
+{
+	list_unlink(&l->link);
+	list_unlink(&l->wait);
+	msg_release(&l->msg);
+	alloc_free(l);
+}
+
+struct span
+letter_queue(const struct letter *l)
+{
+	struct span rest = span_of(l->road);
+
+	(void)span_split(&rest, '/');
+	return rest;
+}
+
+static enum err
+encode_dead(struct letter *l)
+{
+	const struct job *j = l->job;
+	struct dead_letter d = {
+		.reason = span_of(j->request.mail.reason),
+		.error = span_of(j->request.mail.error.text),
+		.queue = j->request.queue,
+		.host = span_of(j->pool->worker->conf->node),
+		.attempts = j->request.task.retries + 1,
+		.now = clock_wall_us(),
+	};
+
+	snprintf(l->road, sizeof(l->road), "dead/%.*s", SPAN_FMT(j->request.queue));
+	return dead_encode(&l->msg, j->msg, &d);
+}
+
+static enum err
+encode_forward(struct letter *l)
+{
+	const struct job *j = l->job;
+	const struct mail *mail = &j->request.mail;
+	struct forward f = { .exchange = SPAN(""), .routing_key = j->request.queue, .is_retry = mail->kind == MAIL_RETRY, .eta = mail->eta };
+	char key[256];
+	enum err e;
+
+	if (mail->kind == MAIL_LOST)
+		f.lost = j->request.lost;
+	if (mail->delay_s > 0) {
+		e = ladder_message_key(key, mail->delay_s, j->request.queue);
+		if (e != E_OK)
+			return e;
+		f.exchange = SPAN(LADDER_TOP);
+		f.routing_key = span_of(key);
+		snprintf(l->road, sizeof(l->road), "later/%.*s", SPAN_FMT(j->request.queue));
+	}
+	return forward_encode(&l->msg, j->msg, &j->request.task, &f);
+}
+
+enum err
+letter_of_mail(struct letter **out, struct job *j)
+{
+	struct letter *l = letter_new(j);
+	enum err e = j->request.mail.kind == MAIL_DEAD ? encode_dead(l) : encode_forward(l);
+
+	*out = l;
+	if (e != E_OK) {
+		letter_free(l);
+		*out = NULL;
+	}
+	return e;
+}
+
+/* Where it goes: what the signature says, else what the routes say of its name. */
+static enum err
+address(struct letter *l, const struct flow_step *s)
+{
+	struct route_target to = { .exchange = s->exchange, .routing_key = s->routing_key, .queue = s->routing_key };
+
+	if (s->exchange.ptr == NULL || s->routing_key.ptr == NULL)
+		to = routes_find(l->job->pool->worker->conf->routes, s->call.name);
+	if (to.exchange.len == 0)
+		snprintf(l->road, sizeof(l->road), "queue/%.*s", SPAN_FMT(to.queue.ptr != NULL ? to.queue : to.routing_key));
+	l->msg.exchange = arena_dup(&l->msg.arena, to.exchange);
+	l->msg.routing_key = arena_dup(&l->msg.arena, to.routing_key);
+	return l->msg.exchange.ptr == NULL || l->msg.routing_key.ptr == NULL ? E_NOMEM : E_OK;
+}
+
+enum err
+letter_of_step(struct letter **out, struct job *j, const struct flow_step *s, struct errtext *t)
+{
+	struct letter *l = letter_new(j);
+	struct task_call call = s->call;
+	enum err e;
+
+	call.origin = span_of(j->pool->worker->conf->node);
+	e = task_encode(&call, &l->msg, t);
+	if (e == E_OK)
+		e = address(l, s);
+	*out = l;
+	if (e != E_OK) {
+		letter_free(l);
+		*out = NULL;
+	}
+	return e;
+}

@@ -1,0 +1,30 @@
+/* A message on its way out because of a job: a dead letter, a task for later, a retry, a step of a canvas. */
+#ifndef WARREN_WORKER_LETTER_H
+#define WARREN_WORKER_LETTER_H
+
+#include "base/list.h"
+#include "wire/msg.h"
+
+struct flow_step;
+struct job;
+
+#define LETTER_ROAD_MAX 300
+
+struct letter {
+	struct list link;        /* job.letters */
+	struct list wait;        /* post.waiting */
+	struct job *job;         /* owner */
+	struct msg msg;
+	/* What must exist for it to arrive, "" = nothing to be done: "dead/<queue>", "later/<queue>", "queue/<queue>". */
+	char road[LETTER_ROAD_MAX];
+	uint64_t publish_id;     /* under way; 0 = not */
+};
+
+/* What job->request.mail describes. E_NOMEM, E_TOOBIG. */
+enum err letter_of_mail(struct letter **out, struct job *j) MUSTCHECK;
+enum err letter_of_step(struct letter **out, struct job *j, const struct flow_step *s, struct errtext *t) MUSTCHECK;
+void letter_free(struct letter *l);
+/* The queue that the road leads to. */
+struct span letter_queue(const struct letter *l);
+
+#endif

@@ -1,0 +1,79 @@
+"""Canvas from real Celery clients: links, error links and chains are carried out; groups and chords are refused, not half done."""
+import json
+
+import pytest
+from celery import chain, chord, group
+
+from harness import wait_final
+
+
+@pytest.fixture
+def app(site):
+    return site.app()
+
+
+def sig(app, name, *args, **options):
+    return app.signature(name, args=args, **options)
+
+
+def test_chain_goes_all_the_way(site, app, worker):
+    worker("-A", "tasks", "-c", "2")
+    result = chain(sig(app, "add", 1, 2), sig(app, "add", 3), sig(app, "add", 4)).apply_async()
+    assert result.get(timeout=10) == 10
+    assert result.parent.get(timeout=1) == 6 and result.parent.parent.get(timeout=1) == 3
+    first = json.loads(site.meta(result.parent.parent.id))
+    assert first["children"] == [[[result.parent.id, None], None]]
+    site.wait_empty()
+
+
+def test_chain_over_a_celery_worker(site, app, worker, celery_worker):
+    worker("-A", "tasks", "-c", "1", "-Q", "ours")
+    celery_worker("-Q", "theirs")
+    result = chain(sig(app, "add", 1, 2).set(queue="ours"), sig(app, "add", 3).set(queue="theirs"),
+                   sig(app, "add", 4).set(queue="ours")).apply_async()
+    assert result.get(timeout=20) == 10
+
+
+def test_chain_that_fails_ends_for_all_who_wait(site, app, worker):
+    worker("-A", "tasks", "-c", "2")
+    result = chain(sig(app, "add", 1, 2), sig(app, "fail", "boom", immutable=True), sig(app, "add", 4)).apply_async()
+    with pytest.raises(ValueError):
+        result.get(timeout=10)
+    assert json.loads(site.meta(result.id))["status"] == "FAILURE"
+    assert result.parent.state == "FAILURE"
+
+
+def test_links_of_every_kind(site, app, worker):
+    worker("-A", "tasks", "-c", "2")
+    ids = ["link-plain", "link-immutable", "link-chain-last"]
+    links = [sig(app, "add", 10).set(task_id=ids[0]), sig(app, "add", 1, 1, immutable=True).set(task_id=ids[1]),
+             chain(sig(app, "add", 5), sig(app, "add", 6).set(task_id=ids[2]))]
+    app.send_task("add", (1, 2), link=links).get(timeout=10)
+    results = [app.AsyncResult(i) for i in ids]
+    wait_final(results)
+    assert [r.get(timeout=1) for r in results] == [13, 2, 14]
+
+
+def test_error_link_gets_the_id_once(site, app, worker):
+    worker("-A", "tasks", "-c", "2")
+    result = app.send_task("fail", ("boom",), link_error=[sig(app, "echo").set(task_id="error-link")])
+    with pytest.raises(ValueError):
+        result.get(timeout=10)
+    assert app.AsyncResult("error-link").get(timeout=10) == [[result.id], {}]
+
+
+@pytest.mark.parametrize("canvas", [
+    lambda app: chord([sig(app, "add", 1, 1), sig(app, "add", 2, 2)], sig(app, "echo")),
+    lambda app: chain(sig(app, "add", 1, 1), group(sig(app, "add", 1), sig(app, "add", 2)), sig(app, "echo")),
+], ids=["chord", "group in a chain"])
+def test_what_is_not_carried_out_is_kept_and_said(site, app, worker, canvas):
+    w = worker("-A", "tasks", "-c", "2")
+    canvas(app).apply_async()
+    w.wait_line(r"is not run: .*(chord|groups)")
+    w.wait_line(r"warren\.dead\.celery: canvas")
+    assert site.counter("messages", "warren.dead.celery") >= 1
+
+
+def test_plain_group_runs(app, worker):
+    worker("-A", "tasks", "-c", "2")
+    assert group(sig(app, "add", i, i) for i in range(5)).apply_async().get(timeout=10) == [0, 2, 4, 6, 8]
