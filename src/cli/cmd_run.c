@@ -317,7 +317,7 @@ start(struct local_run *r, const struct pool_conf *pool, struct errtext *t)
 	enum err e = childenv_argv(&argv, pool->runner, t);
 
 	if (e == E_OK)
-		e = childenv_new(&envp, pool, t);
+		e = childenv_new(&envp, pool, "run", t);
 	conf.argv = (const char *const *)argv;
 	conf.envp = (const char *const *)envp;
 	if (e == E_OK)

@@ -13,7 +13,7 @@ static const char *const allowed[] = {
 	"LD_LIBRARY_PATH", "CUDA_*", "NVIDIA_*", "OMP_*", "SSL_CERT_*", "DJANGO_SETTINGS_MODULE", "ASAN_OPTIONS", "UBSAN_OPTIONS",
 };
 
-/* Where our own secrets are; they pass only when a pool sets them by name in its env. */
+/* Where our own secrets are; they pass only when a pool names them in its pass_env or sets them in its env. */
 static const char *const never[] = { "WARREN_*", "CELERY_BROKER_*", "CELERY_RESULT_BACKEND", "NOTIFY_SOCKET", "LISTEN_*",
 	"WATCHDOG_*", "CREDENTIALS_DIRECTORY" };
 
@@ -60,11 +60,21 @@ is_set_by(const char *const *env, struct span key)
 	return false;
 }
 
+/* Whether the list has this very name, not just a pattern that fits: who writes CELERY_BROKER_URL means it. */
+static bool
+is_named(const char *const *list, struct span key)
+{
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+		if (span_is(key, list[i]))
+			return true;
+	return false;
+}
+
 enum err
-childenv_new(char ***out, const struct pool_conf *conf, struct errtext *t)
+childenv_new(char ***out, const struct pool_conf *conf, const char *node, struct errtext *t)
 {
 	size_t ours = length((const char *const *)environ), theirs = length(conf->env), n = 0;
-	char **list = must_alloc(sizeof(*list) * (ours + theirs + 3));
+	char **list = must_alloc(sizeof(*list) * (ours + theirs + 4));
 
 	/* The place of the mark, see childenv_set_mark. */
 	put(list, &n, "WARREN_CHILD=");
@@ -79,12 +89,14 @@ childenv_new(char ***out, const struct pool_conf *conf, struct errtext *t)
 	for (size_t i = 0; i < ours; i++) {
 		struct span key = key_of(environ[i]);
 
-		if (is_set_by(conf->env, key) || matches(never, ARRAY_LEN(never), key))
+		if (is_set_by(conf->env, key))
 			continue;
-		if (matches(allowed, ARRAY_LEN(allowed), key) || matches(conf->pass_env, length(conf->pass_env), key))
+		if (is_named(conf->pass_env, key) || (!matches(never, ARRAY_LEN(never), key) &&
+			(matches(allowed, ARRAY_LEN(allowed), key) || matches(conf->pass_env, length(conf->pass_env), key))))
 			put(list, &n, environ[i]);
 	}
-	list[n] = must_printf("WARREN_POOL=%s", conf->name);
+	list[n++] = must_printf("WARREN_POOL=%s", conf->name);
+	list[n] = must_printf("WARREN_NODE=%s", node);
 	*out = list;
 	return E_OK;
 }

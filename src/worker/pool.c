@@ -47,7 +47,7 @@ pool_init(struct pool *p, struct worker *w, const struct pool_conf *conf, struct
 		slot_init(&p->slots[i], p, i);
 	e = childenv_argv(&p->argv, conf->runner, t);
 	if (e == E_OK)
-		e = childenv_new(&p->envp, conf, t);
+		e = childenv_new(&p->envp, conf, w->conf->node, t);
 	if (e == E_OK)
 		e = feed_open(&p->feed, p, w->consume, t);
 	return e == E_OK ? E_OK : err_prefix(t, e, "pool %s", conf->name);
