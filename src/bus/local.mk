@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libbus.a
 libbus_a_SOURCES = \
 	src/bus/calls.c \
+	src/bus/cast.c src/bus/cast.h \
 	src/bus/chan.c src/bus/chan.h \
 	src/bus/codec.c src/bus/codec.h \
 	src/bus/conn.c src/bus/conn.h src/bus/inner.h \

@@ -3,6 +3,7 @@ include tests/fake/local.mk
 
 BUS_TESTS = \
 	tests/unit/bus/test_calls \
+	tests/unit/bus/test_cast \
 	tests/unit/bus/test_chan \
 	tests/unit/bus/test_codec \
 	tests/unit/bus/test_conn \
@@ -19,6 +20,7 @@ EXTRA_DIST += tests/unit/bus/fixture.h tests/unit/bus/recorder.h
 
 BUS_TEST_LIBS = tests/fake/libfakebroker.a $(LIBS_BUS) $(CMOCKA_LIBS)
 tests_unit_bus_test_calls_LDADD = $(BUS_TEST_LIBS)
+tests_unit_bus_test_cast_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_chan_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_codec_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_conn_LDADD = $(BUS_TEST_LIBS)
