@@ -5,6 +5,7 @@
 #include "cli/out.h"
 #include "cli/setup.h"
 
+#include "base/js.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -45,6 +46,35 @@ node_name(const struct options *o, struct buf *out, struct errtext *t)
 	return text_node_name(o->node_name, host, out, t);
 }
 
+/* What remote control shows of the settings: flat, secrets hidden. */
+static const char *
+settings_text(struct cli *cli, bool all)
+{
+	const struct conf *c = &cli->conf;
+	struct buf b, value;
+	struct span kept;
+	struct js w;
+
+	buf_init(&b, 0);
+	buf_init(&value, 0);
+	js_init(&w, &b);
+	js_object(&w);
+	for (size_t i = 0; i < CONF_OPTIONS; i++) {
+		if (!all && c->origin[i].source == CONF_DEFAULT)
+			continue;
+		buf_reset(&value);
+		opt_add_json(&value, &conf_rows[i], &c->o);
+		/* Celery's name for it, which people look for. */
+		js_key(&w, i == CONF_OPT_broker ? "broker_url" : conf_rows[i].name);
+		js_raw(&w, buf_span(&value));
+	}
+	js_object_end(&w);
+	kept = b.err == E_OK && value.err == E_OK ? arena_dup(&cli->arena, buf_span(&b)) : SPAN_NONE;
+	buf_release(&value);
+	buf_release(&b);
+	return kept.ptr;
+}
+
 static int
 worker_main(struct cli *cli)
 {
@@ -59,6 +89,9 @@ worker_main(struct cli *cli)
 		.result_max = o->result_max,
 		.output_max = o->output_max,
 		.drain_ms = o->drain_timeout,
+		.events = o->events,
+		.heartbeat_ms = o->heartbeat > 0 ? o->heartbeat : -1,
+		.no_control = !o->remote_control,
 		.quiet_banner = f->quiet,
 	};
 	struct errtext why = { "" };
@@ -85,6 +118,8 @@ worker_main(struct cli *cli)
 		w.node = buf_text(&node);
 		setup_broker(cli, &w.broker);
 		setup_backend(cli, &w.backend);
+		w.settings = settings_text(cli, false);
+		w.settings_all = settings_text(cli, true);
 		set_up_log(o, f->json_logs);
 		code = worker_run(&w, &why);
 		if (why.text[0] != '\0')

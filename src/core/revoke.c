@@ -67,17 +67,15 @@ purge(struct revoked *r, us_t now)
 }
 
 enum err
-revoked_add(struct revoked *r, struct span text, us_t when, us_t now, bool *is_new)
+revoked_add(struct revoked *r, struct span text, us_t when, us_t now, bool saved)
 {
 	struct entry *e = map_get(&r->entries, text);
 	enum err err;
 
-	if (is_new != NULL)
-		*is_new = e == NULL;
 	if (e != NULL) {
 		if (when > e->when) {
 			e->when = when;
-			e->saved = false;
+			e->saved = saved;
 			list_unlink(&e->link);
 			list_push(&r->order, &e->link);
 		}
@@ -87,6 +85,7 @@ revoked_add(struct revoked *r, struct span text, us_t when, us_t now, bool *is_n
 	if (e == NULL)
 		return E_NOMEM;
 	e->when = when;
+	e->saved = saved;
 	e->len = text.len;
 	if (text.len > 0)
 		memcpy(e->text, text.ptr, text.len);

@@ -23,12 +23,12 @@ struct revoked {
 
 void revoked_init(struct revoked *r, size_t max, us_t keep);
 void revoked_release(struct revoked *r);
-/* When it is there already the newer time counts. *is_new (may be NULL): it was not. */
-enum err revoked_add(struct revoked *r, struct span text, us_t when, us_t now, bool *is_new) MUSTCHECK;
+/* When it is there already the newer time counts, and only then `saved`, which is the caller's own mark. */
+enum err revoked_add(struct revoked *r, struct span text, us_t when, us_t now, bool saved) MUSTCHECK;
 bool revoked_has(const struct revoked *r, struct span text, us_t now);
 size_t revoked_count(const struct revoked *r);
 
-/* Walks all that counts; start with a zeroed walk. Nothing may be added meanwhile. `saved` is the caller's own mark. */
+/* Walks all that counts; start with a zeroed walk. Nothing may be added meanwhile. */
 struct revoked_walk {
 	const struct list *at;
 	struct span text;

@@ -19,6 +19,9 @@ struct task_rules {
 	struct task_rule fallback;
 	const struct task_rule *rules;
 	size_t count;
+	/* For one task each, named by its pattern, before all rules; a later one counts rather than an earlier. */
+	struct task_rule **overrides;
+	size_t n_overrides;
 };
 /* No limits; Celery's retries (3, 180 s apart, only when the task asks); 3 lost runs. */
 extern const struct task_rule task_rule_default;

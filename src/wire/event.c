@@ -20,7 +20,7 @@ static const struct {
 	enum kind kind;
 	size_t offset;
 } members[M_COUNT] = {
-#define MEMBER(id, kind, field) [id] = { #field, kind, offsetof(struct event, field) }
+#define MEMBER(id, kind, field) [id] = { #field, kind, offsetof(struct evt, field) }
 	MEMBER(M_HOSTNAME, TEXT, hostname),
 	MEMBER(M_UTCOFFSET, INT, utcoffset),
 	MEMBER(M_PID, INT, pid),
@@ -79,14 +79,14 @@ static const struct {
 };
 
 const char *
-event_type_name(enum event_type type)
+evt_type_name(enum evt_type type)
 {
 	assert(type < EVENT_OTHER);
 	return types[type].name;
 }
 
 bool
-event_is_of_task(enum event_type type)
+evt_is_of_task(enum evt_type type)
 {
 	return type <= EVENT_TASK_REJECTED;
 }
@@ -105,7 +105,7 @@ add_load(struct js *w, const double load[3])
 }
 
 static void
-add_member(struct js *w, const struct event *e, unsigned m)
+add_member(struct js *w, const struct evt *e, unsigned m)
 {
 	const char *field = (const char *)e + members[m].offset;
 
@@ -136,7 +136,7 @@ add_member(struct js *w, const struct event *e, unsigned m)
 }
 
 void
-event_add(struct buf *b, const struct event *e)
+evt_add(struct buf *b, const struct evt *e)
 {
 	const unsigned char *m;
 	struct js w;
@@ -156,18 +156,18 @@ event_add(struct buf *b, const struct event *e)
 }
 
 void
-event_routing_key(char out[64], enum event_type type)
+evt_routing_key(char out[64], enum evt_type type)
 {
 	char *p;
 
-	snprintf(out, 64, "%s", event_type_name(type));
+	snprintf(out, 64, "%s", evt_type_name(type));
 	for (p = out; *p != '\0'; p++)
 		if (*p == '-')
 			*p = '.';
 }
 
 enum err
-event_encode(struct msg *to, const char *key, struct span node, struct span body)
+evt_encode(struct msg *to, const char *key, struct span node, struct span body)
 {
 	struct arena *a = &to->arena;
 	struct span host = arena_dup(a, node);
@@ -188,7 +188,7 @@ event_encode(struct msg *to, const char *key, struct span node, struct span body
 /* --- reading ----------------------------------------------------------------------------------------------------------- */
 
 enum err
-event_begin(struct event_reader *r, struct msg *m, struct errtext *t)
+evt_begin(struct evt_reader *r, struct msg *m, struct errtext *t)
 {
 	struct span body = span_trim(m->body);
 	enum err e;
@@ -219,7 +219,7 @@ take_load(double load[3], struct span raw)
 }
 
 static void
-take_member(struct event *e, unsigned m, struct span raw, struct arena *a)
+take_member(struct evt *e, unsigned m, struct span raw, struct arena *a)
 {
 	char *field = (char *)e + members[m].offset;
 	struct span text;
@@ -249,7 +249,7 @@ take_member(struct event *e, unsigned m, struct span raw, struct arena *a)
 	}
 }
 
-static enum event_type
+static enum evt_type
 type_of(struct span name)
 {
 	int i;
@@ -257,16 +257,16 @@ type_of(struct span name)
 	for (i = 0; i < EVENT_OTHER; i++)
 		if (span_is(name, types[i].name))
 			break;
-	return (enum event_type)i;
+	return (enum evt_type)i;
 }
 
 static bool
-take(struct event *e, struct span object, struct arena *a)
+take(struct evt *e, struct span object, struct arena *a)
 {
 	struct jscan_iter it;
 	unsigned m;
 
-	*e = (struct event){ .pid = -1, .clock = -1, .json = object };
+	*e = (struct evt){ .pid = -1, .clock = -1, .json = object };
 	if (jscan_kind(object) != JSCAN_OBJECT || !jscan_begin(&it, object))
 		return false;
 	while (jscan_next(&it)) {
@@ -283,7 +283,7 @@ take(struct event *e, struct span object, struct arena *a)
 }
 
 bool
-event_next(struct event_reader *r, struct event *e)
+evt_next(struct evt_reader *r, struct evt *e)
 {
 	struct span single = r->single;
 

@@ -1,6 +1,6 @@
 /*
  * Events on exchange celeryev (celery-wire.md section 7): what workers and clients tell whoever listens. Both sides' codec. One struct
- * holds the members of every type; which of them a type has stands in one table in event.c.
+ * holds the members of every type; which of them a type has stands in one table in event.c. The prefix is evt_, because event_ is libevent's.
  */
 #ifndef WARREN_WIRE_EVENT_H
 #define WARREN_WIRE_EVENT_H
@@ -14,7 +14,7 @@
 #define EVENT_QUEUE_TTL_MS 5000
 #define EVENT_TASK_MULTI "task.multi" /* key of an array of task events */
 
-enum event_type {
+enum evt_type {
 	EVENT_TASK_SENT,
 	EVENT_TASK_RECEIVED,
 	EVENT_TASK_STARTED,
@@ -30,8 +30,8 @@ enum event_type {
 };
 
 /* Optional texts are SPAN_NONE (written as null); optional numbers as said. */
-struct event {
-	enum event_type type;
+struct evt {
+	enum evt_type type;
 	struct span type_name; /* when reading */
 	struct span hostname;
 	int64_t pid, clock;    /* -1 = none */
@@ -54,24 +54,24 @@ struct event {
 	struct span json;      /* when reading: the whole */
 };
 
-const char *event_type_name(enum event_type type);
-bool event_is_of_task(enum event_type type);
+const char *evt_type_name(enum evt_type type);
+bool evt_is_of_task(enum evt_type type);
 /* Appends the event as an object. */
-void event_add(struct buf *b, const struct event *e);
+void evt_add(struct buf *b, const struct evt *e);
 /* "worker.heartbeat": the type as a routing key. */
-void event_routing_key(char out[64], enum event_type type);
-/* The message around what event_add has made: one object, or an array for key EVENT_TASK_MULTI. `body` is copied. */
-enum err event_encode(struct msg *to, const char *key, struct span node, struct span body) MUSTCHECK;
+void evt_routing_key(char out[64], enum evt_type type);
+/* The message around what evt_add has made: one object, or an array for key EVENT_TASK_MULTI. `body` is copied. */
+enum err evt_encode(struct msg *to, const char *key, struct span node, struct span body) MUSTCHECK;
 
 /* Reading: a message holds one event or an array of them. */
-struct event_reader {
+struct evt_reader {
 	struct jscan_iter it;
 	struct arena *arena;
 	struct span single;
 };
 /* Borrows from m, whose arena may grow. E_FORMAT: no events. */
-enum err event_begin(struct event_reader *r, struct msg *m, struct errtext *t) MUSTCHECK;
+enum err evt_begin(struct evt_reader *r, struct msg *m, struct errtext *t) MUSTCHECK;
 /* False at the end. Members of a wrong type count as absent; what is no object, or has no type, is passed over. */
-bool event_next(struct event_reader *r, struct event *e);
+bool evt_next(struct evt_reader *r, struct evt *e);
 
 #endif

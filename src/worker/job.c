@@ -386,6 +386,7 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 		in.why = j->why.text;
 	}
 	FAIL_POINT("P1");
+	in.is_revoked = in.fault == TASK_FINE && revocation_covers(&p->worker->revocation, &j->request.task);
 	in.is_known = in.fault == TASK_FINE && pool_knows(p, j->request.task.name);
 	request_on_received(&j->request, &in, &fx);
 	job_apply(j, &fx);
@@ -462,6 +463,36 @@ job_on_hard_limit(struct job *j)
 
 	request_on_hard_limit(&j->request, &now, &fx);
 	return job_apply(j, &fx);
+}
+
+/* Where it waits it does so no more; it may be on its way out now. */
+static bool
+leave(struct job *j, const struct effects *fx)
+{
+	if (fx->count > 0 && j->request.state > REQUEST_WAITING) {
+		list_unlink(&j->wait);
+		loop_timer_disarm(&j->timer);
+	}
+	return job_apply(j, fx);
+}
+
+bool
+job_on_revoked(struct job *j)
+{
+	struct effects fx = { .count = 0 };
+
+	request_on_revoked(&j->request, clock_wall_us(), &fx);
+	return leave(j, &fx);
+}
+
+bool
+job_on_terminated(struct job *j, int signum)
+{
+	struct request_now now = now_of();
+	struct effects fx = { .count = 0 };
+
+	request_on_terminated(&j->request, signum, &now, &fx);
+	return leave(j, &fx);
 }
 
 bool

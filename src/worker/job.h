@@ -50,6 +50,10 @@ bool job_on_soft_limit(struct job *j);
 bool job_on_hard_limit(struct job *j);
 /* The broker has this letter; it is freed. After the last one the job goes on. */
 bool job_on_confirmed(struct job *j, struct letter *l);
+/* Somebody has revoked it. */
+bool job_on_revoked(struct job *j);
+/* ... and wants its run ended. */
+bool job_on_terminated(struct job *j, int signum);
 bool job_on_channel_lost(struct job *j);
 /* A redelivery of a task that still runs here: the new tag replaces the lost one. Takes d->msg. */
 void job_adopt(struct job *j, struct bus_delivery *d, size_t consumer);

@@ -187,8 +187,22 @@ pool_on_slot_idle(struct pool *p, struct slot *s)
 {
 	list_push(&p->idle, &s->link);
 	dispatch_soon(p);
-	if (!p->feed.wanted && p->worker->phase <= WORKER_RUNNING)
+	pool_check_start(p);
+}
+
+/* What was revoked while this worker was away must be known before the first task comes. */
+void
+pool_check_start(struct pool *p)
+{
+	if (!list_is_empty(&p->idle) && !p->feed.wanted && p->worker->phase <= WORKER_RUNNING && p->worker->revocation.is_settled)
 		feed_start(&p->feed);
+}
+
+void
+pool_restart(struct pool *p)
+{
+	for (int i = 0; i < p->conf->concurrency; i++)
+		slot_replace(&p->slots[i]);
 }
 
 void

@@ -30,6 +30,10 @@ struct pool {
 enum err pool_init(struct pool *p, struct worker *w, const struct pool_conf *conf, struct errtext *t) MUSTCHECK;
 void pool_release(struct pool *p);
 void pool_start(struct pool *p);
+/* Begins to consume when a child is there and nothing else is in the way. */
+void pool_check_start(struct pool *p);
+/* Each slot gets a new child, after the task it runs. */
+void pool_restart(struct pool *p);
 bool pool_knows(const struct pool *p, struct span task_name);
 
 void pool_on_delivery(struct pool *p, struct bus_delivery *d, size_t consumer);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "worker/job.h"
+#include "worker/state.h"
 
 #define VALUE_SHOWN 512
 
@@ -40,11 +41,13 @@ report_task(const struct job *j, const struct report *r)
 {
 	struct span name = shown_name(j), id = j->request.task.id;
 
+	pulse_on_task(&j->pool->worker->pulse, j, r);
 	switch (r->kind) {
 	case REPORT_RECEIVED:
 		LOG(TASK_RECEIVED, LOG_SPAN("task", name), LOG_SPAN("id", id));
 		break;
 	case REPORT_STARTED:
+		worker_count_run(j->pool->worker, j->request.task.name);
 		break;
 	case REPORT_SUCCEEDED:
 		report_success(j, r);
@@ -69,7 +72,10 @@ report_task(const struct job *j, const struct report *r)
 		LOG(TASK_DELAYED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("eta", r->text));
 		break;
 	case REPORT_REVOKED:
-		LOG(TASK_REVOKED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
+		if (span_is(r->text, "terminated"))
+			LOG(TASK_TERMINATED_NOW, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_INT("signal", r->signum));
+		else
+			LOG(TASK_REVOKED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
 		break;
 	case REPORT_IGNORED:
 		LOG(TASK_IGNORED, LOG_SPAN("task", name), LOG_SPAN("id", id));

@@ -1,4 +1,4 @@
-/* What people are told about tasks: log lines now; the place for events and metrics. */
+/* What people are told about tasks: log lines and events; the place for metrics. */
 #ifndef WARREN_WORKER_REPORT_H
 #define WARREN_WORKER_REPORT_H
 

@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "wire/headers.h"
 #include "worker/childenv.h"
 #include "worker/job.h"
@@ -133,38 +132,17 @@ disarm(struct slot *s)
 	loop_timer_disarm(&s->hard);
 }
 
-/* Resident memory of the child, 0 when it cannot be read. */
-static int64_t
-resident(const struct slot *s)
-{
-	char path[64], text[128] = "";
-	int64_t pages = 0;
-	struct span rest;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/statm", child_pid(s->child));
-	f = fopen(path, "re");
-	if (f == NULL)
-		return 0;
-	if (fgets(text, sizeof(text), f) == NULL)
-		text[0] = '\0';
-	fclose(f);
-	rest = span_of(text);
-	span_split(&rest, ' ');
-	if (!text_parse_int(span_split(&rest, ' '), &pages))
-		return 0;
-	return pages * sysconf(_SC_PAGESIZE);
-}
-
 /* It has run its share of tasks, or kept more memory than it may. */
 static bool
 is_worn_out(const struct slot *s)
 {
 	const struct pool_conf *c = s->pool->conf;
 
+	if (s->to_replace)
+		return true;
 	if (c->max_tasks_per_child > 0 && s->tasks_done >= c->max_tasks_per_child)
 		return true;
-	return c->max_memory_per_child > 0 && resident(s) > c->max_memory_per_child;
+	return c->max_memory_per_child > 0 && worker_memory(child_pid(s->child)) > c->max_memory_per_child;
 }
 
 /* Asks the child to end; what follows depends on s->stopping. */
@@ -402,7 +380,7 @@ slot_start(struct slot *s)
 	/* The last place of the environment is kept for it. */
 	sweep_new_mark(s->mark);
 	childenv_set_mark(s->pool->envp, s->mark);
-	s->said_hello = s->exited = s->channel_gone = s->retired = false;
+	s->said_hello = s->exited = s->channel_gone = s->retired = s->to_replace = false;
 	s->tasks_done = 0;
 	s->why[0] = s->task_id[0] = s->task_name[0] = '\0';
 	s->out.last[0] = s->err.last[0] = '\0';
@@ -478,6 +456,7 @@ slot_run(struct slot *s, struct job *j)
 	list_unlink(&s->link);
 	s->state = SLOT_BUSY;
 	s->job = j;
+	s->runs++;
 	copy_text(s->task_id, sizeof(s->task_id), j->request.task.id);
 	copy_text(s->task_name, sizeof(s->task_name), j->request.task.name);
 	output_begin(&s->out);
@@ -530,6 +509,15 @@ slot_kill_task(struct slot *s, int signum, const char *why)
 {
 	s->job = NULL;
 	slot_end(s, signum, why);
+}
+
+void
+slot_replace(struct slot *s)
+{
+	if (s->state == SLOT_IDLE)
+		retire(s);
+	else if (s->state == SLOT_BUSY)
+		s->to_replace = true;
 }
 
 void

@@ -33,6 +33,8 @@ struct slot {
 	char mark[SWEEP_MARK_MAX]; /* in the environment of this child and of all it starts */
 	struct loop_timer soft, hard; /* limits of the task */
 	int64_t tasks_done;        /* by this child */
+	int64_t runs;              /* by all children of this slot */
+	bool to_replace;           /* by a new one, when its task is done */
 	struct child_end end;      /* valid when `exited` */
 	bool exited, channel_gone;
 	bool said_hello;           /* this child did */
@@ -56,6 +58,8 @@ void slot_cancel(struct slot *s, const char *reason);
 void slot_kill_task(struct slot *s, int signum, const char *why);
 /* Asks the child to end (or ends it at once) and does not start it again; pool_on_slot_down follows. */
 void slot_stop(struct slot *s, bool at_once);
+/* A new child takes the place of this one, once its task is done. */
+void slot_replace(struct slot *s);
 void slot_release(struct slot *s);
 
 #endif

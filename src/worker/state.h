@@ -5,7 +5,11 @@
 #include "backend/backend.h"
 #include "bus/publish.h"
 #include "core/request.h"
+#include "base/lamport.h"
+#include "worker/control.h"
 #include "worker/post.h"
+#include "worker/pulse.h"
+#include "worker/revocation.h"
 #include "worker/notify.h"
 #include "worker/pool.h"
 #include "worker/sweep.h"
@@ -24,6 +28,10 @@ struct worker {
 	struct loop_timer topo_retry;
 	struct post post;
 	struct sweep sweep;
+	struct lamport clock;
+	struct control control;
+	struct pulse pulse;
+	struct revocation revocation;
 	struct notify notify;
 	struct request_rules rules;
 	struct task_limits limits;
@@ -36,8 +44,22 @@ struct worker {
 	struct loop_signal sigterm, sigint, sigquit;
 	struct loop_timer drain;
 	struct buf frame, part;      /* scratch of one call */
-	uint64_t processed;
+	uint64_t processed;          /* deliveries that were settled */
+	uint64_t accepted;           /* runs that were begun */
+	struct map totals;           /* the same by task name: int64_t */
+	ms_t started;
 };
+
+/* A run begins: counted. */
+void worker_count_run(struct worker *w, struct span task_name);
+/* Tasks that run now. */
+size_t worker_active(const struct worker *w);
+/* The job with this task id; NULL when there is none. */
+struct job *worker_find_job(struct worker *w, struct span id);
+/* Resident bytes of a process of ours; 0 when that cannot be read. */
+int64_t worker_memory(int pid);
+/* As SIGTERM does. */
+void worker_shutdown(struct worker *w);
 
 /* Registered, connected, consuming: says so once, and prints the banner before. */
 void worker_check_ready(struct worker *w);

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "worker/banner.h"
 #include "worker/state.h"
@@ -74,6 +75,7 @@ drain(struct worker *w)
 	size_t running = 0;
 
 	w->phase = WORKER_DRAINING;
+	pulse_stop(&w->pulse);
 	for (size_t i = 0; i < w->n_pools; i++) {
 		feed_stop(&w->pools[i].feed);
 		pool_return_waiting(&w->pools[i]);
@@ -91,6 +93,7 @@ cold_stop(struct worker *w)
 	if (w->phase == WORKER_STOPPING)
 		return;
 	LOG(COLD_STOP);
+	pulse_stop(&w->pulse);
 	notify_say(&w->notify, "STOPPING=1\nSTATUS=stopping at once");
 	for (size_t i = 0; i < w->n_pools; i++) {
 		feed_stop(&w->pools[i].feed);
@@ -108,6 +111,12 @@ on_terminate(void *owner)
 		drain(w);
 	else
 		cold_stop(w);
+}
+
+void
+worker_shutdown(struct worker *w)
+{
+	on_terminate(w);
 }
 
 static void
@@ -183,6 +192,9 @@ on_consume_up(void *owner)
 
 	LOG(WORKER_CONNECTED, LOG_STR("url", bus_conn_url(w->consume)));
 	worker_ensure_queues(w);
+	/* What was revoked meanwhile nobody could tell us. */
+	if (backend_is_up(w->backend))
+		revocation_load(&w->revocation);
 }
 
 /* What to look at first, for the most common causes. */
@@ -258,6 +270,7 @@ on_backend_up(void *owner)
 	struct worker *w = owner;
 
 	LOG(BACKEND_CONNECTED, LOG_STR("url", backend_url(w->backend)));
+	revocation_load(&w->revocation);
 }
 
 static void
@@ -266,6 +279,7 @@ on_backend_down(void *owner, const char *url, const char *why, ms_t retry_ms, bo
 	struct worker *w = owner;
 	char retry[32];
 
+	revocation_on_backend_down(&w->revocation);
 	snprintf(retry, sizeof(retry), "%.1f", (double)retry_ms / 1000);
 	if (was_up)
 		LOG(BACKEND_LOST, LOG_STR("url", url), LOG_STR("why", why), LOG_STR("retry", retry), LOG_INT("waiting", backend_pending(w->backend)));
@@ -278,7 +292,7 @@ worker_check_ready(struct worker *w)
 {
 	struct buf b;
 
-	if (w->phase > WORKER_RUNNING)
+	if (w->phase > WORKER_RUNNING || !w->control.is_settled)
 		return;
 	for (size_t i = 0; i < w->n_pools; i++)
 		if (!w->pools[i].is_ready || !feed_is_consuming(&w->pools[i].feed))
@@ -294,6 +308,7 @@ worker_check_ready(struct worker *w)
 	}
 	w->banner_shown = true;
 	LOG(WORKER_READY, LOG_STR("node", w->conf->node));
+	pulse_start(&w->pulse);
 	notify_say(&w->notify, "READY=1\nSTATUS=consuming");
 }
 
@@ -326,6 +341,10 @@ open_connections(struct worker *w, struct errtext *t)
 	e = bus_pub_new(&w->pub, w->publish, &(struct bus_pub_conf){ 0 }, NULL, w);
 	if (e == E_OK)
 		e = post_init(&w->post, w);
+	if (e == E_OK)
+		e = pulse_open(&w->pulse, w);
+	if (e == E_OK)
+		e = control_open(&w->control, w);
 	return e == E_OK ? E_OK : err_set(t, e, "cannot set up publishing: %s", err_name(e));
 }
 
@@ -375,6 +394,9 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 	enum err e;
 
 	w->conf = conf;
+	w->started = clock_mono_ms();
+	map_init(&w->totals);
+	revocation_init(&w->revocation, w);
 	buf_init(&w->frame, 0);
 	buf_init(&w->part, 0);
 	w->limits = task_limits_default;
@@ -414,6 +436,9 @@ worker_close(struct worker *w)
 		pool_release(&w->pools[i]);
 	alloc_free(w->pools);
 	post_release(&w->post);
+	control_close(&w->control);
+	pulse_close(&w->pulse);
+	revocation_release(&w->revocation);
 	bus_topo_cancel(w->topo);
 	bus_pub_close(w->pub);
 	bus_conn_close(w->consume, LINGER_MS);
@@ -426,6 +451,12 @@ worker_close(struct worker *w)
 	loop_signal_release(&w->sigterm);
 	loop_signal_release(&w->sigint);
 	loop_signal_release(&w->sigquit);
+	map_release(&w->totals, alloc_free);
+	for (size_t i = 0; i < w->rules.tasks.n_overrides; i++) {
+		alloc_free((char *)(uintptr_t)w->rules.tasks.overrides[i]->pattern);
+		alloc_free(w->rules.tasks.overrides[i]);
+	}
+	alloc_free(w->rules.tasks.overrides);
 	buf_release(&w->frame);
 	buf_release(&w->part);
 	if (w->loop != NULL)

@@ -41,6 +41,10 @@ struct worker_conf {
 	int64_t message_max;                  /* bytes of one task's body, inflated; 0 = 64 MiB */
 	int64_t result_max;                   /* bytes of one line from a child; 0 = 64 MiB */
 	int64_t output_max;                   /* bytes of a task's stdout and stderr that are logged; 0 = 64 KiB */
+	bool events;                          /* tell of every task from the start */
+	ms_t heartbeat_ms;                    /* between events that say "I am here"; 0 = 2 s, < 0 = none */
+	bool no_control;                      /* take no orders from the broker */
+	const char *settings, *settings_all;  /* JSON objects for those who ask, secrets hidden; changed ones, all; may be NULL */
 	ms_t drain_ms;                        /* SIGTERM: running tasks may finish for so long; 0 = 30 s */
 	bool quiet_banner;
 };

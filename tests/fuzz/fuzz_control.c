@@ -53,23 +53,23 @@ check_reply(struct msg *m)
 
 /* Written, read and written again. */
 static void
-check_event(const struct event *e)
+check_event(const struct evt *e)
 {
-	struct event_reader r;
-	struct event again;
+	struct evt_reader r;
+	struct evt again;
 	struct buf once, twice;
 	struct msg m;
 
 	buf_init(&once, 0);
 	buf_init(&twice, 0);
 	msg_init(&m, 0);
-	event_add(&once, e);
+	evt_add(&once, e);
 	CHECK(once.err == E_OK);
 	m.body = buf_span(&once);
-	CHECK(event_begin(&r, &m, NULL) == E_OK && event_next(&r, &again) && again.type == e->type);
-	event_add(&twice, &again);
+	CHECK(evt_begin(&r, &m, NULL) == E_OK && evt_next(&r, &again) && again.type == e->type);
+	evt_add(&twice, &again);
 	CHECK(span_eq(buf_span(&once), buf_span(&twice)));
-	CHECK(!event_next(&r, &again));
+	CHECK(!evt_next(&r, &again));
 	msg_release(&m);
 	buf_release(&once);
 	buf_release(&twice);
@@ -79,14 +79,14 @@ static void
 check_events(struct msg *m)
 {
 	struct errtext why = { "" };
-	struct event_reader r;
-	struct event e;
+	struct evt_reader r;
+	struct evt e;
 
-	if (event_begin(&r, m, &why) != E_OK) {
+	if (evt_begin(&r, m, &why) != E_OK) {
 		CHECK(why.text[0]);
 		return;
 	}
-	while (event_next(&r, &e))
+	while (evt_next(&r, &e))
 		if (e.type != EVENT_OTHER)
 			check_event(&e);
 }

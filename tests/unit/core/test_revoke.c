@@ -26,7 +26,7 @@ tear_down(void **state UNUSED)
 static void
 add(const char *text, us_t when, us_t now)
 {
-	assert_ok(revoked_add(&set, span_of(text), when, now, NULL));
+	assert_ok(revoked_add(&set, span_of(text), when, now, false));
 }
 
 static bool
@@ -38,13 +38,10 @@ has(const char *text, us_t now)
 static void
 knows_what_was_revoked(void **state UNUSED)
 {
-	bool is_new;
-
 	assert_false(has("a", 0));
-	assert_ok(revoked_add(&set, SPAN("a"), 10, 10, &is_new));
-	assert_true(is_new && has("a", 10));
-	assert_ok(revoked_add(&set, SPAN("a"), 11, 11, &is_new));
-	assert_false(is_new);
+	add("a", 10, 10);
+	assert_true(has("a", 10));
+	add("a", 11, 11);
 	assert_false(has("", 10) || has("A", 10) || has("aa", 10));
 	assert_int_equal(revoked_count(&set), 1);
 }
@@ -103,6 +100,8 @@ a_walk_sees_what_counts(void **state UNUSED)
 	assert_true(revoked_next(&set, HOUR + 9, &w) && revoked_next(&set, HOUR + 9, &w));
 	assert_span(w.text, "a");
 	assert_false(*w.saved);
+	assert_ok(revoked_add(&set, SPAN("c"), HOUR + 10, HOUR + 10, true));
+	assert_true(revoked_next(&set, HOUR + 10, &w) && *w.saved);
 }
 
 static void
@@ -140,9 +139,9 @@ fill(void *arg UNUSED)
 	enum err e;
 
 	revoked_init(&r, 2, HOUR);
-	e = revoked_add(&r, SPAN("a"), 0, 0, NULL);
+	e = revoked_add(&r, SPAN("a"), 0, 0, false);
 	if (e == E_OK)
-		e = revoked_add(&r, SPAN("b"), 0, 0, NULL);
+		e = revoked_add(&r, SPAN("b"), 0, 0, false);
 	assert_true(e == E_OK || e == E_NOMEM);
 	assert_true(revoked_count(&r) == list_count(&r.order));
 	revoked_release(&r);

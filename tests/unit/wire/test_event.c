@@ -21,9 +21,9 @@ check_vector(const char *name, struct json_object *v)
 {
 	struct json_object *events = vector_get(v, "events");
 	struct errtext why = { "" };
-	struct event_reader r;
+	struct evt_reader r;
 	struct buf got, want;
-	struct event e;
+	struct evt e;
 	struct msg m;
 	size_t i;
 
@@ -31,21 +31,21 @@ check_vector(const char *name, struct json_object *v)
 	vector_to_msg(v, &m);
 	buf_init(&got, 0);
 	buf_init(&want, 0);
-	if (event_begin(&r, &m, &why) != E_OK)
+	if (evt_begin(&r, &m, &why) != E_OK)
 		fail_msg("%s: %s", name, why.text);
 	for (i = 0; i < json_object_array_length(events); i++) {
 		struct json_object *text = json_object_array_get_idx(events, i);
 
-		assert_true(event_next(&r, &e));
+		assert_true(evt_next(&r, &e));
 		assert_int_not_equal(e.type, EVENT_OTHER);
 		assert_span_eq(name, e.json, span_of(json_object_get_string(text)));
 		assert_span_eq(name, e.hostname, table_get_string(&m.headers, "hostname"));
 		buf_reset(&got);
-		event_add(&got, &e);
+		evt_add(&got, &e);
 		without_utcoffset(e.json, &want);
 		assert_span_eq(name, buf_span(&got), buf_span(&want));
 	}
-	assert_false(event_next(&r, &e));
+	assert_false(evt_next(&r, &e));
 	buf_release(&got);
 	buf_release(&want);
 	msg_release(&m);
@@ -69,9 +69,9 @@ check_envelope(const char *name, struct json_object *v)
 	vector_to_msg(v, &want);
 	snprintf(key, sizeof(key), EVENT_TASK_MULTI);
 	for (i = 0; i < EVENT_OTHER; i++)
-		if (span_starts(span_of(name), event_type_name((enum event_type)i)))
-			event_routing_key(key, (enum event_type)i);
-	assert_int_equal(event_encode(&got, key, table_get_string(&want.headers, "hostname"), want.body), E_OK);
+		if (span_starts(span_of(name), evt_type_name((enum evt_type)i)))
+			evt_routing_key(key, (enum evt_type)i);
+	assert_int_equal(evt_encode(&got, key, table_get_string(&want.headers, "hostname"), want.body), E_OK);
 	assert_span_eq(name, got.exchange, want.exchange);
 	assert_span_eq(name, got.routing_key, want.routing_key);
 	assert_span_eq(name, got.content_type, want.content_type);
@@ -92,32 +92,32 @@ wraps_them_as_celery_does(void **state UNUSED)
 }
 
 static void
-begin(struct event_reader *r, struct msg *m, const char *body)
+begin(struct evt_reader *r, struct msg *m, const char *body)
 {
 	msg_init(m, 0);
 	m->body = span_of(body);
-	assert_int_equal(event_begin(r, m, NULL), E_OK);
+	assert_int_equal(evt_begin(r, m, NULL), E_OK);
 }
 
 static void
 custom_types_and_odd_members_are_read(void **state UNUSED)
 {
-	struct event_reader r;
-	struct event e;
+	struct evt_reader r;
+	struct evt e;
 	struct msg m;
 
 	begin(&r, &m,
 		" [1, {\"type\": \"disk-full\", \"hostname\": \"a\\u0040b\", \"clock\": \"x\", \"pid\": null, \"timestamp\": 5, \"loadavg\": [1, \"a\"]},"
 		"{\"hostname\": \"typeless\"}, {\"type\": \"task-started\", \"uuid\": 7, \"extra\": {}}] ");
-	assert_true(event_next(&r, &e));
+	assert_true(evt_next(&r, &e));
 	assert_int_equal(e.type, EVENT_OTHER);
 	assert_span(e.type_name, "disk-full");
 	assert_span(e.hostname, "a@b");
 	assert_true(e.timestamp == 5 && e.clock == -1 && e.pid == -1 && e.loadavg[0] == 1);
-	assert_true(event_next(&r, &e));
+	assert_true(evt_next(&r, &e));
 	assert_int_equal(e.type, EVENT_TASK_STARTED);
 	assert_null(e.uuid.ptr);
-	assert_false(event_next(&r, &e));
+	assert_false(evt_next(&r, &e));
 	msg_release(&m);
 }
 
@@ -125,7 +125,7 @@ static void
 what_is_no_event_is_refused(void **state UNUSED)
 {
 	static const char *const bodies[] = { "", "5", "{", "\"task-started\"", "null" };
-	struct event_reader r;
+	struct evt_reader r;
 	struct errtext t;
 	struct msg m;
 	size_t i;
@@ -133,7 +133,7 @@ what_is_no_event_is_refused(void **state UNUSED)
 	for (i = 0; i < ARRAY_LEN(bodies); i++) {
 		msg_init(&m, 0);
 		m.body = span_of(bodies[i]);
-		assert_int_equal(event_begin(&r, &m, &t), E_FORMAT);
+		assert_int_equal(evt_begin(&r, &m, &t), E_FORMAT);
 		assert_non_null(strstr(t.text, "an event is"));
 		msg_release(&m);
 	}
@@ -145,7 +145,7 @@ only_tasks_are_of_tasks(void **state UNUSED)
 	int i;
 
 	for (i = 0; i < EVENT_OTHER; i++)
-		assert_int_equal(event_is_of_task((enum event_type)i), span_starts(span_of(event_type_name((enum event_type)i)), "task-"));
+		assert_int_equal(evt_is_of_task((enum evt_type)i), span_starts(span_of(evt_type_name((enum evt_type)i)), "task-"));
 }
 
 int

@@ -1,0 +1,71 @@
+/* Remote control: limits of tasks by name. */
+#include "worker/ctl.h"
+
+#include "base/log.h"
+
+/* Remembered for ever, so there is an end to it. */
+#define OVERRIDES_MAX 10000
+
+static bool
+is_known(const struct worker *w, struct span task_name)
+{
+	for (size_t i = 0; i < w->n_pools; i++)
+		if (pool_knows(&w->pools[i], task_name))
+			return true;
+	return false;
+}
+
+/* A rule of its own for this task, made from the one that holds now; older ones stay, because running tasks point to them. */
+static struct task_rule *
+override(struct worker *w, struct span task_name)
+{
+	struct task_rules *rules = &w->rules.tasks;
+	struct task_rule *rule;
+
+	if (rules->n_overrides >= OVERRIDES_MAX)
+		return NULL;
+	rule = must_alloc(sizeof(*rule));
+	*rule = *task_rules_find(rules, task_name);
+	rule->pattern = must_dup(task_name);
+	rules->overrides = must_resize(rules->overrides, sizeof(*rules->overrides) * (rules->n_overrides + 1));
+	rules->overrides[rules->n_overrides++] = rule;
+	return rule;
+}
+
+static double
+limit(const struct ctl *c, const char *key)
+{
+	double seconds;
+
+	return control_arg_number(c->req, key, &seconds) && seconds > 0 ? seconds : 0;
+}
+
+void
+ctl_time_limit(struct ctl *c)
+{
+	struct task_rule *rule;
+	struct span name;
+
+	if (!ctl_need_text(c, "task_name", &name))
+		return;
+	if (!is_known(c->worker, name)) {
+		ctl_error(c, "unknown task");
+		return;
+	}
+	rule = override(c->worker, name);
+	if (rule == NULL) {
+		ctl_error(c, "too many changes of limits (%d) since this worker started", OVERRIDES_MAX);
+		return;
+	}
+	rule->time_limit = limit(c, "hard");
+	rule->soft_time_limit = limit(c, "soft");
+	LOG(LIMITS_SET, LOG_SPAN("task", name), LOG_SEC("soft", (int64_t)(rule->soft_time_limit * 1e6)),
+		LOG_SEC("hard", (int64_t)(rule->time_limit * 1e6)));
+	ctl_ok(c, "time limits set successfully");
+}
+
+void
+ctl_rate_limit(struct ctl *c)
+{
+	ctl_error(c, "rate limits are not enforced by this worker");
+}
