@@ -1,14 +1,36 @@
 /* See dead.h. The body is never touched, so that a replay sends what the producer sent. */
 #include "wire/dead.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/text.h"
+#include "wire/inflate.h"
+#include "wire/task.h"
 
 struct builder {
 	struct msg *to;
 	enum err err;
 };
+
+/* Readers of headers take them for UTF-8, and some fall over anything else; a child's last words may be anything. */
+static struct span
+copy_text(struct builder *b, struct span text)
+{
+	struct span copy = SPAN_NONE;
+	struct buf clean;
+
+	if (text.ptr == NULL)
+		text = SPAN("");
+	if (text_is_utf8(text))
+		return arena_dup(&b->to->arena, text);
+	buf_init(&clean, 0);
+	text_add_printable(&clean, text, 0);
+	if (clean.err == E_OK)
+		copy = arena_dup(&b->to->arena, buf_span(&clean));
+	buf_release(&clean);
+	return copy;
+}
 
 static void
 set(struct builder *b, const char *key, struct span text)
@@ -17,8 +39,29 @@ set(struct builder *b, const char *key, struct span text)
 
 	if (b->err != E_OK)
 		return;
-	copy = arena_dup(&b->to->arena, text.ptr != NULL ? text : SPAN(""));
-	b->err = copy.ptr == NULL ? E_NOMEM : table_set(&b->to->headers, &b->to->arena, span_of(key), val_string(copy));
+	copy = copy_text(b, text);
+	b->err = copy.ptr == NULL ? E_NOMEM
+				  : table_set(&b->to->headers, &b->to->arena, span_of(key), val_string(copy));
+}
+
+/* Its end, from the start of a line when there is one. */
+static void
+set_output(struct builder *b, struct span output)
+{
+	struct span rest;
+
+	table_del(&b->to->headers, "x-warren-output");
+	if (output.len > DEAD_OUTPUT_MAX) {
+		output.ptr += output.len - DEAD_OUTPUT_MAX;
+		output.len = DEAD_OUTPUT_MAX;
+		rest = output;
+		span_split(&rest, '\n');
+		if (rest.len > 0)
+			output = rest;
+	}
+	output = span_trim(output);
+	if (output.len > 0)
+		set(b, "x-warren-output", output);
 }
 
 void
@@ -48,10 +91,102 @@ dead_encode(struct msg *to, const struct msg *original, const struct dead_letter
 	set(&b, "x-warren-exchange", original->exchange);
 	set(&b, "x-warren-host", d->host);
 	set(&b, "x-warren-time", (struct span){ when, text_format_time(d->now, when) });
+	set_output(&b, d->output);
 	if (b.err == E_OK)
 		b.err = table_set(&to->headers, &to->arena, SPAN("x-warren-attempts"), val_int(d->attempts));
 	to->exchange = SPAN(DEAD_EXCHANGE);
 	key = arena_dup(&to->arena, d->queue);
 	to->routing_key = key;
 	return b.err == E_OK && key.ptr == NULL ? E_NOMEM : b.err;
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------------------- */
+
+static struct span
+some(struct span s)
+{
+	return s.len > 0 ? s : SPAN_NONE;
+}
+
+static struct span
+header(const struct msg *m, const char *key)
+{
+	return some(table_get_string(&m->headers, key));
+}
+
+static uint64_t
+fnv(uint64_t hash, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		hash = (hash ^ (unsigned char)s.ptr[i]) * UINT64_C(0x100000001b3);
+	/* So that "a","b" is not "ab","". */
+	return (hash ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+static void
+set_handle(struct dead_facts *f, const struct msg *m)
+{
+	uint64_t hash = fnv(UINT64_C(0xcbf29ce484222325), m->body);
+
+	hash = fnv(hash, f->time_text);
+	hash = fnv(hash, f->queue);
+	snprintf(f->handle, sizeof(f->handle), "@%016" PRIx64, hash);
+}
+
+/* Protocol 2 says both in headers, protocol 1 in its body. */
+static void
+read_identity(struct dead_facts *f, struct msg *m)
+{
+	struct task t;
+
+	f->task = header(m, "task");
+	f->id = header(m, "id");
+	if (f->task.ptr == NULL && f->id.ptr == NULL &&
+		task_decode(&t, m, &task_limits_default, NULL) == TASK_FINE) {
+		f->task = t.name;
+		f->id = t.id;
+	}
+	if (f->id.ptr == NULL)
+		f->id = some(m->correlation_id);
+}
+
+void
+dead_read(struct dead_facts *f, struct msg *m)
+{
+	*f = (struct dead_facts){
+		.reason = header(m, "x-warren-reason"),
+		.error = header(m, "x-warren-error"),
+		.queue = header(m, "x-warren-queue"),
+		.exchange = header(m, "x-warren-exchange"),
+		.host = header(m, "x-warren-host"),
+		.output = header(m, "x-warren-output"),
+		.time_text = header(m, "x-warren-time"),
+		.time = INT64_MIN,
+		.attempts = -1,
+	};
+	if (f->queue.ptr == NULL)
+		f->queue = some(m->routing_key);
+	if (f->time_text.ptr != NULL && !text_parse_time(f->time_text, &f->time))
+		f->time = INT64_MIN;
+	if (!table_get_int(&m->headers, "x-warren-attempts", &f->attempts))
+		f->attempts = -1;
+	read_identity(f, m);
+	set_handle(f, m);
+}
+
+struct span
+dead_name(const struct dead_facts *f)
+{
+	return f->id.ptr != NULL ? f->id : span_of(f->handle);
+}
+
+struct span
+dead_body(struct msg *m)
+{
+	struct span codec = table_get_string(&m->headers, "compression"), clear;
+
+	if (codec.len == 0 || !inflate_knows(codec) ||
+		inflate_body(m->body, task_limits_default.body_max, &m->arena, &clear) != E_OK)
+		return m->body;
+	return clear;
 }

@@ -95,6 +95,15 @@ add_value(struct js *w, const struct val *v, int depth)
 	}
 }
 
+void
+headers_add_json(struct buf *b, const struct table *headers)
+{
+	struct js w;
+
+	js_init(&w, b);
+	add_table(&w, headers, 0);
+}
+
 bool
 headers_add_user_json(struct buf *b, const struct table *headers)
 {

@@ -3,6 +3,7 @@ if HAVE_CMOCKA
 wire_tests = \
 	tests/unit/wire/test_control \
 	tests/unit/wire/test_event \
+	tests/unit/wire/test_dead \
 	tests/unit/wire/test_field \
 	tests/unit/wire/test_inflate \
 	tests/unit/wire/test_msg \
@@ -23,6 +24,8 @@ tests_unit_wire_test_control_SOURCES = tests/unit/wire/test_control.c $(wire_vec
 tests_unit_wire_test_control_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_event_SOURCES = tests/unit/wire/test_event.c $(wire_vectors)
 tests_unit_wire_test_event_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
+tests_unit_wire_test_dead_SOURCES = tests/unit/wire/test_dead.c $(wire_vectors)
+tests_unit_wire_test_dead_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_field_SOURCES = tests/unit/wire/test_field.c $(wire_vectors)
 tests_unit_wire_test_field_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_inflate_SOURCES = tests/unit/wire/test_inflate.c $(wire_vectors)
