@@ -50,6 +50,7 @@ job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
 	j->consumer = consumer;
 	buf_init(&j->next_state, 256);
 	buf_init(&j->next_meta, 0);
+	buf_init(&j->output, 0);
 	request_init(&j->request, &p->worker->rules);
 	j->request.redelivered = d->redelivered;
 	j->request.queue = ladder_strip(j->msg->routing_key);
@@ -80,6 +81,7 @@ job_free(struct job *j)
 	request_release(&j->request);
 	buf_release(&j->next_state);
 	buf_release(&j->next_meta);
+	buf_release(&j->output);
 	bus_msg_free(j->msg);
 	alloc_free(j);
 }

@@ -17,6 +17,7 @@ struct job {
 	struct request request;
 	struct msg *msg;
 	struct errtext why;           /* of a decoding fault */
+	struct buf output;            /* lost, rejected, failed for good: the last lines it wrote */
 	struct bus_tag tag;
 	bool tag_lost;                /* its channel is gone; a redelivery may bind a new tag */
 	size_t consumer;              /* which of the feed's consumers it came through */

@@ -46,6 +46,7 @@ encode_dead(struct letter *l)
 		.error = span_of(j->request.mail.error.text),
 		.queue = j->request.queue,
 		.host = span_of(j->pool->worker->conf->node),
+		.output = buf_span(&j->output),
 		.attempts = j->request.task.retries + 1,
 		.now = clock_wall_us(),
 	};

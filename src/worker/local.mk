@@ -21,4 +21,5 @@ libworker_a_SOURCES = \
 	src/worker/slot.c src/worker/slot.h \
 	src/worker/state.h \
 	src/worker/sweep.c src/worker/sweep.h \
+	src/worker/tail.c src/worker/tail.h \
 	src/worker/worker.c src/worker/worker.h

@@ -7,7 +7,11 @@
 #include "base/log.h"
 #include "worker/state.h"
 
+#include <unistd.h>
+
 #define LINE_MAX_BYTES 8192
+/* Of an ended child: more than a pipe holds. */
+#define REST_MAX (256 * 1024)
 
 static void
 show(struct output *o, struct span line)
@@ -19,6 +23,7 @@ show(struct output *o, struct span line)
 	if (line.len == 0)
 		return;
 	snprintf(o->last, sizeof(o->last), "%.*s", SPAN_FMT(line));
+	tail_add_line(&s->tail, line);
 	if (o->shown > max)
 		return;
 	o->shown += (int64_t)line.len;
@@ -75,6 +80,7 @@ output_open(struct output *o, struct slot *s, int fd, bool is_stderr, struct err
 	struct stream_conf conf = { .write_max = 1 };
 
 	o->slot = s;
+	o->fd = fd;
 	o->is_stderr = is_stderr;
 	o->shown = 0;
 	o->last[0] = '\0';
@@ -86,11 +92,28 @@ void
 output_begin(struct output *o)
 {
 	o->shown = 0;
+	o->last[0] = '\0';
+}
+
+/* The end of a child is often seen before its last words: they are still in the pipe. */
+static void
+read_rest(struct output *o)
+{
+	size_t all = 0;
+	char piece[4096];
+	ssize_t n;
+
+	while (all < REST_MAX && (n = read(o->fd, piece, sizeof(piece))) > 0) {
+		on_data(o, (struct span){ piece, (size_t)n });
+		all += (size_t)n;
+	}
 }
 
 void
 output_close(struct output *o)
 {
+	if (o->stream != NULL)
+		read_rest(o);
 	if (o->slot != NULL && o->line.len > 0)
 		show(o, buf_span(&o->line));
 	stream_close(o->stream);

@@ -11,6 +11,7 @@ struct output {
 	struct slot *slot;
 	bool is_stderr;
 	struct stream *stream;
+	int fd;                /* the stream's */
 	struct buf line;       /* the unfinished line */
 	int64_t shown;         /* bytes logged for the current task */
 	char last[256];        /* the last line that was not empty, for error reports */
@@ -20,7 +21,7 @@ struct output {
 enum err output_open(struct output *o, struct slot *s, int fd, bool is_stderr, struct errtext *t) MUSTCHECK;
 /* A new task begins: its own allowance. */
 void output_begin(struct output *o);
-/* Logs an unfinished line too. */
+/* What the child left unread is taken first; an unfinished line is logged too. */
 void output_close(struct output *o);
 
 #endif

@@ -172,6 +172,8 @@ on_task_frame(struct slot *s, const struct run_frame *f)
 		return true;
 	}
 	disarm(s);
+	if (f->outcome == RUN_REJECT || (f->outcome == RUN_ERROR && j->request.rule->dead_on_failure))
+		tail_read(&s->tail, &j->output);
 	s->job = NULL;
 	s->tasks_done++;
 	if (s->state == SLOT_BUSY && is_worn_out(s))
@@ -312,8 +314,10 @@ slot_ended(struct slot *s)
 	close_all(s);
 	add_how(s, &how);
 	s->job = NULL;
-	if (j != NULL)
+	if (j != NULL) {
+		tail_read(&s->tail, &j->output);
 		job_on_lost(j, buf_text(&how));
+	}
 	if (s->stopping) {
 		buf_release(&how);
 		pool_on_slot_down(s->pool, s);
@@ -461,6 +465,7 @@ slot_run(struct slot *s, struct job *j)
 	copy_text(s->task_name, sizeof(s->task_name), j->request.task.name);
 	output_begin(&s->out);
 	output_begin(&s->err);
+	tail_reset(&s->tail);
 	add_run_frame(s, j, &w->frame, &w->part);
 	job_on_started(j, s, child_pid(s->child));
 	if (w->frame.err != E_OK || stream_write(s->channel, buf_span(&w->frame)) != E_OK)

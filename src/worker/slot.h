@@ -10,6 +10,7 @@
 #include "loop/stream.h"
 #include "wire/run.h"
 #include "worker/output.h"
+#include "worker/tail.h"
 #include "worker/sweep.h"
 
 struct job;
@@ -25,6 +26,7 @@ struct slot {
 	struct child *child;
 	struct stream *channel;
 	struct output out, err;
+	struct tail tail;          /* of both, in the order they came */
 	struct run_reader reader;
 	struct job *job;           /* while busy */
 	/* The task of the current or last run: what the child writes is attributed to it, also after the job is gone. */
