@@ -61,27 +61,6 @@ ladder_binding_key(char out[256], struct span key)
 	return join(out, (struct span){ prefix, sizeof(prefix) }, key);
 }
 
-static bool
-has_prefix(struct span key)
-{
-	if (key.len < LADDER_PREFIX_LEN)
-		return false;
-	for (size_t i = 0; i < LADDER_PREFIX_LEN; i += 2)
-		if ((key.ptr[i] != '0' && key.ptr[i] != '1') || key.ptr[i + 1] != '.')
-			return false;
-	return true;
-}
-
-struct span
-ladder_strip(struct span key)
-{
-	while (has_prefix(key)) {
-		key.ptr += LADDER_PREFIX_LEN;
-		key.len -= LADDER_PREFIX_LEN;
-	}
-	return key;
-}
-
 int64_t
 ladder_delay_s(us_t until, us_t now)
 {

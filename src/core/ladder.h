@@ -30,8 +30,6 @@ enum err ladder_message_key(char out[256], int64_t delay_s, struct span key) MUS
  * ends in ".<key>".
  */
 enum err ladder_binding_key(char out[256], struct span key) MUSTCHECK;
-/* The key without the digits that a ride on the ladder put before it, as many times as they are there. */
-struct span ladder_strip(struct span key);
 
 /* Seconds a message has to wait on the ladder so that it comes out not before `until`; 0 = it is due within a second: do not bother. */
 int64_t ladder_delay_s(us_t until, us_t now);

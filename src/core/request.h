@@ -60,7 +60,7 @@ struct request {
 	int64_t lost;             /* runs of this attempt that ended with the death of the child */
 	struct task task;         /* zeroed when the message is no task */
 	bool redelivered;
-	struct span queue;        /* the routing key it came with, without what the delay ladder put before it */
+	struct span queue;        /* it was delivered from */
 	int64_t child_pid;
 	int64_t started_us;       /* monotonic; when the child got it */
 	bool acked;               /* early: nothing is left to acknowledge at the end */

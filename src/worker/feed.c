@@ -411,6 +411,12 @@ feed_on_shared_refused(struct feed *f)
 	return true;
 }
 
+struct span
+feed_queue(const struct feed *f, size_t consumer)
+{
+	return span_of(queue_name(f, f->consumers[consumer].queue));
+}
+
 void
 feed_on_settled(struct feed *f, size_t consumer)
 {

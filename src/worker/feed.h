@@ -51,6 +51,8 @@ void feed_stop(struct feed *f);
 bool feed_is_consuming(const struct feed *f);
 /* The broker refused a channel-wide window (540). True when that was news to this feed. */
 bool feed_on_shared_refused(struct feed *f);
+/* The queue whose deliveries this consumer brings. */
+struct span feed_queue(const struct feed *f, size_t consumer);
 /* A delivery of this consumer was settled. */
 void feed_on_settled(struct feed *f, size_t consumer);
 

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/id.h"
-#include "core/ladder.h"
 #include "wire/forward.h"
 #include "worker/letter.h"
 #include "worker/report.h"
@@ -53,9 +52,10 @@ job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
 	buf_init(&j->output, 0);
 	request_init(&j->request, &p->worker->rules);
 	j->request.redelivered = d->redelivered;
-	j->request.queue = ladder_strip(j->msg->routing_key);
 	list_init(&j->letters);
 	list_init(&j->others);
+	/* Not the routing key: with a topic exchange that is no queue's name, and copies and dead letters would lead nowhere. */
+	j->request.queue = feed_queue(&p->feed, consumer);
 	list_push(&p->jobs, &j->link);
 	return j;
 }

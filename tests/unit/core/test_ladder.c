@@ -48,22 +48,6 @@ level_keys_have_a_digit_in_their_place(void **state)
 }
 
 static void
-every_prefix_is_stripped(void **state)
-{
-	char once[256], twice[256];
-	struct span bare;
-
-	(void)state;
-	assert_int_equal(ladder_message_key(once, 5, SPAN("a.b")), E_OK);
-	assert_int_equal(ladder_message_key(twice, 9, span_of(once)), E_OK);
-	bare = ladder_strip(span_of(twice));
-	assert_int_equal(bare.len, 3);
-	assert_memory_equal(bare.ptr, "a.b", 3);
-	bare = ladder_strip(SPAN("1.0.queue"));
-	assert_int_equal(bare.len, 9);
-}
-
-static void
 delay_ends_at_the_eta_or_later_never_before(void **state)
 {
 	us_t now = 1000000000;
@@ -83,7 +67,6 @@ main(void)
 		cmocka_unit_test(message_key_is_the_delay_in_binary),
 		cmocka_unit_test(key_that_would_not_fit_is_refused),
 		cmocka_unit_test(level_keys_have_a_digit_in_their_place),
-		cmocka_unit_test(every_prefix_is_stripped),
 		cmocka_unit_test(delay_ends_at_the_eta_or_later_never_before),
 	};
 
