@@ -151,7 +151,13 @@ on_reject(struct request *r, const struct run_frame *f, struct effects *out)
 		request_add(out, EFF_REQUEUE);
 		return;
 	}
-	request_go_dead(r, "rejected", "the task rejected its message");
+	buf_reset(&r->note);
+	buf_adds(&r->note, "the task rejected its message");
+	if (f->reason.len > 0) {
+		buf_adds(&r->note, ": ");
+		text_add_printable(&r->note, f->reason, 300);
+	}
+	request_go_dead(r, "rejected", buf_text(&r->note));
 	request_after_store(r, out);
 }
 

@@ -416,6 +416,21 @@ rejected_with_requeue_goes_back_to_the_queue(void **state)
 	assert_false(has(f, EFF_MAIL));
 }
 
+static void
+rejected_without_requeue_dies_with_the_reason_given(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_REJECT, .reason = SPAN("not today\x1b[31m") };
+
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, &now, &f->fx);
+	assert_true(has(f, EFF_MAIL));
+	assert_int_equal(f->r.mail.kind, MAIL_DEAD);
+	assert_string_equal(f->r.mail.reason, "rejected");
+	assert_string_equal(f->r.mail.error.text, "the task rejected its message: not today\\x1b[31m");
+}
+
 /* --- revocation ---------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -463,6 +478,7 @@ main(void)
 		T(refused_result_becomes_a_failure_and_then_a_dead_letter),
 		T(lost_channel_forgets_what_waits_and_keeps_what_runs),
 		T(rejected_with_requeue_goes_back_to_the_queue),
+		T(rejected_without_requeue_dies_with_the_reason_given),
 		T(reports_show_errors_as_python_does),
 	};
 
