@@ -58,6 +58,8 @@ typedef void client_sent_fn(void *owner, const struct client_sent *s);
  */
 enum err client_send(struct client *c, const struct task_call *call, struct span exchange, struct span routing_key, uint64_t tag,
 	client_sent_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
+/* As client_send, for a message that is complete, exchange and key included. Its correlation id is what client_sent calls the id. */
+enum err client_publish(struct client *c, const struct msg *m, uint64_t tag, client_sent_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
 /* Until everything sent has its fate. E_TIMEOUT or E_CLOSED: the text says how many have none. */
 enum err client_flush(struct client *c, struct errtext *t) MUSTCHECK;
 size_t client_pending(const struct client *c);

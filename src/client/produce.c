@@ -134,36 +134,42 @@ publish(struct client *c, const struct msg *m, struct sending *s, struct errtext
 }
 
 enum err
-client_send(struct client *c, const struct task_call *call, struct span exchange, struct span routing_key, uint64_t tag,
-	client_sent_fn *fn, void *owner, struct errtext *t)
+client_publish(struct client *c, const struct msg *m, uint64_t tag, client_sent_fn *fn, void *owner, struct errtext *t)
 {
-	struct sending *s = NULL;
-	struct msg m;
-	enum err e;
+	struct sending *s;
+	enum err e = c->pub != NULL ? E_OK : open_pub(c, t);
 
-	msg_init(&m, 0);
-	e = c->pub != NULL ? E_OK : open_pub(c, t);
-	if (e == E_OK)
-		e = task_encode(call, &m, t);
-	if (e == E_OK) {
-		s = alloc_bytes(sizeof(*s) + m.correlation_id.len);
-		if (s == NULL)
-			e = err_set(t, E_NOMEM, "out of memory");
-	}
 	if (e != E_OK)
-		goto out;
-	*s = (struct sending){ .client = c, .fn = fn, .owner = owner, .tag = tag, .id_len = m.correlation_id.len };
-	memcpy(s->id, m.correlation_id.ptr, s->id_len);
+		return e;
+	s = alloc_bytes(sizeof(*s) + m->correlation_id.len);
+	if (s == NULL)
+		return err_set(t, E_NOMEM, "out of memory");
+	*s = (struct sending){ .client = c, .fn = fn, .owner = owner, .tag = tag, .id_len = m->correlation_id.len };
+	if (s->id_len > 0)
+		memcpy(s->id, m->correlation_id.ptr, s->id_len);
 	list_push(&c->sends, &s->link);
 	c->n_sends++;
-	m.exchange = exchange;
-	m.routing_key = routing_key;
-	e = publish(c, &m, s, t);
+	e = publish(c, m, s, t);
 	if (e != E_OK)
 		sending_free(s);
 	else if (++c->unturned >= TURN_EVERY)
 		client_turn(c);
-out:
+	return e;
+}
+
+enum err
+client_send(struct client *c, const struct task_call *call, struct span exchange, struct span routing_key, uint64_t tag,
+	client_sent_fn *fn, void *owner, struct errtext *t)
+{
+	struct msg m;
+	enum err e;
+
+	msg_init(&m, 0);
+	e = task_encode(call, &m, t);
+	m.exchange = exchange;
+	m.routing_key = routing_key;
+	if (e == E_OK)
+		e = client_publish(c, &m, tag, fn, owner, t);
 	msg_release(&m);
 	return e;
 }

@@ -1,8 +1,11 @@
 # tests/unit/client
+CLIENT_TESTS = tests/unit/client/test_client tests/unit/client/test_settle
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/client/test_client
-TESTS += tests/unit/client/test_client
+check_PROGRAMS += $(CLIENT_TESTS)
+TESTS += $(CLIENT_TESTS)
 endif
 tests_unit_client_test_client_SOURCES = tests/unit/client/test_client.c
 tests_unit_client_test_client_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_unit_client_test_client_LDADD = $(LIBS_CLIENT) $(CMOCKA_LIBS)
+tests_unit_client_test_settle_SOURCES = tests/unit/client/test_settle.c
+tests_unit_client_test_settle_LDADD = tests/fake/libfakebroker.a $(LIBS_CLIENT) $(CMOCKA_LIBS)
