@@ -1,3 +1,3 @@
 # docs: for people, installed
-dist_doc_DATA = README.md ARCHITECTURE.md docs/runner-protocol.md docs/tasks-in-c.md docs/tasks-in-python.md \
+dist_doc_DATA = README.md ARCHITECTURE.md docs/dead-letters.md docs/runner-protocol.md docs/tasks-in-c.md docs/tasks-in-python.md \
 	docs/coming-from-celery.md

@@ -49,7 +49,7 @@ struct cmd {
 	int (*run)(struct cli *cli);
 };
 
-extern const struct cmd cmd_config, cmd_help, cmd_purge, cmd_result, cmd_run, cmd_runner, cmd_send, cmd_status, cmd_version,
+extern const struct cmd cmd_config, cmd_dead, cmd_help, cmd_purge, cmd_result, cmd_run, cmd_runner, cmd_send, cmd_status, cmd_version,
 	cmd_worker;
 extern const struct cmd *const cmds[];  /* in the order of help; NULL-ended */
 const struct cmd *cmd_find(struct span name);

@@ -175,22 +175,24 @@ add_name(const char **names, size_t *n, const char *name)
 		names[(*n)++] = name;
 }
 
+static const char **
+new_names(struct cli *cli, size_t max)
+{
+	const char **names = arena_zero(&cli->arena, (max + 1) * sizeof(*names));
+
+	return names != NULL ? names : must_alloc((max + 1) * sizeof(*names));
+}
+
 const char *const *
-setup_queue_names(struct cli *cli)
+setup_known_queues(struct cli *cli)
 {
 	const struct conf *c = &cli->conf;
-	size_t n = 0, max = cli->n_args + c->n_queues + c->n_routes + 2, i, k;
+	size_t n = 0, max = c->n_queues + c->n_routes + 1, i, k;
 	const char **names;
 
 	for (i = 0; i < c->n_pools; i++)
 		max += c->pools[i].queues.n;
-	names = arena_zero(&cli->arena, max * sizeof(*names));
-	if (names == NULL)
-		names = must_alloc(max * sizeof(*names));
-	for (i = 0; i < cli->n_args; i++)
-		add_name(names, &n, cli->args[i]);
-	if (n > 0)
-		return names;
+	names = new_names(cli, max);
 	add_name(names, &n, c->o.default_queue);
 	for (i = 0; i < c->n_pools; i++)
 		for (k = 0; k < c->pools[i].queues.n; k++)
@@ -200,4 +202,16 @@ setup_queue_names(struct cli *cli)
 	for (i = 0; i < c->n_routes; i++)
 		add_name(names, &n, c->routes[i].queue);
 	return names;
+}
+
+const char *const *
+setup_queue_names(struct cli *cli)
+{
+	const char **names;
+	size_t n = 0, i;
+
+	names = new_names(cli, cli->n_args);
+	for (i = 0; i < cli->n_args; i++)
+		add_name(names, &n, cli->args[i]);
+	return n > 0 ? names : setup_known_queues(cli);
 }

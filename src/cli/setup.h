@@ -18,7 +18,9 @@ enum err setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 struct bus_topo_queue setup_queue(const struct cli *cli, const char *name);
 /* Errors are printed; 0 or the exit code. */
 int setup_client(struct cli *cli, bool with_broker, struct client **out);
-/* What the command line names, else every queue the settings speak of; each once. NULL-ended, in the arena. */
+/* Every queue the settings speak of, each once. NULL-ended, in the arena. */
+const char *const *setup_known_queues(struct cli *cli);
+/* What the command line names, else the above. */
 const char *const *setup_queue_names(struct cli *cli);
 
 /* Where tasks run: -A, --module, --runner, or the pools of the settings. */

@@ -8,6 +8,7 @@ const struct cmd *const cmds[] = {
 	&cmd_run,
 	&cmd_status,
 	&cmd_purge,
+	&cmd_dead,
 	&cmd_config,
 	&cmd_runner,
 	&cmd_version,
