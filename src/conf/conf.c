@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MAX (1 << 20)
+#define FILE_MAX (4 << 20)
 #define LOCAL_FILE "warren.yaml"
 #define SYSTEM_FILE WARREN_SYSCONFDIR "/warren.yaml"
 
@@ -167,7 +167,7 @@ read_all(int fd, struct buf *b, const char *path, struct errtext *t)
 	for (;;) {
 		room = buf_room(b, 8192);
 		if (room == NULL)
-			return b->err == E_TOOBIG ? err_set(t, E_CONF, "%s: the file is larger than 1 MiB", path)
+			return b->err == E_TOOBIG ? err_set(t, E_CONF, "%s: the file is larger than 4 MiB", path)
 				: err_set(t, E_NOMEM, "%s: out of memory", path);
 		n = read(fd, room, 8192);
 		if (n < 0 && errno == EINTR)

@@ -7,7 +7,7 @@
 
 #include "conf/opt.h"
 
-enum conf_group { CONF_BROKER, CONF_RESULT, CONF_TLS, CONF_QUEUE, CONF_WORKER, CONF_LOG, CONF_GROUPS };
+enum conf_group { CONF_BROKER, CONF_RESULT, CONF_TLS, CONF_QUEUE, CONF_WORKER, CONF_BEAT, CONF_LOG, CONF_GROUPS };
 #define CONF_BIT(group) (1u << (group))
 
 struct options {
@@ -46,6 +46,12 @@ struct conf_task {
 #include "tbl/options.def"
 };
 
+struct conf_schedule {
+	struct conf_item item;
+#define SCHEDULE_OPT(type, field, ...) OPT_CTYPE_##type field;
+#include "tbl/options.def"
+};
+
 /* Rising: a value never gives way to one from further up. Celery's variables count only where nothing of ours is set. */
 enum conf_source { CONF_DEFAULT, CONF_CELERY, CONF_FILE, CONF_ENV, CONF_FLAG };
 struct conf_origin {
@@ -64,6 +70,8 @@ struct conf {
 	size_t n_routes;
 	struct conf_task *tasks;
 	size_t n_tasks;
+	struct conf_schedule *schedule;
+	size_t n_schedule;
 	const char *file;  /* the file that was read, NULL = none */
 	struct arena arena; /* owns all of the above */
 };
@@ -78,7 +86,7 @@ struct conf_section {
 	const char *shorthand; /* key that a bare text sets; NULL = none */
 	const char *example;   /* for the sample file */
 };
-#define CONF_SECTIONS 4
+#define CONF_SECTIONS 5
 extern const struct conf_section conf_sections[CONF_SECTIONS];
 
 /* All defaults. */
@@ -101,7 +109,7 @@ enum err conf_load_file(struct conf *c, const char *path, struct errtext *t) MUS
 enum err conf_load_env(struct conf *c, struct errtext *t) MUSTCHECK;
 /* broker_file and result_backend_file. E_CONF when a setting and its _file come from the same source. */
 enum err conf_load_secrets(struct conf *c, struct errtext *t) MUSTCHECK;
-/* A regular file that not everyone may write, at most 1 MiB. */
+/* A regular file that not everyone may write, at most 4 MiB. */
 enum err conf_read_file(struct buf *b, const char *path, struct errtext *t) MUSTCHECK;
 
 const struct conf_queue *conf_find_queue(const struct conf *c, struct span name);

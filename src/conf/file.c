@@ -4,12 +4,17 @@
  */
 #include "conf/conf.h"
 
+#include "base/map.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <yaml.h>
 
+#include "conf/yamljson.h"
+
 #define ITEMS_MAX 256
-#define ENTRIES_MAX 4096
+#define ENTRIES_MAX 20000
+#define JSON_MAX 65536
 
 struct file {
 	struct conf *c;
@@ -112,6 +117,26 @@ get_items(const struct file *f, const struct opt_row *row, const yaml_node_t *n,
 	return E_OK;
 }
 
+/* A list or table written as YAML, for a setting that is JSON. */
+static enum err
+set_json(const struct file *f, const struct scope *s, const struct opt_row *row, const yaml_node_t *n)
+{
+	struct errtext why = { "" };
+	struct buf b;
+	enum err e;
+
+	buf_init(&b, JSON_MAX);
+	e = yaml_to_json(&b, f->doc, n);
+	if (e == E_OK)
+		e = opt_set(row, s->base, buf_span(&b), &f->c->arena, &why);
+	else if (e != E_NOMEM)
+		err_set(&why, e, e == E_TOOBIG ? "it is too large or nested too deep" : "a key is no plain text");
+	buf_release(&b);
+	if (e == E_NOMEM)
+		return no_memory(f);
+	return e == E_OK ? E_OK : fail(f, n, "%s: %s", row->name, why.text);
+}
+
 static enum err
 set_value(const struct file *f, const struct scope *s, const struct opt_row *row, const yaml_node_t *key, const yaml_node_t *n)
 {
@@ -124,6 +149,8 @@ set_value(const struct file *f, const struct scope *s, const struct opt_row *row
 	if (is_null(n))
 		return E_OK;
 	snprintf(where, sizeof(where), "%s:%d", f->path, line_of(key));
+	if (row->type == OPT_T_json && n->type != YAML_SCALAR_NODE)
+		return set_json(f, s, row, n);
 	if (n->type == YAML_SCALAR_NODE)
 		e = s->top ? conf_set(f->c, row, scalar(n), CONF_FILE, where, &why)
 			: opt_set(row, s->base, scalar(n), &f->c->arena, &why);
@@ -162,21 +189,19 @@ unknown_key(const struct file *f, const struct scope *s, const yaml_node_t *key)
 	return e;
 }
 
-/* Key i of a table: must be a text and stand there only once. */
+/* Key i of a table: must be a text and stand there only once. `seen` has the keys before it. */
 static enum err
-check_key(const struct file *f, const yaml_node_t *table, size_t i)
+check_key(const struct file *f, const yaml_node_t *table, size_t i, struct map *seen)
 {
-	const yaml_node_pair_t *pairs = table->data.mapping.pairs.start;
-	const yaml_node_t *key = node_at(f, pairs[i].key), *other;
-	size_t k;
+	yaml_node_t *key = node_at(f, table->data.mapping.pairs.start[i].key);
+	void *other = NULL;
 
 	if (key->type != YAML_SCALAR_NODE || scalar(key).len == 0)
 		return fail(f, key, "a key must be a plain text");
-	for (k = 0; k < i; k++) {
-		other = node_at(f, pairs[k].key);
-		if (span_eq(scalar(other), scalar(key)))
-			return fail(f, key, "'%s' is there already, on line %d", key->data.scalar.value, line_of(other));
-	}
+	if (map_set(seen, scalar(key), key, &other) != E_OK)
+		return no_memory(f);
+	if (other != NULL)
+		return fail(f, key, "'%s' is there already, on line %d", key->data.scalar.value, line_of(other));
 	return E_OK;
 }
 
@@ -187,6 +212,7 @@ read_entry(const struct file *f, const struct conf_section *sec, const yaml_node
 	const struct opt_row *row;
 	const yaml_node_t *k;
 	struct scope s = { sec->rows, sec->n_rows, item, NULL, false };
+	struct map seen;
 	struct span name;
 	char of[160];
 	enum err e;
@@ -202,23 +228,24 @@ read_entry(const struct file *f, const struct conf_section *sec, const yaml_node
 		return set_value(f, &s, opt_find(sec->rows, sec->n_rows, span_of(sec->shorthand)), key, n);
 	if (n->type != YAML_MAPPING_NODE)
 		return is_null(n) ? E_OK : fail(f, n, "%s must be a table of settings", of);
-	for (i = 0; i < (size_t)(n->data.mapping.pairs.top - n->data.mapping.pairs.start); i++) {
+	map_init(&seen);
+	for (i = 0, e = E_OK; e == E_OK && i < (size_t)(n->data.mapping.pairs.top - n->data.mapping.pairs.start); i++) {
 		k = node_at(f, n->data.mapping.pairs.start[i].key);
-		e = check_key(f, n, i);
+		e = check_key(f, n, i, &seen);
 		if (e != E_OK)
-			return e;
+			break;
 		row = opt_find(sec->rows, sec->n_rows, scalar(k));
 		e = row == NULL ? unknown_key(f, &s, k) : set_value(f, &s, row, k, node_at(f, n->data.mapping.pairs.start[i].value));
-		if (e != E_OK)
-			return e;
 	}
-	return E_OK;
+	map_release(&seen, NULL);
+	return e;
 }
 
 static enum err
 read_section(const struct file *f, const struct conf_section *sec, const yaml_node_t *n)
 {
 	char *base = (char *)f->c;
+	struct map seen;
 	size_t count, i;
 	enum err e;
 	char *items;
@@ -233,14 +260,16 @@ read_section(const struct file *f, const struct conf_section *sec, const yaml_no
 	items = arena_zero(&f->c->arena, (count + 1) * sec->item_size);
 	if (items == NULL)
 		return no_memory(f);
-	for (i = 0; i < count; i++) {
-		e = check_key(f, n, i);
+	map_init(&seen);
+	for (i = 0, e = E_OK; e == E_OK && i < count; i++) {
+		e = check_key(f, n, i, &seen);
 		if (e == E_OK)
 			e = read_entry(f, sec, node_at(f, n->data.mapping.pairs.start[i].key),
 				node_at(f, n->data.mapping.pairs.start[i].value), items + i * sec->item_size);
-		if (e != E_OK)
-			return e;
 	}
+	map_release(&seen, NULL);
+	if (e != E_OK)
+		return e;
 	*(void **)(void *)(base + sec->items_offset) = items;
 	*(size_t *)(void *)(base + sec->count_offset) = count;
 	return E_OK;
@@ -253,6 +282,7 @@ read_root(const struct file *f, const yaml_node_t *root)
 	const struct conf_section *sec;
 	const struct opt_row *row;
 	const yaml_node_t *key, *value;
+	struct map seen;
 	enum err e;
 	size_t i, k;
 
@@ -260,10 +290,11 @@ read_root(const struct file *f, const yaml_node_t *root)
 		return E_OK;
 	if (root->type != YAML_MAPPING_NODE)
 		return fail(f, root, "the file must be a table of settings (key: value)");
-	for (i = 0; i < (size_t)(root->data.mapping.pairs.top - root->data.mapping.pairs.start); i++) {
-		e = check_key(f, root, i);
+	map_init(&seen);
+	for (i = 0, e = E_OK; e == E_OK && i < (size_t)(root->data.mapping.pairs.top - root->data.mapping.pairs.start); i++) {
+		e = check_key(f, root, i, &seen);
 		if (e != E_OK)
-			return e;
+			break;
 		key = node_at(f, root->data.mapping.pairs.start[i].key);
 		value = node_at(f, root->data.mapping.pairs.start[i].value);
 		for (sec = NULL, k = 0; k < CONF_SECTIONS; k++)
@@ -274,10 +305,9 @@ read_root(const struct file *f, const yaml_node_t *root)
 			e = read_section(f, sec, value);
 		else
 			e = row != NULL ? set_value(f, &s, row, key, value) : unknown_key(f, &s, key);
-		if (e != E_OK)
-			return e;
 	}
-	return E_OK;
+	map_release(&seen, NULL);
+	return e;
 }
 
 static enum err

@@ -5,6 +5,7 @@
 #include "conf/opt.h"
 
 #include "base/js.h"
+#include "base/jscan.h"
 #include "base/text.h"
 #include "base/url.h"
 
@@ -191,6 +192,17 @@ set_text(const struct opt_row *row, void *base, struct span text, struct arena *
 	return E_OK;
 }
 
+/* JSON of one value, or nothing. */
+static enum err
+set_json(const struct opt_row *row, void *base, struct span text, struct arena *a, struct errtext *t)
+{
+	struct errtext why = { "" };
+
+	if (text.len > 0 && jscan_check(text, NULL, NULL, &why) != E_OK)
+		return err_set(t, E_CONF, "this is not JSON: %s", why.text);
+	return set_text(row, base, text, a, t);
+}
+
 static enum err
 check_item(const struct opt_row *row, struct span item, struct errtext *t)
 {
@@ -290,6 +302,8 @@ opt_set(const struct opt_row *row, void *base, struct span text, struct arena *a
 		return E_OK;
 	case OPT_T_choice:
 		return set_choice(row, base, text, a, t);
+	case OPT_T_json:
+		return set_json(row, base, text, a, t);
 	case OPT_T_list:
 	case OPT_T_pairs:
 		return set_list(row, base, text, a, t);
@@ -348,6 +362,7 @@ opt_add_value(struct buf *b, const struct opt_row *row, const void *base)
 	switch (row->type) {
 	case OPT_T_text:
 	case OPT_T_choice:
+	case OPT_T_json:
 		add_safe(b, row, *(const char *const *)p);
 		break;
 	case OPT_T_bool:
@@ -395,6 +410,9 @@ opt_add_json(struct buf *b, const struct opt_row *row, const void *base)
 	case OPT_T_choice:
 		add_json_text(b, row, *(const char *const *)p);
 		break;
+	case OPT_T_json:
+		js_raw(&w, span_of(*(const char *const *)p));
+		break;
 	case OPT_T_bool:
 		js_bool(&w, *(const bool *)p);
 		break;
@@ -424,6 +442,7 @@ opt_arg(const struct opt_row *row)
 	static const char *const words[] = {
 		[OPT_T_text] = "TEXT", [OPT_T_int] = "N", [OPT_T_bool] = "", [OPT_T_dur] = "TIME", [OPT_T_size] = "SIZE",
 		[OPT_T_choice] = "WORD", [OPT_T_list] = "A,B", [OPT_T_words] = "COMMAND", [OPT_T_pairs] = "KEY=VALUE",
+		[OPT_T_json] = "JSON",
 	};
 
 	if (row->arg != NULL)

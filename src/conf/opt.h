@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 
-enum opt_type { OPT_T_text, OPT_T_int, OPT_T_bool, OPT_T_dur, OPT_T_size, OPT_T_choice, OPT_T_list, OPT_T_words, OPT_T_pairs };
+enum opt_type { OPT_T_text, OPT_T_int, OPT_T_bool, OPT_T_dur, OPT_T_size, OPT_T_choice, OPT_T_list, OPT_T_words, OPT_T_pairs, OPT_T_json };
 
 /* NULL-ended as well as counted, so that words can be an argv. */
 struct opt_list {
@@ -23,6 +23,7 @@ struct opt_list {
 #define OPT_CTYPE_dur ms_t
 #define OPT_CTYPE_size int64_t
 #define OPT_CTYPE_choice const char *
+#define OPT_CTYPE_json const char *
 #define OPT_CTYPE_list struct opt_list
 #define OPT_CTYPE_words struct opt_list
 #define OPT_CTYPE_pairs struct opt_list

@@ -34,6 +34,11 @@ static const struct opt_row task_rows[] = {
 #include "tbl/options.def"
 };
 
+static const struct opt_row schedule_rows[] = {
+#define SCHEDULE_OPT(rtype, ...) ITEM_ROW(conf_schedule, OPT_T_##rtype, __VA_ARGS__)
+#include "tbl/options.def"
+};
+
 #define SECTION(sname, swhat, st, srows, sshorthand, shelp, sexample) \
 	{ \
 		.name = #sname, .what = (swhat), .help = (shelp), .rows = (srows), .n_rows = ARRAY_LEN(srows), \
@@ -64,4 +69,10 @@ const struct conf_section conf_sections[CONF_SECTIONS] = {
 		"limits and retries of tasks, by name or pattern; the first that fits decides. Workers go by it, and senders",
 		"#tasks:\n"
 		"#  \"documents.process\": { time_limit: 5min, soft_time_limit: 4min30s, autoretry_for: [OSError], retry_backoff: true }\n"),
+	SECTION(schedule, "schedule entry", conf_schedule, schedule_rows, NULL,
+		"tasks that `warren beat` sends when they are due. Any number of schedulers may run: one sends, the others take over when it is gone",
+		"#schedule:\n"
+		"#  heartbeat:      { task: monitor.ping, every: 30s }\n"
+		"#  nightly-report: { task: reports.daily, cron: \"0 2 * * *\", timezone: Europe/Berlin, args: [pdf], missed: once }\n"
+		"#  new-year:       { task: greet, at: \"2027-01-01T00:00\", timezone: Pacific/Auckland, kwargs: { year: 2027 } }\n"),
 };

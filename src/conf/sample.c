@@ -8,7 +8,7 @@ conf_group_title(enum conf_group g)
 {
 	static const char *const titles[CONF_GROUPS] = {
 		[CONF_BROKER] = "Broker", [CONF_RESULT] = "Results", [CONF_TLS] = "TLS", [CONF_QUEUE] = "Queues",
-		[CONF_WORKER] = "Worker", [CONF_LOG] = "Log",
+		[CONF_WORKER] = "Worker", [CONF_BEAT] = "Scheduler", [CONF_LOG] = "Log",
 	};
 
 	return titles[g];

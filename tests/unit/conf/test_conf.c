@@ -310,6 +310,59 @@ make_folder(void **state)
 	return mkdtemp(folder) == NULL;
 }
 
+static void
+json_may_be_written_as_yaml(void **state)
+{
+	struct fixture *f = *state;
+	const struct conf_schedule *s;
+
+	assert_int_equal(load(f,
+		"schedule:\n"
+		"  a: { task: t, every: 30s, args: [1, -2.50, x, \"3\", ~, true, yes, 0x10, 007], kwargs: { k: [a, {b: c}], 1: } }\n"
+		"  b: { task: t, cron: \"0 2 * * *\", args: '[1, \"two\"]', missed: ALL, headers: { team: blue } }\n"
+		"  c: { task: t, at: 2026-12-24T18:00 }\n"), E_OK);
+	s = f->c.schedule;
+	assert_int_equal(f->c.n_schedule, 3);
+	assert_int_equal(s[0].every, 30000);
+	/* What is no number of JSON is a text, as it was written. */
+	assert_string_equal(s[0].args, "[1, -2.50, \"x\", \"3\", null, true, \"yes\", \"0x10\", \"007\"]");
+	assert_string_equal(s[0].kwargs, "{\"k\": [\"a\", {\"b\": \"c\"}], \"1\": null}");
+	assert_string_equal(s[1].args, "[1, \"two\"]");
+	assert_string_equal(s[1].missed, "all");
+	assert_string_equal(s[1].headers.items[0], "team=blue");
+	assert_string_equal(s[2].at, "2026-12-24T18:00");
+	assert_string_equal(s[2].args, "");
+
+	refused("schedule: { a: { args: [1 } }\n", "warren.yaml:1");
+	refused("schedule:\n  a:\n    args: '[1'\n", "warren.yaml:3: args: this is not JSON: ");
+	refused("schedule: { a: { kwargs: { [1]: 2 } } }\n", "kwargs: a key is no plain text");
+	refused("schedule: { a: { every: often } }\n", "is not a duration");
+	refused("schedule: { a: { evry: 5s } }\n", "did you mean 'every'?");
+	/* Aliases make a small file large: bounded, not followed to the end. */
+	refused("schedule:\n  x:\n    args: [&a [1, 1, 1, 1, 1, 1, 1, 1], &b [*a, *a, *a, *a, *a, *a, *a, *a], &c [*b, *b, *b, *b, *b, *b, *b, *b],"
+		" &d [*c, *c, *c, *c, *c, *c, *c, *c], &e [*d, *d, *d, *d, *d, *d, *d, *d], [*e, *e, *e, *e, *e, *e, *e, *e]]\n",
+		"it is too large or nested too deep");
+	refused("schedule:\n  x:\n    args: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n", "it is too large or nested too deep");
+}
+
+static void
+ten_thousand_entries_are_fine(void **state)
+{
+	struct fixture *f = *state;
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_adds(&b, "schedule:\n");
+	for (int i = 0; i < 10000; i++)
+		buf_addf(&b, "  entry-%d: { task: tasks.number, cron: \"%d %d * * *\", args: [%d] }\n", i, i % 60, i % 24, i);
+	assert_int_equal(load(f, buf_text(&b)), E_OK);
+	assert_int_equal(f->c.n_schedule, 10000);
+	assert_string_equal(f->c.schedule[9999].args, "[9999]");
+	buf_adds(&b, "  entry-77: { task: again }\n");
+	refused(buf_text(&b), "warren.yaml:10002: 'entry-77' is there already, on line 79");
+	buf_release(&b);
+}
+
 static int
 drop_folder(void **state)
 {
@@ -334,6 +387,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(celery_variables_count_when_ours_are_not_set, setup, teardown),
 		cmocka_unit_test_setup_teardown(url_may_come_from_a_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(mistyped_variables_are_noticed, setup, teardown),
+		cmocka_unit_test_setup_teardown(json_may_be_written_as_yaml, setup, teardown),
+		cmocka_unit_test_setup_teardown(ten_thousand_entries_are_fine, setup, teardown),
 		cmocka_unit_test_setup_teardown(survives_an_empty_heap, setup, teardown),
 	};
 
