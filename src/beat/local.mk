@@ -1,4 +1,10 @@
 # src/beat: the scheduler daemon
 noinst_LIBRARIES += libbeat.a
 libbeat_a_SOURCES = \
+	src/beat/beat.c src/beat/beat.h \
+	src/beat/entry.c src/beat/entry.h \
+	src/beat/lease.c src/beat/lease.h \
+	src/beat/send.c src/beat/send.h \
+	src/beat/state.c src/beat/state.h \
+	src/beat/uuid5.c src/beat/uuid5.h \
 	src/beat/zones.c src/beat/zones.h

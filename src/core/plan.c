@@ -178,7 +178,7 @@ plan_due(struct plan *p, us_t now, struct plan_fire *f)
 	struct plan_entry *e;
 	us_t last;
 
-	if (plan_at(p) > now)
+	if (p->count == 0 || plan_at(p) > now)
 		return false;
 	e = p->heap[0];
 	take_out(p, e);
