@@ -6,10 +6,6 @@
 #include "cli/setup.h"
 
 #include "base/js.h"
-#include "base/log.h"
-#include "base/text.h"
-
-#include <unistd.h>
 
 struct worker_flags {
 	struct runner_flags runner;
@@ -24,27 +20,6 @@ static const struct opt_row rows[] = {
 	FLAG(worker_flags, json_logs, bool, .help = "the same as --log-format json"),
 	FLAG(worker_flags, quiet, bool, .short_flag = 'q', .help = "no banner"),
 };
-
-static void
-set_up_log(const struct options *o, bool json)
-{
-	struct log_conf conf = { .process = "worker", .fd = STDERR_FILENO, .json = json || strcmp(o->log_format, "json") == 0 };
-	const char *no_color = getenv("NO_COLOR");
-
-	if (!log_parse_level(span_of(o->log_level), &conf.level))
-		conf.level = LOG_INFO;
-	conf.color = !conf.json && isatty(STDERR_FILENO) && (no_color == NULL || *no_color == '\0');
-	log_setup(&conf);
-}
-
-static enum err
-node_name(const struct options *o, struct buf *out, struct errtext *t)
-{
-	char host[256] = "localhost";
-
-	gethostname(host, sizeof(host) - 1);
-	return text_node_name(o->node_name, host, out, t);
-}
 
 /* What remote control shows of the settings: flat, secrets hidden. */
 static const char *
@@ -97,11 +72,9 @@ worker_main(struct cli *cli)
 	struct errtext why = { "" };
 	struct pool_conf *pools;
 	struct routes *routes = NULL;
-	struct buf node;
 	enum err e;
 	int code;
 
-	buf_init(&node, 0);
 	e = setup_pools(cli, &f->runner, &f->queues, &f->pool, &pools, &w.n_pools, &why);
 	w.pools = pools;
 	if (e == E_OK)
@@ -110,23 +83,21 @@ worker_main(struct cli *cli)
 		e = setup_routes(cli, &routes, &why);
 	w.routes = routes;
 	if (e == E_OK)
-		e = node_name(o, &node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "node_name");
+		e = setup_node(cli, o->node_name, &w.node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "node_name");
 	if (e != E_OK) {
 		out_error("worker: %s", why.text);
 		code = exit_of(e);
 	} else {
-		w.node = buf_text(&node);
 		setup_broker(cli, &w.broker);
 		setup_backend(cli, &w.backend);
 		w.settings = settings_text(cli, false);
 		w.settings_all = settings_text(cli, true);
-		set_up_log(o, f->json_logs);
+		setup_log(o, "worker", f->json_logs);
 		code = worker_run(&w, &why);
 		if (why.text[0] != '\0')
 			out_error("worker: %s", why.text);
 	}
 	routes_free(routes);
-	buf_release(&node);
 	return code;
 }
 

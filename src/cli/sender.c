@@ -97,7 +97,6 @@ look_up(struct sender *s, struct span name)
 	s->task = conf_find_task(&s->cli->conf, name);
 }
 
-/* A queue with an exchange of another kind than direct is reached through that exchange, as Celery does it. */
 static enum err
 to_queue(struct sender *s, struct span name, struct span *exchange, struct span *key, struct errtext *t)
 {
@@ -108,12 +107,7 @@ to_queue(struct sender *s, struct span name, struct span *exchange, struct span 
 	q = find_queue(s, name);
 	if (q == NULL)
 		return err_set(t, E_NOMEM, "out of memory");
-	*exchange = SPAN("");
-	*key = span_of(q->name);
-	if (q->exchange_type != NULL && strcmp(q->exchange_type, "direct") != 0) {
-		*exchange = span_of(q->exchange != NULL ? q->exchange : q->name);
-		*key = span_of(q->routing_key != NULL ? q->routing_key : q->name);
-	}
+	setup_road(q, exchange, key);
 	/* Not to be created: a message that no queue takes comes back and says so. */
 	return q->must_exist ? E_OK : client_ensure_queue(s->client, q, t);
 }

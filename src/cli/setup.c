@@ -3,6 +3,11 @@
 
 #include "cli/out.h"
 
+#include "base/log.h"
+#include "base/text.h"
+
+#include <unistd.h>
+
 /* Celery also writes pyamqp:// and means the same. */
 static const char *
 broker_url(struct cli *cli, const char *url)
@@ -144,6 +149,51 @@ setup_queue(const struct cli *cli, const char *name)
 		.max_priority = (int)q->max_priority,
 		.must_exist = !cli->conf.o.create_queues,
 	};
+}
+
+/* A queue with an exchange of another kind than direct is reached through that exchange, as Celery does it. */
+void
+setup_road(const struct bus_topo_queue *q, struct span *exchange, struct span *key)
+{
+	*exchange = SPAN("");
+	*key = span_of(q->name);
+	if (q->exchange_type != NULL && strcmp(q->exchange_type, "direct") != 0) {
+		*exchange = span_of(q->exchange != NULL ? q->exchange : q->name);
+		*key = span_of(q->routing_key != NULL ? q->routing_key : q->name);
+	}
+}
+
+void
+setup_log(const struct options *o, const char *process, bool json)
+{
+	struct log_conf conf = { .process = process, .fd = STDERR_FILENO, .json = json || strcmp(o->log_format, "json") == 0 };
+	const char *no_color = getenv("NO_COLOR");
+
+	if (!log_parse_level(span_of(o->log_level), &conf.level))
+		conf.level = LOG_INFO;
+	conf.color = !conf.json && isatty(STDERR_FILENO) && (no_color == NULL || *no_color == '\0');
+	log_setup(&conf);
+}
+
+enum err
+setup_node(struct cli *cli, const char *pattern, const char **out, struct errtext *t)
+{
+	char host[256] = "localhost";
+	struct span copy;
+	struct buf b;
+	enum err e;
+
+	gethostname(host, sizeof(host) - 1);
+	buf_init(&b, 0);
+	e = text_node_name(pattern, host, &b, t);
+	if (e == E_OK) {
+		copy = arena_dup(&cli->arena, buf_span(&b));
+		*out = copy.ptr;
+		if (copy.ptr == NULL)
+			e = err_set(t, E_NOMEM, "out of memory");
+	}
+	buf_release(&b);
+	return e;
 }
 
 int

@@ -2,6 +2,7 @@
 #ifndef WARREN_CLI_SETUP_H
 #define WARREN_CLI_SETUP_H
 
+#include "beat/entry.h"
 #include "cli/cmd.h"
 #include "client/client.h"
 #include "core/route.h"
@@ -16,6 +17,14 @@ enum err setup_routes(const struct cli *cli, struct routes **out, struct errtext
 enum err setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t) MUSTCHECK;
 /* How a queue is declared: its entry under queues:, or a plain one. `name` must live as long as the result. */
 struct bus_topo_queue setup_queue(const struct cli *cli, const char *name);
+/* The exchange and key by which a message gets there. */
+void setup_road(const struct bus_topo_queue *q, struct span *exchange, struct span *key);
+/* The log of a daemon, on stderr. `process` is the word in its lines. */
+void setup_log(const struct options *o, const char *process, bool json);
+/* "w1@host" out of a pattern with %h; in the arena. */
+enum err setup_node(struct cli *cli, const char *pattern, const char **out, struct errtext *t) MUSTCHECK;
+/* The schedule: entries with their targets, checked; their texts live in cli. */
+enum err setup_schedule(struct cli *cli, struct entry_conf **out, size_t *n, struct errtext *t) MUSTCHECK;
 /* Errors are printed; 0 or the exit code. */
 int setup_client(struct cli *cli, bool with_broker, struct client **out);
 /* Every queue the settings speak of, each once. NULL-ended, in the arena. */

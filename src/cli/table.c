@@ -3,6 +3,8 @@
 
 const struct cmd *const cmds[] = {
 	&cmd_worker,
+	&cmd_beat,
+	&cmd_schedule,
 	&cmd_send,
 	&cmd_result,
 	&cmd_run,

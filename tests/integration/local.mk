@@ -9,4 +9,5 @@ EXTRA_DIST += tests/run tests/pytest.ini tests/integration/conftest.py tests/int
 	tests/integration/test_harness.py tests/integration/test_deploy.py tests/integration/test_celery_client.py \
 	tests/integration/test_prefetch.py tests/integration/test_restart.py tests/integration/test_bad_input.py \
 	tests/integration/test_worker.py tests/integration/test_cli.py tests/integration/test_dead.py \
+	tests/integration/test_beat.py \
 	tests/integration/test_celery_apps.py tests/integration/apps

@@ -1,0 +1,405 @@
+"""
+`warren beat`: what it sends, to whom the lead goes, and what it remembers. A tick is checked by its id, which is uuid5 of group, entry and due time,
+so each due time can be counted. WARREN_FULL=1 runs the long trial.
+"""
+import json
+import os
+import random
+import re
+import signal
+import time
+import uuid
+from datetime import datetime, timezone
+
+import pytest
+
+import harness
+from harness import SLOW, WARREN
+from warren_servers import wait_until
+
+SPACE = uuid.UUID("5a0c6b3e-6b7e-4c58-9d0e-7c1f62d0b8a4")
+FULL = bool(os.environ.get("WARREN_FULL"))
+
+
+def iso(us):
+    t = datetime.fromtimestamp(us // 10 ** 6, timezone.utc)
+    return t.replace(microsecond=us % 10 ** 6).isoformat()
+
+
+def run_id(entry, due_us, group="warren.beat"):
+    return str(uuid.uuid5(SPACE, "%s/%s@%s" % (group, entry, iso(due_us))))
+
+
+@pytest.fixture
+def beat(site, built, programs, tmp_path):
+    running = []
+
+    def start(schedule, *args, name="a", ready=r"(stands by|leads: )"):
+        """A scheduler with these entries (JSON is YAML); each name has a state file of its own."""
+        conf = tmp_path / ("beat-%s.yaml" % name)
+        conf.write_text(json.dumps({"schedule": schedule}))
+        conf.chmod(0o644)
+        argv = [WARREN, "beat", "--config", str(conf), "--beat-name", "beat-%s@host" % name,
+                "--beat-state", str(tmp_path / ("state-%s" % name) / "beat.json"), *args]
+        started = programs("beat-" + name, argv, site.env())
+        started.name = name
+        running.append(started)
+        if ready:
+            started.wait_line(ready)
+        return started
+    yield start
+    for b in running:
+        if b.alive():
+            b.send_signal(signal.SIGCONT)
+            assert b.stop() == 0, b.output()
+
+
+class Inbox:
+    """Takes every message of a queue as it is."""
+
+    def __init__(self, site, queue):
+        self.site, self.queue = site, queue
+        self.messages = []
+        self.connect()
+
+    def connect(self):
+        self.connection = self.site.raw_connection()
+        self.channel = self.connection.default_channel
+
+    def take(self):
+        while True:
+            m = self.channel.basic_get(self.queue, no_ack=True)
+            if m is None:
+                return self.messages
+            self.messages.append(m)
+
+    def wait(self, n, timeout_s=20):
+        wait_until(lambda: len(self.take()) >= n, timeout_s * SLOW, lambda: "%d messages in %s, there are %d" % (
+            n, self.queue, len(self.messages)), every_s=0.05)
+        return self.messages
+
+    def ids(self):
+        return [m.headers["id"] for m in self.messages]
+
+    def close(self):
+        self.connection.release()
+
+
+@pytest.fixture
+def inbox(site):
+    opened = []
+
+    def open_inbox(queue):
+        wait_until(lambda: queue in site.queues(), 20 * SLOW, "queue " + queue)
+        opened.append(Inbox(site, queue))
+        return opened[-1]
+    yield open_inbox
+    for box in opened:
+        box.close()
+
+
+def wait_leader(beats, timeout_s=15):
+    """The one that leads now, by its own words."""
+    def leads():
+        for b in beats:
+            if b.alive() and len(b.lines(r" leads: ")) > len(b.lines(r" leads no more")):
+                return b
+        return None
+    return wait_until(leads, timeout_s * SLOW, "a leader", every_s=0.01)
+
+
+# --- the commands ------------------------------------------------------------------------------------------------------
+
+CONF = """
+schedule:
+  nightly: { task: reports.daily, cron: "30 2 * * *", timezone: Europe/Berlin, queue: reports }
+  often:   { task: ping, every: 6h }
+  past:    { task: ping, at: 2020-01-01T00:00 }
+  asleep:  { task: ping, every: 1s, enabled: false }
+"""
+
+
+def test_schedule_shows_what_comes(warren, tmp_path):
+    conf = tmp_path / "warren.yaml"
+    conf.write_text(CONF)
+    conf.chmod(0o644)
+    listed = json.loads(warren("schedule", "list", "--config", str(conf), "--from", "2027-03-28T00:00Z", "--json").stdout)
+    assert [(e["name"], e["next"]) for e in listed] == [
+        ("nightly", "2027-03-28T03:30:00+02:00"), ("often", "2027-03-28T06:00:00+00:00"), ("past", None)]
+    assert listed[0]["routing_key"] == "reports" and listed[1]["routing_key"] == "celery"
+    text = warren("schedule", "list", "--config", str(conf)).stdout
+    assert "cron 30 2 * * * Europe/Berlin" in text and "never" in text and "asleep" not in text
+    lines = warren("schedule", "next", "-n", "3", "--from", "2027-03-28T00:00Z", "--config", str(conf)).stdout.splitlines()
+    assert lines == ["Sun 2027-03-28 03:30:00+02:00  nightly  reports.daily", "Sun 2027-03-28 06:00:00+00:00  often  ping",
+                     "Sun 2027-03-28 12:00:00+00:00  often  ping"]
+    one = json.loads(warren("schedule", "next", "night*", "-n", "1", "--from", "2027-03-28T00:00Z", "--json", "--config", str(conf)).stdout)
+    due = int(datetime.fromisoformat("2027-03-28T01:30:00+00:00").timestamp()) * 10 ** 6
+    assert one["id"] == run_id("nightly", due) and one["due"] == "2027-03-28T03:30:00+02:00"
+    assert "no entry has such a name" in warren("schedule", "next", "x", "--config", str(conf), code=1).stderr
+
+
+@pytest.mark.parametrize("entry, word", [
+    ('{ task: t }', "a.yaml:1: schedule 'e': when? give one of every, cron, crontab, at"),
+    ('{ task: t, cron: "0 0 30 2 *" }', "cron: no month has such a day"),
+    ('{ task: t, every: 1s, queue: q, exchange: x }', "queue and exchange are both given"),
+    ('{ task: t, every: 1s, timezone: Mars }', "there is no time zone 'Mars'"),
+    ('{ task: t, every: 1s, overlap: skip }', "overlap: skip needs a result backend")])
+def test_beat_says_what_is_wrong(warren, tmp_path, entry, word):
+    conf = tmp_path / "a.yaml"
+    conf.write_text("schedule: { e: %s }" % entry)
+    conf.chmod(0o644)
+    done = warren("beat", "-q", "--config", str(conf), "--result-backend", "none", "--beat-state", str(tmp_path / "beat.json"), code=None)
+    assert done.returncode in (1, 2) and word in done.stderr
+
+
+# --- what is sent ------------------------------------------------------------------------------------------------------
+
+def test_celery_worker_runs_what_beat_sends(site, beat, celery_worker):
+    celery_worker("-Q", "celery,special")
+    b = beat({"sum": {"task": "add", "every": "1s", "args": [2, 3]},
+              "other": {"task": "add", "every": "2s", "kwargs": {"x": 1, "y": 1}, "queue": "special"}})
+    app = site.app()
+    for entry, value in (("sum", 5), ("other", 2)):
+        line = b.wait_line(r"Sending due task %s \(add\)" % entry)
+        assert app.AsyncResult(re.search(r"\[([0-9a-f-]{36})\]$", line).group(1)).get(timeout=20 * SLOW) == value
+
+
+def test_message_is_an_ordinary_task(site, beat, inbox):
+    b = beat({"report": {"task": "reports.daily", "every": "2s", "args": ["pdf", 1], "kwargs": {"n": 2.5}, "queue": "reports", "priority": 4,
+                         "time_limit": "30s", "soft_time_limit": "20s", "headers": {"team": "blue"}, "expires": "1h", "ignore_result": True},
+              "plain": {"task": "ping", "every": "2s", "queue": "plain"}})
+    m = inbox("reports").wait(1)[0]
+    h, p = m.headers, m.properties
+    assert json.loads(m.body) == [["pdf", 1], {"n": 2.5}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
+    assert h["task"] == "reports.daily" and h["root_id"] == h["id"] and h["parent_id"] is None and h["retries"] == 0 and h["eta"] is None
+    assert h["timelimit"] == [30, 20] and h["argsrepr"] == "('pdf', 1)" and h["kwargsrepr"] == "{'n': 2.5}"
+    assert h["ignore_result"] is True and h["team"] == "blue"
+    assert re.fullmatch(r"gen%d@.+" % b.pid, h["origin"])
+    assert p["correlation_id"] == h["id"] and p["delivery_mode"] == 2 and p["priority"] == 4 and p["content_type"] == "application/json"
+    assert 3590000 < int(p["expiration"]) <= 3600000
+    due = datetime.fromisoformat(h["expires"]).timestamp() - 3600
+    assert due % 2 == 0 and h["id"] == run_id("report", int(due) * 10 ** 6)
+    # Without a word about it a run expires when the next one is due.
+    m = inbox("plain").wait(1)[0]
+    expires = int(datetime.fromisoformat(m.headers["expires"]).timestamp())
+    assert expires % 2 == 0 and m.headers["id"] == run_id("plain", (expires - 2) * 10 ** 6)
+    assert "priority" not in m.properties or m.properties["priority"] == 0
+
+
+def test_nothing_runs_at_the_first_start(beat):
+    b = beat({"daily": {"task": "add", "cron": "0 0 * * *"}, "past": {"task": "add", "at": "2020-01-01T00:00"}})
+    wait_leader([b])
+    assert b.stop() == 0
+    assert not b.lines("Sending due task") and not b.lines("missed")
+
+
+def test_once_is_once(beat, site, inbox):
+    at = datetime.fromtimestamp(time.time() + 2, timezone.utc).replace(microsecond=0)
+    schedule = {"party": {"task": "add", "at": at.isoformat(), "queue": "party"}}
+    b = beat(schedule)
+    b.wait_line("Sending due task party")
+    assert b.stop() == 0
+    b = beat(schedule)
+    wait_leader([b])
+    assert b.stop() == 0
+    assert len(b.lines("Sending")) == 0
+    assert inbox("party").wait(1)[0].headers["id"] == run_id("party", int(at.timestamp()) * 10 ** 6)
+
+
+def test_overlap_skip_waits_for_the_last_run(site, beat, inbox):
+    b = beat({"long": {"task": "add", "every": "1s", "queue": "long", "overlap": "skip", "expires": "1h"}})
+    box = inbox("long")
+    first = box.wait(1)[0].headers["id"]
+    b.wait_line("long .* does not run: its last run has not ended", count=2)
+    assert len(box.take()) == 1
+    site.redis.set("celery-task-meta-" + first, json.dumps(
+        {"status": "SUCCESS", "result": 1, "traceback": None, "children": [], "date_done": "2026-11-21T00:00:00", "task_id": first}))
+    # The entry asks about the run that was due last; skipped ones were never sent, so the next one goes out at the latest when that is seen.
+    box.wait(2)
+
+
+# --- what is remembered ------------------------------------------------------------------------------------------------
+
+def test_missed_runs_by_their_rules(beat, inbox, site):
+    schedule = {"once": {"task": "add", "every": "1s", "queue": "once", "expires": "1h"},
+                "skip": {"task": "add", "every": "1s", "queue": "skip", "missed": "skip", "expires": "1h"},
+                "all": {"task": "add", "every": "1s", "queue": "all", "missed": "all", "missed_max": 1000, "expires": "1h"},
+                "last": {"task": "add", "every": "1s", "queue": "last", "missed": "all", "missed_max": 3, "expires": "1h"}}
+    b = beat(schedule)
+    boxes = {name: inbox(name) for name in schedule}
+    for box in boxes.values():
+        box.wait(2)
+    assert b.stop() == 0
+    down = time.time()
+    time.sleep(6)  # the absence itself is what is tried
+    b = beat(schedule, "--beat-grace", "0.7s")
+    wait_leader([b])
+    up = time.time()
+    for name, box in boxes.items():
+        wait_until(lambda: run_id(name, (int(up) + 2) * 10 ** 6) in (box.take() and box.ids()), 20 * SLOW, "ticks of " + name)
+    counts = {}
+    for name, box in boxes.items():
+        ids = box.ids()
+        assert len(set(ids)) == len(ids)
+        missed = [run_id(name, s * 10 ** 6) for s in range(int(down) + 1, int(up))]
+        counts[name] = sum(i in ids for i in missed)
+    n = len(range(int(down) + 1, int(up)))
+    assert n >= 5
+    assert counts["all"] >= n - 1 and counts["once"] <= 1 and counts["skip"] <= 1 and 1 <= counts["last"] <= 3, (n, counts)
+
+
+def test_corrupt_state_is_put_aside(beat, tmp_path):
+    state = tmp_path / "state-a" / "beat.json"
+    state.parent.mkdir()
+    state.write_text('{"version": 1, "entries": {"tick": {"sch')
+    b = beat({"tick": {"task": "add", "every": "1s"}})
+    b.wait_line("beat.json cannot be understood; it is now .*beat.json.corrupt, and all entries begin anew")
+    b.wait_line("Sending due task tick")
+    assert b.stop() == 0
+    assert json.loads(state.read_text())["entries"]["tick"]["runs"] >= 1
+    assert (tmp_path / "state-a" / "beat.json.corrupt").read_text().endswith('"sch')
+
+
+def test_state_that_cannot_be_kept_does_not_stop_it(beat, tmp_path):
+    (tmp_path / "state-a").write_text("a file where a folder should be")
+    b = beat({"tick": {"task": "add", "every": "1s"}})
+    b.wait_line("last runs are not kept: ")
+    b.wait_line("Sending due task tick", count=2)
+
+
+# --- who leads ---------------------------------------------------------------------------------------------------------
+
+TICK = {"tick": {"task": "add", "every": "0.2s", "queue": "ticks", "missed": "all", "missed_max": 1000, "expires": "1h"}}
+
+
+def check_ticks(box, step_us=200000):
+    """Every due time between the first and the last was sent, whoever did it; returns how many, and how often one came twice."""
+    ids = box.ids()
+    known = {}
+    now = int(time.time() * 10 ** 6) // step_us * step_us
+    for due in range(now - 3600 * 10 ** 6, now + step_us, step_us):
+        known[run_id("tick", due)] = due
+    dues = [known[i] for i in ids]
+    distinct = sorted(set(dues))
+    gaps = [b - a for a, b in zip(distinct, distinct[1:]) if b - a != step_us]
+    assert not gaps, gaps
+    return len(distinct), len(dues) - len(distinct)
+
+
+def test_another_takes_over_when_the_leader_is_killed(beat, inbox):
+    beats = [beat(TICK, name=n) for n in "abc"]
+    leader = wait_leader(beats)
+    box = inbox("ticks")
+    box.wait(5)
+    leader.kill()
+    rest = [b for b in beats if b is not leader]
+    with harness.Took() as took:
+        wait_leader(rest)
+    assert took.s < 10
+    box.wait(len(box.take()) + 10)
+    count, twice = check_ticks(box)
+    assert count >= 15 and twice <= 1  # the one that was on its way when the leader died
+
+
+def test_a_stopped_leader_does_nothing_when_it_wakes(beat, inbox):
+    beats = [beat(TICK, name=n) for n in "ab"]
+    leader = wait_leader(beats)
+    other = next(b for b in beats if b is not leader)
+    box = inbox("ticks")
+    box.wait(5)
+    leader.send_signal(signal.SIGSTOP)
+    with harness.Took() as took:
+        wait_leader([other])
+    assert took.s < 10 * SLOW
+    other.wait_line("Sending", count=10)
+    sent = len(leader.lines("Sending"))
+    leader.send_signal(signal.SIGCONT)
+    leader.wait_line("leads no more")
+    leader.wait_line("stands by", count=len(leader.lines("stands by")) + 1)
+    assert len(leader.lines("Sending")) == sent
+    box.wait(len(box.take()) + 10)
+    count, twice = check_ticks(box)
+    assert count >= 20 and twice <= 1
+
+
+def test_lost_connections_and_deleted_queues(site, beat, inbox):
+    b = beat(TICK)
+    box = inbox("ticks")
+    box.wait(3)
+    site.rabbitmq.close_connections(site.vhost)
+    b.wait_line(" leads: ", count=2)
+    box.connect()
+    box.wait(len(box.messages) + 5)
+    check_ticks(box)
+    # Both of its queues: that of the tasks comes back with the next task, that of the schedulers at once.
+    with site.raw_connection() as c:
+        c.default_channel.queue_delete("ticks")
+        c.default_channel.queue_delete("warren.beat")
+    b.wait_line(" leads: ", count=3)
+    box = inbox("ticks")
+    box.wait(5)
+
+
+def test_leading_is_told_to_the_next_even_without_files(beat, inbox, tmp_path):
+    """A new scheduler on another machine, whose entries it has never seen run, neither repeats nor leaves out."""
+    a = beat(TICK, name="a")
+    b = beat(TICK, name="b")
+    box = inbox("ticks")
+    leader, other = (a, b) if wait_leader([a, b]) is a else (b, a)
+    box.wait(5)
+    assert leader.stop() == 0
+    wait_leader([other], timeout_s=3)
+    box.wait(len(box.take()) + 5)
+    assert check_ticks(box)[1] == 0
+
+
+@pytest.mark.timeout(900)
+def test_trial_of_leaders(servers, site, beat, inbox):
+    """Leaders are killed, stopped for longer than their lease, cut off, and the broker is restarted; no due time is left out."""
+    r = random.Random(7)
+    names = iter("abcdefghijklmnopqrstuvwxyz" * 20)
+    beats = [beat(TICK, name=next(names) + str(i)) for i in range(3)]
+    box = inbox("ticks")
+    until = time.monotonic() + (600 if FULL else 25)
+    stopped, waits, did = [], [], []
+    while time.monotonic() < until:
+        leader = wait_leader(beats, timeout_s=30)
+        box.wait(len(box.take()) + r.randrange(3, 20), timeout_s=30)
+        act = r.choice(["kill", "stop", "cut", "restart"]) if len(did) > 3 else ["kill", "stop", "cut", "restart"][len(did)]
+        did.append(act)
+        begin = time.monotonic()
+        if act == "kill":
+            leader.kill()
+            beats.remove(leader)
+            beats.append(beat(TICK, name=next(names) + str(len(did))))
+        elif act == "stop":
+            leader.send_signal(signal.SIGSTOP)
+            stopped.append((leader, time.monotonic() + r.uniform(8, 14)))
+            beats.remove(leader)
+        elif act == "cut":
+            site.rabbitmq.close_connections(site.vhost)
+            wait_until(lambda: leader.lines("leads no more"), 10 * SLOW, "the leader to notice")
+            box.connect()
+        else:
+            box.close()
+            servers.stop("rabbitmq")
+            servers.start("rabbitmq")
+            box.connect()
+        if act in ("kill", "stop"):
+            wait_leader([b for b in beats if b is not leader])
+            waits.append(time.monotonic() - begin)
+        for pair in list(stopped):
+            if time.monotonic() > pair[1] or len(beats) < 2:
+                wait_until(lambda: time.monotonic() > pair[1], 20, "the stop to be long enough")
+                pair[0].send_signal(signal.SIGCONT)
+                pair[0].wait_line("leads no more")
+                beats.append(pair[0])
+                stopped.remove(pair)
+    for b, _ in stopped:
+        b.send_signal(signal.SIGCONT)
+    wait_leader(beats)
+    box.wait(len(box.take()) + 10, timeout_s=30)
+    count, twice = check_ticks(box)
+    print("%d due times, %d sent twice (same id), %r, fail-over %s s" % (count, twice, did, ["%.1f" % w for w in waits]))
+    assert twice <= 2 * len(did)
+    assert max(waits) < 10 * SLOW
