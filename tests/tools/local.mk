@@ -1,7 +1,11 @@
 # tests/tools: checks of the source itself
 TESTS += tests/tools/check-layers tests/tools/test-check-layers.sh
-EXTRA_DIST += tests/tools/check-layers tests/tools/test-check-layers.sh tests/tools/capture-vectors.py tests/tools/tap \
+EXTRA_DIST += tests/tools/installcheck tests/tools/check-layers tests/tools/test-check-layers.sh tests/tools/capture-vectors.py tests/tools/tap \
 	.clang-format .clang-tidy
+
+# Part of `make installcheck` and so of `make distcheck`; a staged tree (DESTDIR) cannot be run where it is.
+installcheck-local: examples/words/words.so
+	test -n '$(DESTDIR)' || $(srcdir)/tests/tools/installcheck '$(bindir)' '$(abs_builddir)/examples/words/words.so'
 
 C_FILES = find src include tests examples -name '*.c'
 C_AND_H_FILES = find src include tests examples -name '*.[ch]'
