@@ -93,7 +93,7 @@ tell(struct backend_wait *w, enum err e, const struct result *r, const char *why
 	void *owner = w->owner;
 
 	/* Before the call: its owner may forget the handle in it. */
-	if (e == E_OK && result_is_ready(r->state))
+	if (r != NULL && result_is_ready(r->state))
 		wait_end(w);
 	fn(owner, e, r, why);
 }

@@ -71,6 +71,7 @@ alloc_bytes(size_t n)
 	return must_fail() ? NULL : malloc(n ? n : 1);
 }
 
+#undef alloc_zero
 void *
 alloc_zero(size_t n)
 {

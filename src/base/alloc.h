@@ -10,6 +10,10 @@
 /* NULL when out of memory; n = 0 gives a pointer that may be freed. */
 void *alloc_bytes(size_t n) MUSTCHECK;
 void *alloc_zero(size_t n) MUSTCHECK;
+#ifdef __clang_analyzer__
+/* The analyser sees one file at a time: this tells it that the memory is zeroed. */
+#define alloc_zero(n) __builtin_calloc(1, (n))
+#endif
 void *alloc_resize(void *p, size_t n) MUSTCHECK;
 /* A NUL-terminated copy. NULL for SPAN_NONE and when out of memory. */
 char *alloc_dup(struct span s) MUSTCHECK;

@@ -7,6 +7,11 @@
 #include <errno.h>
 #include <stdarg.h>
 
+/* See err.h: they are macros only for who calls them. */
+#undef err_set
+#undef err_prefix
+#undef err_sys
+
 enum err
 err_set(struct errtext *t, enum err e, const char *fmt, ...)
 {

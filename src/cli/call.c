@@ -56,6 +56,7 @@ get_text(struct call *c, const char *key, struct span value, struct span *out, s
 {
 	struct buf b;
 
+	*out = SPAN_NONE;
 	if (jscan_kind(value) != JSCAN_STRING)
 		return err_set(t, E_FORMAT, "%s must be a string", key);
 	if (jscan_plain_string(value, out))

@@ -19,8 +19,6 @@
 #define LOCAL_FILE "warren.yaml"
 #define SYSTEM_FILE WARREN_SYSCONFDIR "/warren.yaml"
 
-extern char **environ;
-
 /* Variables that are read elsewhere: no settings, and no typing mistakes either. */
 static const char *const other_variables[] = { "WARREN_CONFIG", "WARREN_VECTORS", "WARREN_FAIL", "WARREN_PYTHONDIR" };
 

@@ -348,6 +348,7 @@ read_text(struct file *f, struct span text)
 		if (e == E_OK)
 			e = read_root(f, root);
 	}
+	f->doc = NULL;
 	yaml_document_delete(&doc);
 	yaml_parser_delete(&parser);
 	return e;

@@ -267,7 +267,7 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 	buf_reset(&r->note);
 	buf_addf(&r->note, "the process running this task %s", how);
 	if (r->lost > 1)
-		buf_addf(&r->note, " (run %lld of %lld)", (long long)r->lost, (long long)(r->rule->max_lost + 1));
+		buf_addf(&r->note, " (run %lld of %lld)", (long long)r->lost, (long long)r->rule->max_lost + 1);
 	err.text = buf_span(&r->note);
 	rep = request_report(out, REPORT_LOST);
 	rep->text = err.text;

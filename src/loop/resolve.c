@@ -138,7 +138,8 @@ resolve_start(struct resolve *r, struct loop *l, const char *host, int port, res
 		errno = rc;
 		e = err_sys(t, "cannot start a thread for a name lookup");
 		loop_fd_release(&r->watch);
-		job_drop(job);
+		/* The thread's share; ours goes below. */
+		atomic_fetch_sub(&job->holders, 1);
 		goto out;
 	}
 	r->job = job;

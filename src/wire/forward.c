@@ -21,10 +21,12 @@ static enum err
 set_eta(struct msg *m, us_t eta)
 {
 	char when[TEXT_TIME_MAX];
+	size_t len;
 
 	if (eta == 0)
 		return set(m, "eta", val_void());
-	return set_text(m, "eta", (struct span){ when, text_format_time(eta, when) });
+	len = text_format_time(eta, when);
+	return set_text(m, "eta", (struct span){ when, len });
 }
 
 static enum err

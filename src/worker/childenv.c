@@ -6,8 +6,6 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
-extern char **environ;
-
 static const char *const allowed[] = {
 	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "PYTHON*", "VIRTUAL_ENV",
 	"LD_LIBRARY_PATH", "CUDA_*", "NVIDIA_*", "OMP_*", "SSL_CERT_*", "DJANGO_SETTINGS_MODULE", "ASAN_OPTIONS", "UBSAN_OPTIONS",

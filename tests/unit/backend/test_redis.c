@@ -389,7 +389,7 @@ on_found(void *p, enum err e, const struct result *r, const char *why)
 }
 
 static void
-a_result_is_loaded_and_forgotten(void **state)
+a_result_is_loaded(void **state)
 {
 	struct world w;
 	struct found f = { 0 };
@@ -415,13 +415,24 @@ a_result_is_loaded_and_forgotten(void **state)
 	TURN_UNTIL(w.f.l, f.n == 4);
 	assert_int_equal(f.err, E_REFUSED);
 	assert_string_equal(f.why, "WRONGTYPE no");
+	world_close(&w);
+}
+
+static void
+a_result_is_forgotten_and_a_question_lost(void **state)
+{
+	struct world w;
+	struct found f = { 0 };
+
+	world_open(&w, *state, (struct backend_conf){ 0 });
 	assert_int_equal(backend_forget(w.b, SPAN("U5"), on_found, &f), E_OK);
+	fake_command(&w.f, "DEL celery-task-meta-U5");
 	fake_say(&w.f, ":0\r\n");
-	TURN_UNTIL(w.f.l, f.n == 5);
+	TURN_UNTIL(w.f.l, f.n == 1);
 	assert_int_equal(f.err, E_MISSING);
 	assert_int_equal(backend_load(w.b, SPAN("U6"), on_found, &f), E_OK);
 	fake_drop(&w.f);
-	TURN_UNTIL(w.f.l, f.n == 6);
+	TURN_UNTIL(w.f.l, f.n == 2);
 	assert_int_equal(f.err, E_CLOSED);
 	world_close(&w);
 }
@@ -443,7 +454,8 @@ main(void)
 		LOOP_TEST(a_cancelled_store_is_silent),
 		LOOP_TEST(closing_in_a_callback_is_fine),
 		LOOP_TEST(without_memory_a_store_waits),
-		LOOP_TEST(a_result_is_loaded_and_forgotten),
+		LOOP_TEST(a_result_is_loaded),
+		LOOP_TEST(a_result_is_forgotten_and_a_question_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,6 @@ write_file(const char *name, const char *text)
 static void
 forget_variables(void)
 {
-	extern char **environ;
 	char name[200];
 	struct span key;
 	char **p = environ;

@@ -18,12 +18,11 @@ assert_revoked(struct fixture *f, const char *word)
 static const struct report *
 revoked_report(const struct fixture *f)
 {
-	const struct report *rep = NULL;
+	const struct report *rep = &find(f, EFF_REPORT)->u.report;
 
 	for (size_t i = 0; i < f->fx.count; i++)
 		if (f->fx.items[i].type == EFF_REPORT)
 			rep = &f->fx.items[i].u.report;
-	assert_non_null(rep);
 	assert_int_equal(rep->kind, REPORT_REVOKED);
 	return rep;
 }

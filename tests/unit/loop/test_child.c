@@ -270,7 +270,7 @@ no_descriptors_left_is_a_passing_want(void **state)
 	struct kid k;
 	struct errtext t;
 	struct rlimit old, low;
-	int fds[64], n = 0;
+	int fds[64] = { 0 }, n = 0;
 
 	getrlimit(RLIMIT_NOFILE, &old);
 	low = old;

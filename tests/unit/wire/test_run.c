@@ -162,7 +162,7 @@ tasks_of_a_child(void **state UNUSED)
 		run_decode(&f, SPAN("{\"hello\":{\"protocol\":1,\"tasks\":[\"add\", \"t\\u00e4sk\",\"*\"]}}"),
 			&a, &limits, NULL),
 		E_OK);
-	for (; run_next_task(&f, &walk, &a, &name); n++)
+	for (; n < ARRAY_LEN(names) && run_next_task(&f, &walk, &a, &name); n++)
 		assert_span(name, names[n]);
 	assert_int_equal(n, 3);
 	assert_false(run_next_task(&f, &walk, &a, &name));
