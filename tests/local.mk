@@ -20,3 +20,7 @@ include tests/conformance/local.mk
 include tests/chaos/local.mk
 
 EXTRA_DIST += tests/vectors tests/tools/tap
+
+# Whole folders are shipped; what Python has left in them is not.
+dist-hook:
+	find '$(distdir)' -name __pycache__ -prune -exec rm -rf {} +

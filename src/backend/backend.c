@@ -21,7 +21,7 @@ enum err
 backend_open(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev, void *owner,
 	struct errtext *t)
 {
-	struct span url = span_of(conf->url), scheme = url;
+	struct span url = span_of(conf->url);
 
 	*out = NULL;
 	if (url.len == 0 || span_is(url, "none") || span_is(url, "disabled"))
@@ -30,8 +30,8 @@ backend_open(struct backend **out, struct loop *l, const struct backend_conf *co
 		if (span_starts(url, kinds[i].scheme))
 			return kinds[i].open(out, l, conf, ev, owner, t);
 	/* Only the scheme is shown: the rest may hold a password. */
-	scheme = span_split(&url, ':');
-	return err_set(t, E_CONF, "result backend \"%.*s:...\" is not supported: use redis://, rediss://, unix:// or none", SPAN_FMT(scheme));
+	url = span_split(&url, ':');
+	return err_set(t, E_CONF, "result backend \"%.*s:...\" is not supported: use redis://, rediss://, unix:// or none", SPAN_FMT(url));
 }
 
 void

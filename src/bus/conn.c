@@ -91,7 +91,7 @@ next_try(const struct bus_conn *c, int code)
 }
 
 static void
-tell_lost(struct bus_conn *c, struct bus_down *d)
+tell_lost(struct bus_conn *c, const struct bus_down *d)
 {
 	/* By number, as owners may open and close channels meanwhile. */
 	for (size_t i = 1; i < c->n_slots; i++) {
@@ -106,27 +106,28 @@ tell_lost(struct bus_conn *c, struct bus_down *d)
 }
 
 static void
-lost(struct bus_conn *c, struct bus_down *d)
+lost(struct bus_conn *c, const struct bus_down *cause)
 {
+	struct bus_down d = *cause;
 	struct errtext why;
 
 	if (!is_live(c))
 		return;
 	/* The text may lie in what goes away now. */
-	(void)err_set(&why, d->err, "%s", d->text);
-	d->text = why.text;
-	d->was_up = c->state == CONN_OPEN;
-	d->url = c->targets[c->at].shown;
+	(void)err_set(&why, d.err, "%s", d.text);
+	d.text = why.text;
+	d.was_up = c->state == CONN_OPEN;
+	d.url = c->targets[c->at].shown;
 	drop_stream(c);
-	if (d->was_up && loop_now(c->loop) - c->up_at >= LASTING_MS)
+	if (d.was_up && loop_now(c->loop) - c->up_at >= LASTING_MS)
 		c->failures = 0;
-	if (d->retry_ms < 0)
-		d->retry_ms = next_try(c, d->code);
+	if (d.retry_ms < 0)
+		d.retry_ms = next_try(c, d.code);
 	c->failures++;
 	c->state = CONN_WAIT;
 	c->blocked = false;
-	loop_timer_arm(&c->retry, d->retry_ms);
-	tell_lost(c, d);
+	loop_timer_arm(&c->retry, d.retry_ms);
+	tell_lost(c, &d);
 }
 
 void
