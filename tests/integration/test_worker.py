@@ -36,7 +36,7 @@ def test_log_level_and_json(site, worker):
     for line in w.output().splitlines():
         json.loads(line)
     quiet = worker("-A", "tasks", "-c", "1", "-q", "-l", "error", "-n", "quiet@%h", ready=False)
-    wait_until(lambda: site.counter("consumers") == 2, 20 * SLOW, "the second worker to consume")
+    wait_until(lambda: site.counter("consumers", "celery") == 2, 20 * SLOW, "the second worker to consume")
     assert quiet.output() == ""
 
 
