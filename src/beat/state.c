@@ -236,12 +236,10 @@ read_file(struct state *s, struct errtext *t)
 	e = read_bytes(s, &b, t);
 	if (e == E_MISSING)
 		end = STATE_NEW;
-	else if (e == E_TOOBIG)
+	else if (e == E_TOOBIG || (e == E_OK && !read_rows(s, buf_span(&b))))
 		end = put_aside(s, t);
 	else if (e != E_OK)
 		end = STATE_NONE;
-	else if (!read_rows(s, buf_span(&b)))
-		end = put_aside(s, t);
 	buf_release(&b);
 	return end;
 }

@@ -16,16 +16,15 @@ static void
 add_scalar(struct js *w, const yaml_node_t *n)
 {
 	struct span s = { (const char *)n->data.scalar.value, n->data.scalar.length };
+	bool is_plain = n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 
-	if (n->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
-		js_string(w, s);
-	else if (s.len == 0 || span_is(s, "~") || is_one_of(s, "null", "Null", "NULL"))
+	if (is_plain && (s.len == 0 || span_is(s, "~") || is_one_of(s, "null", "Null", "NULL")))
 		js_null(w);
-	else if (is_one_of(s, "true", "True", "TRUE"))
+	else if (is_plain && is_one_of(s, "true", "True", "TRUE"))
 		js_bool(w, true);
-	else if (is_one_of(s, "false", "False", "FALSE"))
+	else if (is_plain && is_one_of(s, "false", "False", "FALSE"))
 		js_bool(w, false);
-	else if (jscan_check(s, NULL, NULL, NULL) == E_OK && jscan_kind(s) == JSCAN_NUMBER)
+	else if (is_plain && jscan_check(s, NULL, NULL, NULL) == E_OK && jscan_kind(s) == JSCAN_NUMBER)
 		js_raw(w, s);
 	else
 		js_string(w, s);

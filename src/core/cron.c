@@ -88,7 +88,7 @@ parse_part(const struct field *f, enum cron_rules rules, struct span part, uint6
 {
 	struct span step_text = part, range = span_split(&step_text, '/'), to = range,
 		    from = span_split(&to, '-');
-	int size = f->max - f->min + 1, first, last;
+	int size = f->max - f->min + 1, first = 0, last = 0;
 	int64_t step;
 	enum err e = parse_step(f, step_text, &step, t);
 
@@ -190,7 +190,7 @@ is_possible(const struct cron *c)
 enum err
 cron_parse(struct cron *c, enum cron_rules rules, struct span text, struct errtext *t)
 {
-	struct span parts[FIELDS], trimmed = span_trim(text);
+	struct span parts[FIELDS] = { 0 }, trimmed = span_trim(text);
 	uint64_t *const sets[FIELDS] = { &c->minutes, &c->hours, &c->days, &c->months, &c->weekdays };
 	enum err e;
 

@@ -293,7 +293,7 @@ read_footer(struct zone *z, struct span s, struct errtext *t)
 static enum err
 read_file(struct zone *z, struct span s, struct errtext *t)
 {
-	struct header h;
+	struct header h = { 0 };
 	size_t width = 4;
 	enum err e = header_parse(&h, s, t);
 
