@@ -14,7 +14,7 @@
 
 struct topo_queue {
 	char *name, *exchange, *type, *key;
-	bool quorum, must_exist;
+	bool quorum, must_exist, keep_bound;
 	int max_priority;
 };
 
@@ -117,6 +117,47 @@ on_created(void *owner, const struct bus_answer *a)
 	next(t);
 }
 
+static void
+on_bound(void *owner, const struct bus_answer *a)
+{
+	if (a->err != E_OK)
+		failed(owner, a);
+	else
+		next(owner);
+}
+
+static enum err
+declare_exchange(struct bus_topo *t, const struct topo_queue *q)
+{
+	struct bus_exchange exchange = {
+		.name = span_of(q->exchange), .type = span_of(q->type), .durable = true
+	};
+
+	return strncmp(q->exchange, "amq.", 4) == 0 ? E_OK : bus_exchange_declare(t->chan, &exchange, on_part, t);
+}
+
+static enum err
+bind_queue(struct bus_topo *t, const struct topo_queue *q, bus_answer_fn *fn)
+{
+	return bus_queue_bind(t->chan, span_of(q->name), span_of(q->exchange), span_of(q->key), fn, t);
+}
+
+/* The queue is there; somebody may have deleted its exchange. */
+static void
+bind_again(struct bus_topo *t)
+{
+	const struct topo_queue *q = &t->queues[t->at];
+	struct errtext text;
+	enum err e = declare_exchange(t, q);
+
+	if (e == E_OK)
+		e = bind_queue(t, q, on_bound);
+	if (e == E_OK)
+		return;
+	(void)err_set(&text, e, "queue '%s': %s", q->name, err_name(e));
+	report(t, e, text.text);
+}
+
 static const struct bus_chan_ops chan_ops;
 
 static void
@@ -126,7 +167,9 @@ on_looked(void *owner, const struct bus_answer *a)
 	struct errtext text;
 	enum err e;
 
-	if (a->err == E_OK) {
+	if (a->err == E_OK && t->queues[t->at].keep_bound) {
+		bind_again(t);
+	} else if (a->err == E_OK) {
 		next(t);
 	} else if (a->err != E_REFUSED || a->code != AMQP_NOT_FOUND) {
 		failed(t, a);
@@ -146,9 +189,6 @@ static enum err
 create(struct bus_topo *t, const struct topo_queue *q)
 {
 	struct bus_queue queue = { .name = span_of(q->name), .durable = true };
-	struct bus_exchange exchange = {
-		.name = span_of(q->exchange), .type = span_of(q->type), .durable = true
-	};
 	bool bound = *q->exchange != '\0'; /* every queue is bound to the default exchange by itself */
 	struct arena a;
 	struct table args = { 0 };
@@ -161,12 +201,12 @@ create(struct bus_topo *t, const struct topo_queue *q)
 		e = table_set(&args, &a, SPAN("x-max-priority"), val_int(q->max_priority));
 	if (args.count > 0)
 		queue.args = &args;
-	if (e == E_OK && bound && strncmp(q->exchange, "amq.", 4) != 0)
-		e = bus_exchange_declare(t->chan, &exchange, on_part, t);
+	if (e == E_OK && bound)
+		e = declare_exchange(t, q);
 	if (e == E_OK)
 		e = bus_queue_declare(t->chan, &queue, bound ? on_part : on_created, t);
 	if (e == E_OK && bound)
-		e = bus_queue_bind(t->chan, queue.name, exchange.name, span_of(q->key), on_created, t);
+		e = bind_queue(t, q, on_created);
 	arena_release(&a);
 	return e;
 }
@@ -216,6 +256,7 @@ copy_queue(struct topo_queue *to, const struct bus_topo_queue *from)
 	to->key = alloc_dup(span_of(from->routing_key != NULL ? from->routing_key : from->name));
 	to->quorum = from->quorum;
 	to->must_exist = from->must_exist;
+	to->keep_bound = from->keep_bound;
 	to->max_priority = from->max_priority;
 	return to->name != NULL && to->exchange != NULL && to->type != NULL && to->key != NULL ? E_OK
 											       : E_NOMEM;

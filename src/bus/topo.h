@@ -16,6 +16,7 @@ struct bus_topo_queue {
 	bool quorum;               /* when created: x-queue-type quorum */
 	int max_priority;          /* when created and > 0: x-max-priority */
 	bool must_exist;           /* do not create: report E_MISSING */
+	bool keep_bound;           /* make sure of exchange and binding also when the queue is there */
 };
 
 struct bus_topo_report {

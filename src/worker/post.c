@@ -74,7 +74,8 @@ on_road(void *owner, const struct bus_topo_report *r)
 static enum err
 build_queue(struct post *o, const char *name, const char *exchange, const char *key)
 {
-	struct bus_topo_queue q = { .name = name, .exchange = exchange, .exchange_type = "direct", .routing_key = key };
+	struct bus_topo_queue q = { .name = name, .exchange = exchange, .exchange_type = "direct", .routing_key = key,
+		.keep_bound = true };
 
 	return bus_topo_ensure(&o->topo, o->worker->publish, &q, 1, on_road, o);
 }

@@ -57,6 +57,39 @@ what_is_there_is_left_alone(void **state UNUSED)
 }
 
 static void
+a_queue_that_is_there_is_kept_bound(void **state UNUSED)
+{
+	static const struct bus_topo_queue queues[] = { { .name = "b", .exchange = "x", .routing_key = "k", .keep_bound = true } };
+	amqp_queue_declare_ok_t zero = { 0 };
+	const struct fake_in *in;
+	const amqp_queue_bind_t *b;
+	struct bus_topo *t;
+	struct rep s = { 0 };
+	struct fx x;
+
+	fx_open(&x, NULL);
+	fake_answer(x.fake, 0, false);
+	fake_answer(x.fake, AMQP_CHANNEL_OPEN_METHOD, true);
+	assert_ok(bus_topo_ensure(&t, x.conn, queues, 1, note, &s));
+	in = fake_expect(x.fake, AMQP_QUEUE_DECLARE_METHOD);
+	fake_send(x.fake, in->channel, AMQP_QUEUE_DECLARE_OK_METHOD, &zero);
+	in = fake_expect(x.fake, AMQP_EXCHANGE_DECLARE_METHOD);
+	assert_span(span_of_amqp(((amqp_exchange_declare_t *)in->args)->exchange), "x");
+	in = fake_expect(x.fake, AMQP_QUEUE_BIND_METHOD);
+	b = in->args;
+	assert_span(span_of_amqp(b->queue), "b");
+	assert_span(span_of_amqp(b->exchange), "x");
+	assert_span(span_of_amqp(b->routing_key), "k");
+	fake_send(x.fake, in->channel, AMQP_EXCHANGE_DECLARE_OK_METHOD, &zero);
+	fake_send(x.fake, in->channel, AMQP_QUEUE_BIND_OK_METHOD, &zero);
+	fake_until(x.fake, reported, &s);
+	assert_ok(s.r.err);
+	assert_int_equal(s.r.created, 0);
+	assert_int_equal(fake_count(x.fake, AMQP_QUEUE_DECLARE_METHOD), 0);
+	fx_release(&x);
+}
+
+static void
 what_is_missing_is_created_as_celery_would(void **state UNUSED)
 {
 	static const struct bus_topo_queue queues[] = { { .name = "b", .max_priority = 9, .quorum = true },
@@ -270,6 +303,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_there_is_left_alone),
 		cmocka_unit_test(what_is_missing_is_created_as_celery_would),
+		cmocka_unit_test(a_queue_that_is_there_is_kept_bound),
 		cmocka_unit_test(a_missing_one_that_must_exist_is_reported),
 		cmocka_unit_test(a_refusal_names_the_queue),
 		cmocka_unit_test(creating_may_be_refused_too),
