@@ -23,6 +23,8 @@ struct backend_conf {
 struct backend_events {
 	void (*on_up)(void *owner);
 	void (*on_down)(void *owner, const char *url, const char *why, ms_t retry_ms, bool was_up);
+	/* It is there and stores nothing for now (out of memory, loading): tried again in retry_ms. May be NULL. */
+	void (*on_delay)(void *owner, const char *why, ms_t retry_ms);
 };
 
 /* One store under way; embedded in its owner, who must not move or free it before fn or cancel. */

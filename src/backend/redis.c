@@ -109,13 +109,23 @@ finish_stored(struct redis_backend *rb, struct backend_store *s)
 		finish(rb, hold->store, E_OK, "");
 }
 
+/* `answer`: what Redis says against it, "" when the want is ours. */
 static void
-try_later(struct redis_backend *rb)
+try_later(struct redis_backend *rb, struct span answer)
 {
+	const struct backend_events *ev = rb->base.events;
+	struct errtext why;
+	ms_t wait;
+
 	if (rb->retry.armed)
 		return;
 	rb->failures++;
-	loop_timer_arm(&rb->retry, backoff_full_jitter(RETRY_BASE_MS, RETRY_MAX_MS, rb->failures, id_random_u64()));
+	wait = backoff_full_jitter(RETRY_BASE_MS, RETRY_MAX_MS, rb->failures, id_random_u64());
+	loop_timer_arm(&rb->retry, wait);
+	if (answer.len == 0 || ev == NULL || ev->on_delay == NULL)
+		return;
+	(void)err_set(&why, E_REFUSED, "%.*s", SPAN_FMT(answer));
+	ev->on_delay(rb->base.owner, why.text, wait);
 }
 
 /* What cannot be stored for a reason that stays is given back, lest its owner waits for ever without a word. */
@@ -151,7 +161,7 @@ on_script(void *owner, enum err e, const struct rds_reply *r)
 		pump(rb);
 		return;
 	}
-	try_later(rb);
+	try_later(rb, r->str);
 	if (!is_passing(r)) {
 		(void)err_set(&why, E_REFUSED, "SCRIPT LOAD: %.*s", SPAN_FMT(r->str));
 		refuse_all(rb, why.text);
@@ -171,7 +181,7 @@ load_script(struct redis_backend *rb)
 	rb->is_loading = e == E_OK;
 	/* Not up: on_up comes here again. */
 	if (e != E_OK && e != E_CLOSED)
-		try_later(rb);
+		try_later(rb, SPAN_NONE);
 }
 
 /* True when the reply tells of a trouble that passes. */
@@ -184,7 +194,7 @@ will_pass(struct redis_backend *rb, const struct rds_reply *r)
 	}
 	if (!is_passing(r))
 		return false;
-	try_later(rb);
+	try_later(rb, r->str);
 	return true;
 }
 
@@ -270,7 +280,7 @@ pump(struct redis_backend *rb)
 		if (e == E_CLOSED)
 			return;
 		if (e != E_OK) {
-			try_later(rb);
+			try_later(rb, SPAN_NONE);
 			return;
 		}
 	}
@@ -301,7 +311,7 @@ redis_store(struct backend *b, struct backend_store *s)
 		return E_OK;
 	e = send(rb, s);
 	if (e != E_OK && e != E_CLOSED)
-		try_later(rb);
+		try_later(rb, SPAN_NONE);
 	return E_OK;
 }
 

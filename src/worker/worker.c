@@ -287,6 +287,16 @@ on_backend_down(void *owner, const char *url, const char *why, ms_t retry_ms, bo
 		LOG(BACKEND_UNREACHABLE, LOG_STR("url", url), LOG_STR("why", why), LOG_STR("retry", retry));
 }
 
+static void
+on_backend_delay(void *owner, const char *why, ms_t retry_ms)
+{
+	struct worker *w = owner;
+	char retry[32];
+
+	snprintf(retry, sizeof(retry), "%.1f", (double)retry_ms / 1000);
+	LOG(BACKEND_DELAY, LOG_STR("url", backend_url(w->backend)), LOG_STR("why", why), LOG_STR("retry", retry));
+}
+
 void
 worker_check_ready(struct worker *w)
 {
@@ -321,7 +331,7 @@ open_connections(struct worker *w, struct errtext *t)
 	static const struct bus_conn_ops publish_ops = {
 		.on_up = on_publish_up, .on_down = on_publish_down, .on_blocked = on_publish_blocked
 	};
-	static const struct backend_events events = { .on_up = on_backend_up, .on_down = on_backend_down };
+	static const struct backend_events events = { .on_up = on_backend_up, .on_down = on_backend_down, .on_delay = on_backend_delay };
 	struct bus_conf conf = w->conf->broker;
 	char name[300];
 	enum err e;

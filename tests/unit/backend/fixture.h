@@ -25,7 +25,7 @@ world_on_down(void *p, const char *url, const char *why, ms_t retry_ms, bool was
 	((struct world *)p)->n_down++;
 }
 
-static const struct backend_events world_events = { world_on_up, world_on_down };
+static const struct backend_events world_events = { .on_up = world_on_up, .on_down = world_on_down };
 
 /* Answers what a backend asks on each connect. */
 static inline void
