@@ -208,6 +208,25 @@ on_line(struct slot *s, struct span line, struct errtext *t)
 	return fine;
 }
 
+/* A result that is too big is too big every time: an end, and no loss that another run could mend. */
+static void
+refuse_line(struct slot *s)
+{
+	struct job *j = s->job;
+	struct run_frame f = { .type = RUN_DONE, .outcome = RUN_ERROR };
+	char why[128], message[160];
+
+	snprintf(why, sizeof(why), "sent a line of more than %lld bytes (result_max)", (long long)s->pool->worker->conf->result_max);
+	snprintf(message, sizeof(message), "[\"the child %s\"]", why);
+	s->job = NULL;
+	slot_kill(s, why);
+	if (j == NULL)
+		return;
+	f.id = j->request.task.id;
+	f.error = (struct run_error){ .type = SPAN("BackendStoreError"), .module = SPAN("celery.exceptions"), .message = span_of(message) };
+	job_on_frame(j, &f);
+}
+
 static void
 on_data(void *owner, struct span bytes)
 {
@@ -228,10 +247,8 @@ on_data(void *owner, struct span bytes)
 		slot_kill(s, why);
 		return;
 	}
-	if (e != E_OK && e != E_AGAIN) {
-		snprintf(why, sizeof(why), "sent a line of more than %lld bytes", (long long)s->pool->worker->conf->result_max);
-		slot_kill(s, why);
-	}
+	if (e != E_OK && e != E_AGAIN)
+		refuse_line(s);
 }
 
 static void
