@@ -72,7 +72,7 @@ class Lab:
     def publish(self, body, headers, queue=None, **properties):
         """Confirmed by the broker when it returns."""
         properties = dict({"content_type": "application/json", "content_encoding": "utf-8", "delivery_mode": 2,
-                           "correlation_id": headers.get("id")}, **properties)
+                           "correlation_id": str(headers.get("id"))[:200]}, **properties)
         with self.connect() as connection:
             connection.channel().basic_publish(amqp.Message(body, application_headers=headers, **properties), "",
                                                queue or self.queue, mandatory=True)
@@ -227,6 +227,7 @@ class Lab:
         found = []
         with self.connect() as connection:
             channel = connection.channel()
+            channel.auto_decode = False
             while True:
                 message = channel.basic_get("warren.dead." + (queue or self.queue), no_ack=True)
                 if message is None:

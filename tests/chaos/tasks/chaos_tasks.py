@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from warren_runner import current_task, task
+from warren_runner import Reject, current_task, task
 
 
 def note(journal, *words):
@@ -43,6 +43,7 @@ def flaky(self, journal, value, failures, countdown=0):
     """Asks for as many retries as `failures` says."""
     begin(journal)
     if self.request.retries < failures:
+        end(journal)
         raise self.retry(countdown=countdown)
     end(journal)
     return 2 * value
@@ -125,3 +126,27 @@ def parricide(journal):
     begin(journal)
     os.kill(os.getppid(), signal.SIGKILL)
     signal.pause()
+
+
+@task(name="turn")
+def turn(journal, gate):
+    """The how-manieth run of this task it is, once the gate of that number is there."""
+    begin(journal)
+    with open(journal) as f:
+        n = sum(line.startswith("start %s " % current_task.request.id) for line in f)
+    wait_for("%s.%d" % (gate, n))
+    end(journal)
+    return n
+
+
+@task(name="big")
+def big(journal, size):
+    begin(journal)
+    return "x" * size
+
+
+@task(name="refuse", bind=True)
+def refuse(self, journal):
+    """Gives its message back at once, again and again."""
+    begin(journal)
+    raise Reject("not now", requeue=True)

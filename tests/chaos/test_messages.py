@@ -1,0 +1,315 @@
+"""F54-F72: messages that are broken, hostile, doubled, poisonous, late or early."""
+import json
+import signal
+import time
+import zlib
+
+import pytest
+
+from harness import SLOW
+from lab import KINDS, encode
+from warren_servers import wait_until
+
+GOOD_HEADERS = encode("length", ("x",))[1]
+
+
+def peak_kib(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+
+
+def send_bad(lab, messages):
+    """Publishes (body, headers, properties) each; then one good task. All the bad ones must be dead, bytes and all; returns them."""
+    for body, headers, properties in messages:
+        lab.publish(body, headers, **properties)
+    lab.send_run()
+    lab.close_books(starts=(1, 1))
+    wait_until(lambda: lab.site.counter("messages", "warren.dead.work") == len(messages), 20 * SLOW,
+               lambda: "%d dead letters: %r" % (len(messages), lab.site.queues()))
+    dead = lab.dead()
+    for (body, _, _), (dead_body, dead_headers, _) in zip(messages, dead):
+        assert as_bytes(dead_body) == as_bytes(body)
+        assert dead_headers["x-warren-reason"] and dead_headers["x-warren-error"]
+    return dead
+
+
+def as_bytes(body):
+    return body.encode() if isinstance(body, str) else bytes(body)
+
+
+BROKEN = [
+    b"", b"{", b"[[], {}, {}", b'[[], {}, {"chain": }]', b"[[1], {}, {}] trailing", b'[["\xff\xfe"], {}, {}]', b"null", b"17", b'"text"',
+    b"[]", b"[[]]", b"[{}, [], {}]", b"[[], {}, []]", b'[[], {}, {"callbacks": 5}]', b"\x00\x01\x02", b'[["\\ud800x"], {}, ',
+    b"[[01], {}, {}]", b"[[1.], {}, {}]", b"[[+1], {}, {}]", b"[['a'], {}, {}]", b"[[], {}, {}],",
+]
+
+
+def test_f54_malformed_bodies(lab):
+    lab.declare()
+    w = lab.worker()
+    dead = send_bad(lab, [(body, GOOD_HEADERS, {"content_encoding": "binary" if body.startswith(b"\x00") else "utf-8"})
+                          for body in BROKEN])
+    assert {h["x-warren-reason"] for _, h, _ in dead} <= {"malformed", "content-type"}
+    assert w.alive()
+
+
+def test_f55_bombs_are_refused_before_they_cost_memory(lab):
+    lab.declare()
+    w = lab.worker("--message-max", "16M")
+    before = peak_kib(w.pid)
+    dead = send_bad(lab, [
+        ("[[%s%s], {}, {}]" % ("[" * 100000, "]" * 100000), GOOD_HEADERS, {}),
+        ("[[%s], {}, {}]" % ",".join(["{}"] * 350000), GOOD_HEADERS, {}),
+        ('[[], {"x": {%s}}, {}]' % ",".join('"%d":[]' % i for i in range(400000)), GOOD_HEADERS, {}),
+    ])
+    assert [h["x-warren-reason"] for _, h, _ in dead] == ["too-big"] * 3
+    assert peak_kib(w.pid) - before < 64 << 10
+
+
+def test_f55_body_over_the_limit_is_not_taken_whole(lab):
+    lab.declare()
+    w = lab.worker("--message-max", "1M")
+    before = peak_kib(w.pid)
+    body = '[["%s"], {}, {}]' % ("x" * (10 << 20))
+    lab.publish(body, GOOD_HEADERS)
+    lab.send_run()
+    lab.close_books(starts=(1, 1))
+    wait_until(lambda: lab.site.counter("messages", "warren.dead.work") == 1, 20 * SLOW, "the dead letter")
+    [(_, headers, _)] = lab.dead()
+    assert headers["x-warren-reason"] == "too-big"
+    assert peak_kib(w.pid) - before < 64 << 10
+
+
+def test_f56_numbers_reach_the_child_as_they_were_sent(lab):
+    lab.declare()
+    runner = lab.folder / "copy"
+    taken = lab.folder / "taken"
+    runner.write_text("#!/bin/sh\necho '{\"hello\":{\"protocol\":1,\"language\":\"sh\",\"pid\":1,\"tasks\":[\"copy\"]}}' >&3\n"
+                      "read -r line <&3\nprintf '%%s\\n' \"$line\" >%s\n"
+                      "id=$(sed 's/^{\"run\":{\"id\":\"\\([^\"]*\\)\".*/\\1/' %s)\n"
+                      "echo '{\"done\":{\"id\":\"'$id'\",\"result\":1}}' >&3\nread -r line <&3\n" % (taken, taken))
+    runner.chmod(0o755)
+    numbers = "[9223372036854775808,18446744073709551616,123456789012345678901234567890,1e400,-0,-0.0,0.1,1E+5,3.0,1e-400]"
+    lab.worker("--runner", str(runner), "-Q", lab.queue, "-c", "1", pool=False)
+    headers = encode("copy")[1]
+    lab.publish('[%s, {"n": 1.10}, {}]' % numbers, headers)
+    lab.wait_state(headers["id"], "SUCCESS")
+    frame = taken.read_text()
+    assert '"args":%s' % numbers in frame and '"kwargs":{"n": 1.10}' in frame, frame
+
+
+def test_f57_unknown_task(lab):
+    lab.declare()
+    lab.worker()
+    body, headers = encode("nope", (1,))
+    dead = send_bad(lab, [(body, headers, {})])
+    assert dead[0][1]["x-warren-reason"] == "unknown-task"
+    meta = lab.meta(headers["id"])
+    assert (meta["status"], meta["result"]["exc_type"]) == ("FAILURE", "NotRegistered")
+
+
+def test_f58_other_content_types_are_never_decoded(lab):
+    lab.declare()
+    lab.worker()
+    body = encode("length", ("x",))[0]
+    dead = send_bad(lab, [(body, GOOD_HEADERS, {"content_type": kind}) for kind in (
+        "application/x-python-serialize", "application/x-yaml", "application/x-msgpack", "text/plain")] + [
+        (body.encode("utf-16"), GOOD_HEADERS, {"content_encoding": "utf-16"})])
+    assert {h["x-warren-reason"] for _, h, _ in dead} == {"content-type"}
+
+
+def test_f59_compression_bombs_and_unknown_codecs(lab):
+    lab.declare()
+    w = lab.worker("--message-max", "16M")
+    before = peak_kib(w.pid)
+    pack = zlib.compressobj(9)
+    bomb = pack.compress(b'[["') + b"".join(pack.compress(b"0" * (1 << 20)) for _ in range(1024)) + pack.flush()
+    body = encode("length", ("x",))[0].encode()
+    dead = send_bad(lab, [
+        (bomb, dict(GOOD_HEADERS, compression="application/x-gzip"), {}),
+        (body, dict(GOOD_HEADERS, compression="application/x-bz2"), {}),
+        (body, dict(GOOD_HEADERS, compression="application/x-gzip"), {}),
+        (zlib.compress(body)[:-3], dict(GOOD_HEADERS, compression="application/x-gzip"), {}),
+    ])
+    assert [h["x-warren-reason"] for _, h, _ in dead] == ["too-big", "compression", "compression", "compression"]
+    assert peak_kib(w.pid) - before < 64 << 10
+
+
+def test_f60_hostile_header_tables(lab):
+    lab.declare()
+    w = lab.worker()
+    nested = {"leaf": 1}
+    for _ in range(8):
+        nested = {"deeper": nested}
+    deep = nested
+    for _ in range(40):
+        deep = {"deeper": deep}
+    body = encode("length", ("x",))[0]
+    dead = send_bad(lab, [
+        (body, dict(GOOD_HEADERS, id=17), {}),
+        (body, dict(GOOD_HEADERS, id={"a": 1}), {}),
+        (body, dict(GOOD_HEADERS, task=["length"]), {}),
+        (body, dict(GOOD_HEADERS, eta={"when": "now"}), {}),
+        (body, dict(GOOD_HEADERS, eta="tomorrow-ish"), {}),
+        (body, dict(GOOD_HEADERS, retries="many"), {}),
+        (body, dict(GOOD_HEADERS, timelimit="1"), {}),
+        (body, dict(GOOD_HEADERS, id="x" * 5000), {}),
+        (body, dict(GOOD_HEADERS, id="line\nbreak"), {}),
+        (body, dict(GOOD_HEADERS, stamps=deep), {}),
+    ])
+    assert {h["x-warren-reason"] for _, h, _ in dead} <= {"header", "not-a-task", "too-big"}
+    # Strange, but a task: what is not ours is passed over.
+    lab.send("length", ("abc",), gives=3, stamps=nested)
+    lab.send("length", ("abcd",), gives=4, **{"h%d" % i: i for i in range(5000)})
+    lab.close_books()
+    assert w.alive()
+
+
+def test_f61_protocol_1_and_2_side_by_side(lab):
+    lab.declare()
+    lab.worker()
+    for i in range(5):
+        task_id = "old-%d" % i
+        lab.publish(json.dumps({"task": "run", "id": task_id, "args": [lab.journal, i], "kwargs": {}, "retries": 0, "eta": None,
+                                "expires": None, "utc": True, "callbacks": None, "errbacks": None, "timelimit": [None, None],
+                                "taskset": None, "chord": None}), {})
+        lab.sent[task_id] = 2 * i
+        lab.send_run(value=i)
+    lab.close_books(starts=(1, 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_f62_delivered_again_after_its_result_is_stored(lab, kind):
+    lab.declare(kind)
+    w = lab.worker(fail="P6:kill9")
+    lab.send_run()
+    assert w.wait() == -signal.SIGKILL
+    second = lab.worker()
+    lab.close_books(starts=(1, 1))
+    second.wait_line("was finished before")
+
+
+def test_f63_published_twice(lab):
+    lab.declare()
+    lab.count_finals()
+    lab.worker(c=2)
+    for _ in range(2):
+        lab.send_run(task_id="twice")
+    lab.close_books(starts=(1, 2))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_f64_poison_that_kills_its_child(lab, kind):
+    lab.declare(kind)
+    w = lab.worker(*lab.config("tasks:\n  die: { max_lost: 2 }\n"))
+    body, headers = encode("die", (lab.journal, "SIGKILL"))
+    lab.publish(body, headers)
+    lab.send_run()
+    lab.wait_state(headers["id"], "FAILURE")
+    assert lab.starts(headers["id"]) == 3
+    lab.wait_final()
+    lab.wait_quiet()
+    [(dead_body, dead_headers, _)] = lab.dead()
+    assert as_bytes(dead_body) == body.encode()
+    assert dead_headers["x-warren-reason"] == "lost" and "SIGKILL" in dead_headers["x-warren-error"]
+    assert w.alive()
+
+
+def test_f64_poison_survives_a_change_of_worker(lab):
+    """The count of lost runs travels with the message."""
+    lab.declare()
+    config = lab.config("tasks:\n  die: { max_lost: 3 }\n")
+    body, headers = encode("die", (lab.journal, "SIGKILL"))
+    lab.publish(body, headers)
+    first = lab.worker(*config)
+    lab.wait_starts(1)
+    first.kill()
+    lab.worker(*config)
+    lab.wait_state(headers["id"], "FAILURE")
+    assert 4 <= lab.starts(headers["id"]) <= 5
+    lab.wait_quiet()
+
+
+def test_f66_queue_of_dead_letters_deleted(lab):
+    lab.declare()
+    lab.worker()
+    for i in range(3):
+        body, headers = encode("nope", (i,))
+        lab.publish(body, headers)
+        lab.wait_state(headers["id"], "FAILURE")
+        lab.wait_quiet()
+        with lab.connect() as connection:
+            assert connection.channel().queue_delete("warren.dead.work") == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_f68_three_retries_with_equal_delay(lab, kind):
+    """A broker drops a message that comes round to a queue it expired from before, unless its history is taken away."""
+    lab.declare(kind)
+    lab.worker()
+    lab.send("flaky", (lab.journal, 5, 3, 1.2), gives=10)
+    lab.close_books(starts=(4, 4))
+
+
+def test_f69_short_delay_behind_a_long_one(lab):
+    lab.declare()
+    lab.worker()
+    now = time.time()
+    body, headers = encode("punctual", (lab.journal, now + 300), eta=utc(now + 300))
+    lab.publish(body, headers)
+    wait_until(lambda: any("delayed_delivery" in n or "delay" in n for n in lab.site.queues()), 20 * SLOW, "the ladder")
+    soon = lab.send("punctual", (lab.journal, now + 2), eta=utc(now + 2))
+    lab.wait_state(soon, "SUCCESS", timeout_s=10)
+    [line] = lab.lines("start")
+    assert line[1] == soon and 0 <= float(line[2]) < 1.5 * SLOW
+
+
+def utc(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + ("%.6f" % (seconds % 1))[1:] + "+00:00"
+
+
+def test_f70_strange_times(lab):
+    lab.declare()
+    lab.worker()
+    for eta in ("1970-01-01T00:00:00", "2001-02-03T04:05:06+00:00", "0001-01-01T00:00:00+00:00", None):
+        lab.send_run(eta=eta)
+    lab.close_books(starts=(1, 1))
+    far = encode("run", (lab.journal, 1), eta="9999-12-31T23:59:59+00:00")
+    lab.publish(*far)
+    wait_until(lambda: lab.site.counter("messages", lab.queue) == 0, 20 * SLOW, "the message to leave its queue")
+    # It waits at the top of the ladder.
+    wait_until(lambda: lab.site.counter("messages") == 1, 20 * SLOW, lambda: "one message to wait: %r" % lab.site.queues())
+    assert lab.starts(far[1]["id"]) == 0
+
+
+@pytest.mark.slow
+def test_f70_delay_across_a_restart_of_the_broker(lab):
+    lab.declare()
+    w = lab.worker()
+    due = time.time() + 8
+    task_id = lab.send("punctual", (lab.journal, due), eta=utc(due))
+    wait_until(lambda: lab.site.counter("messages", lab.queue) == 0, 20 * SLOW, "the message to leave its queue")
+    lab.site.servers.stop("rabbitmq", signal.SIGKILL)
+    lab.site.servers.start("rabbitmq")
+    w.wait_line("Connected to", count=2, timeout_s=60)
+    lab.wait_state(task_id, "SUCCESS", timeout_s=30)
+    [line] = lab.lines("start")
+    # A queue's clock starts anew with the broker, so it may be late by the outage, never early.
+    assert float(line[2]) >= 0
+
+
+def test_f71_expired_in_the_queue(lab):
+    lab.declare()
+    w = lab.worker()
+    busy = lab.send_run(gated=True)
+    lab.wait_starts(1)
+    until = time.time() + 0.3
+    expired = [lab.send("run", (lab.journal, 1), expires=utc(until)) for _ in range(3)]
+    wait_until(lambda: time.time() > until + 0.01, 20, "them to expire")
+    lab.open_gate()
+    lab.wait_final()
+    assert [lab.state(i) for i in expired] == ["REVOKED"] * 3
+    assert lab.meta(expired[0])["result"]["exc_type"] == "TaskRevokedError"
+    assert lab.starts() == 1 and lab.state(busy) == "SUCCESS"
+    lab.wait_quiet()
+    assert w.alive()
