@@ -10,6 +10,9 @@ from harness import SLOW
 from lab import KINDS
 from warren_servers import wait_until
 
+# Together they take minutes: they run with WARREN_CHAOS=full, not with every check.
+pytestmark = pytest.mark.slow
+
 
 def config_set(lab, name, value):
     """Sets it; the value it had."""

@@ -10,6 +10,9 @@ from lab import KINDS, encode
 from warren_servers import wait_until
 from warren_servers.rabbitmq import quoted
 
+# Together they take minutes: they run with WARREN_CHAOS=full, not with every check.
+pytestmark = pytest.mark.slow
+
 
 def restart_application(lab):
     lab.site.rabbitmq.eval("ok = rabbit:stop(), ok = rabbit:start()")

@@ -312,10 +312,10 @@ def test_a_stopped_leader_does_nothing_when_it_wakes(beat, inbox):
         wait_leader([other])
     assert took.s < 10 * SLOW
     other.wait_line("Sending", count=10)
-    sent = len(leader.lines("Sending"))
+    sent, stood_by = len(leader.lines("Sending")), len(leader.lines("stands by"))
     leader.send_signal(signal.SIGCONT)
     leader.wait_line("leads no more")
-    leader.wait_line("stands by", count=len(leader.lines("stands by")) + 1)
+    leader.wait_line("stands by", count=stood_by + 1)
     assert len(leader.lines("Sending")) == sent
     box.wait(len(box.take()) + 10)
     count, twice = check_ticks(box)
