@@ -260,7 +260,7 @@ class Hooked(Task):
             raise RuntimeError("on_success broke")
 
     def on_failure(self, exc, task_id, args, kwargs, einfo):
-        events.append(["on_failure", repr(exc), task_id, "warren" in einfo.traceback])
+        events.append(["on_failure", repr(exc), task_id, "warren_runner" in einfo.traceback])
 
     def on_retry(self, exc, task_id, args, kwargs, einfo):
         events.append(["on_retry", repr(exc), task_id])
