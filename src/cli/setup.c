@@ -120,10 +120,11 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 				.jitter = task->retry_jitter,
 				.errors = task->autoretry_for.n > 0 ? task->autoretry_for.items : NULL,
 			},
-			.max_lost = task->max_lost,
+			.max_lost = task->reject_on_worker_lost ? task->max_lost : 0,
 			.ignore_result = task->ignore_result,
 			.acks_early = !task->acks_late,
 			.dead_on_failure = task->dead_letter_failed,
+			.reject_on_failure = !task->acks_on_failure_or_timeout,
 		};
 		if (task->time_limit > 0 && task->soft_time_limit >= task->time_limit)
 			return err_set(t, E_CONF, "%s:%d: task '%s': soft_time_limit is not shorter than time_limit", c->file, task->item.line,

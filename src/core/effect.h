@@ -20,7 +20,7 @@ enum effect_type {
 	EFF_MAIL,        /* publish what request.mail describes and the steps of request.flow; answer with request_on_published */
 	EFF_ACK_EARLY,   /* acknowledge the delivery; the request goes on */
 	EFF_ACK,         /* the end: acknowledge the delivery and forget the request */
-	EFF_REQUEUE,     /* the end: the broker shall deliver it again */
+	EFF_REJECT,      /* the end as well: refused without requeue, so that a dead-letter exchange of the queue's own gets it too */
 	EFF_FORGET,      /* the end: the broker has the message back already, or was told of its end */
 	EFF_REPORT,      /* tell people: log, later events and metrics */
 };

@@ -13,6 +13,7 @@
 #include "core/effect.h"
 #include "core/flow.h"
 #include "core/rule.h"
+#include "wire/forward.h"
 #include "wire/run.h"
 #include "wire/task.h"
 
@@ -43,6 +44,7 @@ enum mail_kind {
 	MAIL_DEAD,   /* as it came, to warren.dead */
 	MAIL_LATER,  /* as it came, to the delay ladder */
 	MAIL_RETRY,  /* its next attempt, to the delay ladder or, without a delay, to its queue */
+	MAIL_REQUEUE, /* as it came, back to its queue, ever later; counted in a header */
 	MAIL_LOST,   /* the same attempt again after its child died, to its queue; counted in a header */
 };
 struct mail {
@@ -57,12 +59,13 @@ struct request {
 	enum request_state state;
 	const struct request_rules *rules;
 	const struct task_rule *rule; /* of this task; set by request_on_received */
-	int64_t lost;             /* runs of this attempt that ended with the death of the child */
+	struct forward_counts been;
 	struct task task;         /* zeroed when the message is no task */
 	bool redelivered;
 	struct span queue;        /* it was delivered from */
 	int64_t child_pid;
 	int64_t started_us;       /* monotonic; when the child got it */
+	bool refused;             /* the delivery ends with a reject instead of an ack */
 	bool acked;               /* early: nothing is left to acknowledge at the end */
 	bool revoked;             /* while the backend was asked */
 	bool refused_once;        /* the backend would not take the result; its replacement is under way */

@@ -23,6 +23,15 @@ on_state(struct request *r, const struct run_frame *f, struct effects *out)
 	e->u.result.value = f->meta;
 }
 
+/* Raised, or killed at its time limit. */
+static void
+end_failed(struct request *r, const char *why)
+{
+	if (r->rule->dead_on_failure || r->rule->reject_on_failure)
+		request_go_dead(r, "failed", why);
+	r->refused = r->rule->reject_on_failure;
+}
+
 static void
 on_error(struct request *r, const struct run_error *cause, const struct request_now *now, struct effects *out)
 {
@@ -37,8 +46,7 @@ on_error(struct request *r, const struct run_error *cause, const struct request_
 	rep->error = buf_span(&r->detail);
 	rep->traceback = cause->traceback;
 	rep->runtime_us = now->mono_us - r->started_us;
-	if (r->rule->dead_on_failure)
-		request_go_dead(r, "failed", buf_text(&r->note));
+	end_failed(r, buf_text(&r->note));
 	request_follow(r, false, SPAN_NONE, now->wall);
 	request_store_error(r, "FAILURE", &err, cause->traceback, now->wall, out);
 }
@@ -142,15 +150,26 @@ retry_by_rule(struct request *r, const struct run_error *cause, const struct req
 	return v.again;
 }
 
+/* Celery puts it back into the queue, from where it returns at once, for as long as the task insists; here it takes its time. */
 static void
-on_reject(struct request *r, const struct run_frame *f, struct effects *out)
+give_back(struct request *r, uint64_t random, struct effects *out)
+{
+	r->mail = (struct mail){ .kind = MAIL_REQUEUE };
+	if (r->queue.len <= LADDER_QUEUE_MAX)
+		r->mail.delay_s = retry_requeue_delay_s(r->been.requeued, random);
+	r->been.requeued++;
+	request_after_store(r, out);
+}
+
+static void
+on_reject(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out)
 {
 	request_report(out, REPORT_REJECTED)->text = f->reason;
 	if (f->requeue && !r->acked) {
-		r->state = REQUEST_SETTLED;
-		request_add(out, EFF_REQUEUE);
+		give_back(r, now->random, out);
 		return;
 	}
+	r->refused = true;
 	buf_reset(&r->note);
 	buf_adds(&r->note, "the task rejected its message");
 	if (f->reason.len > 0) {
@@ -192,7 +211,7 @@ request_on_frame(struct request *r, const struct run_frame *f, const struct requ
 		request_settle(r, out);
 		break;
 	case RUN_REJECT:
-		on_reject(r, f, out);
+		on_reject(r, f, now, out);
 		break;
 	}
 }
@@ -222,7 +241,7 @@ request_on_hard_limit(struct request *r, const struct request_now *now, struct e
 {
 	struct result_error err = { .type = SPAN("TimeLimitExceeded"), .module = SPAN("billiard.exceptions") };
 	struct report *rep;
-	char seconds[40];
+	char seconds[40], why[80];
 
 	if (r->state != REQUEST_RUNNING)
 		return;
@@ -237,6 +256,8 @@ request_on_hard_limit(struct request *r, const struct request_now *now, struct e
 	result_add_error_repr(&r->detail, &err);
 	rep->error = buf_span(&r->detail);
 	add_kill(out, SIGKILL, "was killed at its time limit");
+	snprintf(why, sizeof(why), "it was killed at its time limit (%g s)", request_hard_limit(r));
+	end_failed(r, why);
 	request_follow(r, false, SPAN_NONE, now->wall);
 	request_store_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
 }
@@ -263,11 +284,11 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 	struct report *rep;
 
 	assert(r->state == REQUEST_RUNNING);
-	r->lost++;
+	r->been.lost++;
 	buf_reset(&r->note);
 	buf_addf(&r->note, "the process running this task %s", how);
-	if (r->lost > 1)
-		buf_addf(&r->note, " (run %lld of %lld)", (long long)r->lost, (long long)r->rule->max_lost + 1);
+	if (r->been.lost > 1)
+		buf_addf(&r->note, " (run %lld of %lld)", (long long)r->been.lost, (long long)r->rule->max_lost + 1);
 	err.text = buf_span(&r->note);
 	rep = request_report(out, REPORT_LOST);
 	rep->text = err.text;
@@ -275,7 +296,7 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 	result_add_error_repr(&r->detail, &err);
 	rep->error = buf_span(&r->detail);
 	rep->runtime_us = now->mono_us - r->started_us;
-	if (!r->acked && r->lost <= r->rule->max_lost) {
+	if (!r->acked && r->been.lost <= r->rule->max_lost) {
 		r->mail = (struct mail){ .kind = MAIL_LOST };
 		request_after_store(r, out);
 		return;

@@ -48,7 +48,7 @@ void
 request_settle(struct request *r, struct effects *out)
 {
 	r->state = REQUEST_SETTLED;
-	request_add(out, r->acked ? EFF_FORGET : EFF_ACK);
+	request_add(out, r->acked ? EFF_FORGET : r->refused ? EFF_REJECT : EFF_ACK);
 }
 
 /* Stored, or nothing to store: what comes next. */

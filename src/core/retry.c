@@ -43,3 +43,13 @@ retry_covers(const struct retry_rule *rule, struct span type, struct span module
 			return true;
 	return false;
 }
+
+#define REQUEUE_MAX_S 60
+
+int64_t
+retry_requeue_delay_s(int64_t times, uint64_t random)
+{
+	int64_t delay = times == 0 ? 0 : times > 6 ? REQUEUE_MAX_S : INT64_C(1) << (times - 1);
+
+	return delay - (int64_t)(random % (uint64_t)(delay / 2 + 1));
+}

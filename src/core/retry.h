@@ -33,4 +33,10 @@ struct retry_verdict retry_decide(const struct retry_rule *rule, const struct re
 /* The task failed with an error of this type ("ValueError", or "module.ValueError"). */
 bool retry_covers(const struct retry_rule *rule, struct span type, struct span module);
 
+/*
+ * Seconds until a message that the task gave back comes again, when it did so `times` times before: 0, then 1, 2, 4, ... 60, of which up to
+ * half goes off by chance, so that what was given back together does not come back together.
+ */
+int64_t retry_requeue_delay_s(int64_t times, uint64_t random);
+
 #endif

@@ -13,6 +13,7 @@ struct task_rule {
 	bool ignore_result;
 	bool acks_early;          /* acknowledged when it starts: at most one run, and a lost one is lost */
 	bool dead_on_failure;     /* what has finally failed is kept as a dead letter too */
+	bool reject_on_failure;   /* ... and the broker is told to dead-letter it by the queue's own rules */
 };
 
 struct task_rules {

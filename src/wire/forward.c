@@ -3,6 +3,25 @@
 
 #include "base/text.h"
 
+static const struct {
+	const char *header;
+	size_t offset;
+} counters[] = {
+	{ "x-warren-lost", offsetof(struct forward_counts, lost) },
+	{ "x-warren-requeued", offsetof(struct forward_counts, requeued) },
+};
+
+void
+forward_counts_read(struct forward_counts *c, const struct table *headers)
+{
+	for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
+		int64_t n;
+		bool is_there = table_get_int(headers, counters[i].header, &n) && n > 0;
+
+		*(int64_t *)((char *)c + counters[i].offset) = is_there ? n : 0;
+	}
+}
+
 static enum err
 set(struct msg *m, const char *key, struct val v)
 {
@@ -35,6 +54,24 @@ set_route(struct msg *m, const struct forward *f)
 	m->exchange = arena_dup(&m->arena, f->exchange);
 	m->routing_key = arena_dup(&m->arena, f->routing_key);
 	return m->exchange.ptr == NULL || m->routing_key.ptr == NULL ? E_NOMEM : E_OK;
+}
+
+static enum err
+set_counts(struct msg *m, const struct forward_counts *c)
+{
+	enum err e = E_OK;
+
+	for (size_t i = 0; i < ARRAY_LEN(counters) && e == E_OK; i++) {
+		int64_t n = *(const int64_t *)((const char *)c + counters[i].offset);
+
+		if (n > 0) {
+			m->has_headers = true;
+			e = set(m, counters[i].header, val_int(n));
+		} else {
+			table_del(&m->headers, counters[i].header);
+		}
+	}
+	return e;
 }
 
 static enum err
@@ -96,11 +133,6 @@ forward_encode(struct msg *to, const struct msg *original, const struct task *t,
 		return e;
 	msg_strip_deaths(to);
 	to->expiration = SPAN_NONE;
-	if (f->is_retry)
-		table_del(&to->headers, FORWARD_LOST_HEADER);
-	if (f->lost > 0) {
-		to->has_headers = true;
-		e = set(to, FORWARD_LOST_HEADER, val_int(f->lost));
-	}
+	e = set_counts(to, &f->been);
 	return e == E_OK ? set_route(to, f) : e;
 }

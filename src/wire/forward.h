@@ -4,14 +4,18 @@
 
 #include "wire/task.h"
 
-/* How many runs of this attempt ended with the death of the process that ran it. */
-#define FORWARD_LOST_HEADER "x-warren-lost"
+/* What a message has been through; each in a header, which is absent while it is 0. A retry begins with none of it. */
+struct forward_counts {
+	int64_t lost;     /* x-warren-lost: runs of this attempt that ended with the death of the process that ran it */
+	int64_t requeued; /* x-warren-requeued: how often the task gave it back to its queue */
+};
+void forward_counts_read(struct forward_counts *c, const struct table *headers);
 
 struct forward {
 	struct span exchange, routing_key;
 	bool is_retry;      /* retries + 1, a new eta */
 	us_t eta;           /* of a retry; 0 = none */
-	int64_t lost;       /* > 0: written to FORWARD_LOST_HEADER; a retry begins at none again */
+	struct forward_counts been;
 };
 
 /*

@@ -86,7 +86,7 @@ job_free(struct job *j)
 	alloc_free(j);
 }
 
-enum settle { SETTLE_ACK, SETTLE_REQUEUE, SETTLE_FORGET };
+enum settle { SETTLE_ACK, SETTLE_REJECT, SETTLE_REQUEUE, SETTLE_FORGET };
 
 static void
 job_finish(struct job *j, enum settle how)
@@ -94,12 +94,12 @@ job_finish(struct job *j, enum settle how)
 	struct pool *p = j->pool;
 	enum err e = E_OK;
 
-	if (how == SETTLE_ACK)
+	if (how == SETTLE_ACK || how == SETTLE_REJECT)
 		FAIL_POINT("P6");
 	if (how == SETTLE_ACK && !j->tag_lost)
 		e = bus_ack(p->feed.chan, j->tag);
-	else if (how == SETTLE_REQUEUE && !j->tag_lost)
-		e = bus_nack(p->feed.chan, j->tag, true);
+	else if (how != SETTLE_FORGET && !j->tag_lost)
+		e = bus_nack(p->feed.chan, j->tag, how == SETTLE_REQUEUE);
 	/* E_CLOSED: the channel ended this very turn; the broker delivers the message again, and its stored result answers that. */
 	if (e == E_OK && !j->tag_lost && how != SETTLE_FORGET)
 		feed_on_settled(&p->feed, j->consumer);
@@ -343,8 +343,8 @@ apply_one(struct job *j, const struct effect *e)
 	case EFF_ACK:
 		job_finish(j, SETTLE_ACK);
 		return true;
-	case EFF_REQUEUE:
-		job_finish(j, SETTLE_REQUEUE);
+	case EFF_REJECT:
+		job_finish(j, SETTLE_REJECT);
 		return true;
 	case EFF_FORGET:
 		job_finish(j, SETTLE_FORGET);
@@ -376,10 +376,8 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 	struct job *j = job_new(p, d, consumer);
 	struct request_arrival in = { .wall = clock_wall_us() };
 	struct effects fx = { .count = 0 };
-	int64_t lost;
 
-	if (table_get_int(&j->msg->headers, FORWARD_LOST_HEADER, &lost) && lost > 0)
-		j->request.lost = lost;
+	forward_counts_read(&j->request.been, &j->msg->headers);
 	if (d->spoiled != NULL) {
 		in.fault = TASK_FAULT_TOO_BIG;
 		in.why = d->spoiled;

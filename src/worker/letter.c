@@ -64,8 +64,8 @@ encode_forward(struct letter *l)
 	char key[256];
 	enum err e;
 
-	if (mail->kind == MAIL_LOST)
-		f.lost = j->request.lost;
+	if (mail->kind != MAIL_RETRY)
+		f.been = j->request.been;
 	if (mail->delay_s > 0) {
 		e = ladder_message_key(key, mail->delay_s, j->request.queue);
 		if (e != E_OK)

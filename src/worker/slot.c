@@ -65,8 +65,10 @@ on_hard_limit(void *owner)
 {
 	struct slot *s = owner;
 
-	if (s->job != NULL)
-		job_on_hard_limit(s->job);
+	if (s->job == NULL)
+		return;
+	tail_read(&s->tail, &s->job->output);
+	job_on_hard_limit(s->job);
 }
 
 static void
@@ -172,7 +174,7 @@ on_task_frame(struct slot *s, const struct run_frame *f)
 		return true;
 	}
 	disarm(s);
-	if (f->outcome == RUN_REJECT || (f->outcome == RUN_ERROR && j->request.rule->dead_on_failure))
+	if (f->outcome == RUN_REJECT || (f->outcome == RUN_ERROR && (j->request.rule->dead_on_failure || j->request.rule->reject_on_failure)))
 		tail_read(&s->tail, &j->output);
 	s->job = NULL;
 	s->tasks_done++;

@@ -235,6 +235,25 @@ def test_f64_poison_survives_a_change_of_worker(lab):
     lab.wait_quiet()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_f65_requeue_storm(lab, kind):
+    """A task that gives its message back is not run in a tight loop, and others go on."""
+    lab.declare(kind)
+    lab.worker()
+    body, headers = encode("refuse", (lab.journal,))
+    lab.publish(body, headers)
+    began = time.monotonic()
+    lab.wait_starts(4, headers["id"])
+    # At once, then after 1 and 1-2 seconds.
+    assert time.monotonic() - began > 1.9
+    lab.send_run()
+    lab.wait_final()
+    assert lab.starts(headers["id"]) <= 5
+    assert lab.state(headers["id"]) in ("PENDING", "STARTED")
+    lab.workers[0].stop()
+    wait_until(lambda: sum(q["messages"] for q in lab.site.queues().values()) == 1, 20 * SLOW, "it to be kept")
+
+
 def test_f66_queue_of_dead_letters_deleted(lab):
     lab.declare()
     lab.worker()

@@ -497,3 +497,28 @@ def test_letters_of_a_topic_queue_go_by_its_name(site, warren, worker, letters, 
         "[[2, 3], {}, {}]", content_type="application/json", content_encoding="utf-8",
         headers={"task": "add", "id": "later", "retries": 0, "eta": eta.isoformat()}), "media", "media.later")
     assert site.app().AsyncResult("later").get(timeout=20 * SLOW) == 5
+
+
+# --- a dead-letter exchange of the queue's own ---------------------------------------------------------------------------
+
+def test_dead_letter_exchange_of_a_queue_gets_what_is_rejected(site, worker, letters, tmp_path):
+    """As under Celery: Reject(requeue=False), and a failure or time limit with acks_on_failure_or_timeout off."""
+    config = tmp_path / "own.yaml"
+    config.write_text("tasks:\n  fail_for_good: { acks_on_failure_or_timeout: false }\n"
+                      "  sleep_on: { acks_on_failure_or_timeout: false, time_limit: 300ms }\n")
+    config.chmod(0o600)
+    letters.declare("own.dead")
+    letters.declare("celery", **{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "own.dead"})
+    worker("-A", "dead_tasks", "-c", "1", "--config", str(config))
+    app = site.app()
+    for name in ("refuse", "fail_for_good", "sleep_on", "add"):
+        letters.publish("celery", "[[2, 3], {}, {}]" if name == "add" else "[[], {}, {}]", {"task": name, "id": name, "retries": 0})
+    sent = [app.AsyncResult(name) for name in ("refuse", "fail_for_good", "sleep_on", "add")]
+    wait_final(sent[1:])
+    assert [r.state for r in sent[1:]] == ["FAILURE", "FAILURE", "SUCCESS"]
+    letters.wait(3, "own.dead")
+    assert letters.ids("own.dead") == [r.id for r in sent[:3]]
+    found = letters.take(DEAD)
+    assert [(m.headers["x-warren-reason"], m.headers["id"]) for m in found] == [
+        ("rejected", sent[0].id), ("failed", sent[1].id), ("failed", sent[2].id)]
+    assert "TimeLimitExceeded" in repr(sent[2].result) and "time limit (0.3 s)" in found[2].headers["x-warren-error"]

@@ -2,6 +2,7 @@
 import os
 import signal
 import sys
+import time
 
 from warren_runner import Reject, task
 
@@ -31,3 +32,9 @@ def add(x, y):
 @task(name="fail_for_good")
 def fail_for_good():
     raise ValueError("never")
+
+
+@task(name="sleep_on")
+def sleep_on():
+    print("good night", flush=True)
+    time.sleep(60)

@@ -98,7 +98,7 @@ lost_child_gives_the_task_another_one(void **state)
 	assert_false(has(f, EFF_STORE));
 	assert_true(has(f, EFF_MAIL));
 	assert_int_equal(f->r.mail.kind, MAIL_LOST);
-	assert_int_equal(f->r.lost, 1);
+	assert_int_equal(f->r.been.lost, 1);
 	next(f);
 	request_on_published(&f->r, &f->fx);
 	assert_true(has(f, EFF_ACK));
@@ -109,7 +109,7 @@ task_that_kills_every_child_fails_and_becomes_a_dead_letter(void **state)
 {
 	struct fixture *f = *state;
 
-	f->r.lost = 3;
+	f->r.been.lost = 3;
 	run(f);
 	next(f);
 	request_on_lost(&f->r, "was killed by signal 9 (SIGKILL)", &now, &f->fx);
@@ -412,8 +412,27 @@ rejected_with_requeue_goes_back_to_the_queue(void **state)
 	run(f);
 	next(f);
 	request_on_frame(&f->r, &done, &now, &f->fx);
-	assert_true(has(f, EFF_REQUEUE));
-	assert_false(has(f, EFF_MAIL));
+	assert_true(has(f, EFF_MAIL));
+	assert_int_equal(f->r.mail.kind, MAIL_REQUEUE);
+	assert_int_equal(f->r.mail.delay_s, 0);
+	assert_int_equal(f->r.been.requeued, 1);
+	next(f);
+	request_on_published(&f->r, &f->fx);
+	assert_true(has(f, EFF_ACK));
+}
+
+static void
+rejected_again_and_again_it_comes_back_ever_later(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_REJECT, .requeue = true };
+
+	f->r.been.requeued = 20;
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, &now, &f->fx);
+	assert_in_range(f->r.mail.delay_s, 30, 60);
+	assert_int_equal(f->r.been.requeued, 21);
 }
 
 static void
@@ -429,6 +448,37 @@ rejected_without_requeue_dies_with_the_reason_given(void **state)
 	assert_int_equal(f->r.mail.kind, MAIL_DEAD);
 	assert_string_equal(f->r.mail.reason, "rejected");
 	assert_string_equal(f->r.mail.error.text, "the task rejected its message: not today\\x1b[31m");
+	next(f);
+	request_on_published(&f->r, &f->fx);
+	assert_true(has(f, EFF_REJECT));
+}
+
+static void
+failure_or_time_limit_is_rejected_when_the_rule_says_so(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR,
+		.error = { .type = SPAN("KeyError"), .module = SPAN("builtins"), .message = SPAN("[\"boom\"]") } };
+
+	for (int i = 0; i < 2; i++) {
+		request_release(&f->r);
+		set_up(state);
+		f->rules.tasks.fallback.reject_on_failure = true;
+		f->r.task.time_limit = 2;
+		run(f);
+		next(f);
+		if (i == 0)
+			request_on_frame(&f->r, &done, &now, &f->fx);
+		else
+			request_on_hard_limit(&f->r, &now, &f->fx);
+		assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
+		stored(f, E_OK);
+		assert_int_equal(f->r.mail.kind, MAIL_DEAD);
+		assert_string_equal(f->r.mail.reason, "failed");
+		next(f);
+		request_on_published(&f->r, &f->fx);
+		assert_true(has(f, EFF_REJECT));
+	}
 }
 
 /* --- revocation ---------------------------------------------------------------------------------------------------------- */
@@ -478,6 +528,8 @@ main(void)
 		T(refused_result_becomes_a_failure_and_then_a_dead_letter),
 		T(lost_channel_forgets_what_waits_and_keeps_what_runs),
 		T(rejected_with_requeue_goes_back_to_the_queue),
+		T(rejected_again_and_again_it_comes_back_ever_later),
+		T(failure_or_time_limit_is_rejected_when_the_rule_says_so),
 		T(rejected_without_requeue_dies_with_the_reason_given),
 		T(reports_show_errors_as_python_does),
 	};

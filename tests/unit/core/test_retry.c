@@ -69,6 +69,19 @@ rule_covers_error_types_by_pattern(void **state)
 	assert_false(retry_covers(&rule, SPAN("Timeout"), SPAN("socket")));
 }
 
+static void
+given_back_again_and_again_it_takes_ever_longer_with_a_bound(void **state)
+{
+	(void)state;
+	assert_int_equal(retry_requeue_delay_s(0, 12345), 0);
+	assert_int_equal(retry_requeue_delay_s(1, 12345), 1);
+	assert_int_equal(retry_requeue_delay_s(4, 0), 8);
+	for (uint64_t r = 0; r < 1000; r++) {
+		assert_in_range(retry_requeue_delay_s(4, r), 4, 8);
+		assert_in_range(retry_requeue_delay_s(1000000, r), 30, 60);
+	}
+}
+
 int
 main(void)
 {
@@ -76,6 +89,7 @@ main(void)
 		cmocka_unit_test(retry_stops_at_max),
 		cmocka_unit_test(wish_of_the_task_wins),
 		cmocka_unit_test(backoff_doubles_up_to_its_cap),
+		cmocka_unit_test(given_back_again_and_again_it_takes_ever_longer_with_a_bound),
 		cmocka_unit_test(rule_covers_error_types_by_pattern),
 	};
 
