@@ -2,6 +2,7 @@
 #ifndef WARREN_CLIENT_INSIDE_H
 #define WARREN_CLIENT_INSIDE_H
 
+#include "base/lamport.h"
 #include "base/map.h"
 #include "bus/publish.h"
 #include "client/client.h"
@@ -44,6 +45,8 @@ struct client {
 	struct backend *backend;
 	bool backend_settled;
 	struct errtext backend_why;
+
+	struct lamport clock;           /* of remote control */
 };
 
 /* Turns the loop until *done; false when the time is over first. timeout < 0 = for ever. */
