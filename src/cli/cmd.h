@@ -39,6 +39,7 @@ struct cmd {
 	const char *args;              /* "NAME [ARG...]"; "" when it takes none */
 	const char *summary;           /* one line */
 	const char *details;           /* more for --help, may be NULL */
+	void (*add_details)(struct buf *b); /* lines made from a table of the command's own, may be NULL */
 	const char *examples;          /* lines, each indented by two blanks */
 	const struct opt_row *flags;
 	size_t n_flags, flags_size;
@@ -49,7 +50,7 @@ struct cmd {
 	int (*run)(struct cli *cli);
 };
 
-extern const struct cmd cmd_beat, cmd_schedule;
+extern const struct cmd cmd_beat, cmd_control, cmd_inspect, cmd_report, cmd_schedule;
 extern const struct cmd cmd_config, cmd_dead, cmd_help, cmd_purge, cmd_result, cmd_run, cmd_runner, cmd_send, cmd_status, cmd_version,
 	cmd_worker;
 extern const struct cmd *const cmds[];  /* in the order of help; NULL-ended */

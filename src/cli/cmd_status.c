@@ -1,9 +1,10 @@
-/* warren status: are broker, queues and result backend there? */
-#include "cli/cmd.h"
+/* warren status: which workers answer, and are broker, queues and result backend there? */
+#include "base/text.h"
 #include "cli/out.h"
+#include "cli/remote.h"
 #include "cli/setup.h"
 
-#include "base/js.h"
+static const struct opt_row rows[] = { REMOTE_FLAGS };
 
 struct queue_state {
 	const char *name;
@@ -17,10 +18,12 @@ struct state {
 	bool has_backend;
 	struct queue_state *queues;
 	size_t n;
+	struct remote_answers nodes;
+	int asked;              /* how the question to the workers went: an exit code */
 };
 
 static void
-look(struct client *client, struct state *s)
+look(struct client *client, const struct remote_flags *f, struct state *s)
 {
 	size_t i;
 
@@ -35,6 +38,8 @@ look(struct client *client, struct state *s)
 	}
 	if (s->has_backend)
 		s->backend = client_connect_backend(client, &s->backend_why);
+	if (s->broker == E_OK)
+		s->asked = remote_collect(client, "ping", SPAN_NONE, f, &s->nodes);
 }
 
 static void
@@ -86,6 +91,8 @@ print_json(const struct client *client, const struct state *s)
 		js_object_end(&w);
 	}
 	js_array_end(&w);
+	js_key(&w, "nodes");
+	remote_add_json(&w, &s->nodes);
 	js_object_end(&w);
 	out_json(&b);
 	buf_release(&b);
@@ -99,6 +106,23 @@ print_server(const char *what, bool ok, const char *url, const char *note, const
 		printf("%s%s%s\n", url, *note != '\0' ? "  " : "", note);
 	else
 		printf("%s\n", why);
+}
+
+static void
+print_nodes(const struct state *s)
+{
+	size_t i;
+
+	fputc('\n', stdout);
+	for (i = 0; i < s->nodes.n; i++) {
+		struct buf b;
+
+		buf_init(&b, 0);
+		text_add_printable(&b, span_of(s->nodes.items[i].node), 0);
+		printf("->  %s: %sOK%s\n", buf_text(&b), out_color(OUT_GREEN), out_color(OUT_PLAIN));
+		buf_release(&b);
+	}
+	printf("%s%zu node%s online.\n", s->nodes.n > 0 ? "\n" : "", s->nodes.n, s->nodes.n == 1 ? "" : "s");
 }
 
 static void
@@ -134,6 +158,26 @@ print(const struct client *client, const struct state *s)
 	fputc('\n', stdout);
 	grid_print(&g);
 	grid_release(&g);
+	if (s->asked == 0)
+		print_nodes(s);
+}
+
+/* The first thing that is wrong. */
+static int
+code_of(const struct state *s, const struct remote_flags *f)
+{
+	size_t i;
+
+	if (s->broker != E_OK || s->backend != E_OK)
+		return exit_of(s->broker != E_OK ? s->broker : s->backend);
+	if (s->asked != 0 || s->nodes.n == 0)
+		return s->asked != 0 ? s->asked : EXIT_NO;
+	for (i = 0; i < f->destination.n; i++)
+		if (!remote_has_answered(&s->nodes, f->destination.items[i])) {
+			out_error("%s did not answer within %g s", f->destination.items[i], (double)f->timeout / 1000);
+			return EXIT_LATE;
+		}
+	return 0;
 }
 
 static int
@@ -153,13 +197,14 @@ status_run(struct cli *cli)
 	s.has_backend = *backend != '\0' && strcmp(backend, "none") != 0 && strcmp(backend, "disabled") != 0;
 	code = setup_client(cli, true, &client);
 	if (code == 0) {
-		look(client, &s);
+		look(client, cli->flags, &s);
 		if (cli->common.json)
 			print_json(client, &s);
 		else
 			print(client, &s);
-		code = exit_of(s.broker != E_OK ? s.broker : s.backend);
+		code = code_of(&s, cli->flags);
 	}
+	remote_answers_release(&s.nodes);
 	client_free(client);
 	alloc_free(s.queues);
 	return code;
@@ -168,11 +213,14 @@ status_run(struct cli *cli)
 const struct cmd cmd_status = {
 	.name = "status",
 	.args = "[QUEUE...]",
-	.summary = "are broker, queues and result backend there?",
+	.summary = "which workers answer, and are broker, queues and result backend there?",
 	.details = "Without QUEUE: all queues of the configuration, or the default queue. READY counts the messages that wait, without those that a worker "
-		"holds. Exit status 3 when broker or backend cannot be reached.",
+		"holds. Exit status 3 when broker or backend cannot be reached, 1 when no worker answers, 4 when one of --destination does not.",
 	.examples = "  warren status\n"
 		"  warren status scraping processing --json\n",
+	.flags = rows,
+	.n_flags = ARRAY_LEN(rows),
+	.flags_size = sizeof(struct remote_flags),
 	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_RESULT) | CONF_BIT(CONF_TLS),
 	.args_max = SIZE_MAX,
 	.run = status_run,

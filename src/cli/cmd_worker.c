@@ -5,8 +5,6 @@
 #include "cli/out.h"
 #include "cli/setup.h"
 
-#include "base/js.h"
-
 struct worker_flags {
 	struct runner_flags runner;
 	struct opt_list queues, pool;
@@ -20,35 +18,6 @@ static const struct opt_row rows[] = {
 	FLAG(worker_flags, json_logs, bool, .help = "the same as --log-format json"),
 	FLAG(worker_flags, quiet, bool, .short_flag = 'q', .help = "no banner"),
 };
-
-/* What remote control shows of the settings: flat, secrets hidden. */
-static const char *
-settings_text(struct cli *cli, bool all)
-{
-	const struct conf *c = &cli->conf;
-	struct buf b, value;
-	struct span kept;
-	struct js w;
-
-	buf_init(&b, 0);
-	buf_init(&value, 0);
-	js_init(&w, &b);
-	js_object(&w);
-	for (size_t i = 0; i < CONF_OPTIONS; i++) {
-		if (!all && c->origin[i].source == CONF_DEFAULT)
-			continue;
-		buf_reset(&value);
-		opt_add_json(&value, &conf_rows[i], &c->o);
-		/* Celery's name for it, which people look for. */
-		js_key(&w, i == CONF_OPT_broker ? "broker_url" : conf_rows[i].name);
-		js_raw(&w, buf_span(&value));
-	}
-	js_object_end(&w);
-	kept = b.err == E_OK && value.err == E_OK ? arena_dup(&cli->arena, buf_span(&b)) : SPAN_NONE;
-	buf_release(&value);
-	buf_release(&b);
-	return kept.ptr;
-}
 
 static int
 worker_main(struct cli *cli)
@@ -90,8 +59,8 @@ worker_main(struct cli *cli)
 	} else {
 		setup_broker(cli, &w.broker);
 		setup_backend(cli, &w.backend);
-		w.settings = settings_text(cli, false);
-		w.settings_all = settings_text(cli, true);
+		w.settings = setup_settings(cli, false);
+		w.settings_all = setup_settings(cli, true);
 		setup_log(o, "worker", f->json_logs);
 		code = worker_run(&w, &why);
 		if (why.text[0] != '\0')

@@ -86,6 +86,18 @@ print_settings(const struct cmd *cmd)
 }
 
 static void
+print_table_of(const struct cmd *cmd)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	cmd->add_details(&b);
+	fputc('\n', stdout);
+	out_span(buf_span(&b));
+	buf_release(&b);
+}
+
+static void
 print_command(const struct cmd *cmd)
 {
 	size_t i;
@@ -96,6 +108,8 @@ print_command(const struct cmd *cmd)
 		fputc('\n', stdout);
 		print_wrapped(span_of(cmd->details), 0);
 	}
+	if (cmd->add_details != NULL)
+		print_table_of(cmd);
 	printf("\nexamples:\n%s\nflags:\n", cmd->examples);
 	for (i = 0; i < cmd->n_flags; i++)
 		print_flag(&cmd->flags[i], false);
@@ -164,6 +178,19 @@ man_flag(const struct opt_row *row, bool is_setting)
 }
 
 static void
+man_table_of(const struct cmd *cmd)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	cmd->add_details(&b);
+	fputs(".PP\n.nf\n", stdout);
+	man_text(buf_text(&b));
+	fputs(".fi\n", stdout);
+	buf_release(&b);
+}
+
+static void
 man_command(const struct cmd *cmd)
 {
 	size_t i;
@@ -175,6 +202,8 @@ man_command(const struct cmd *cmd)
 		fputs(".PP\n", stdout);
 		man_text(cmd->details);
 	}
+	if (cmd->add_details != NULL)
+		man_table_of(cmd);
 	for (i = 0; i < cmd->n_flags; i++)
 		man_flag(&cmd->flags[i], false);
 	fputs(".PP\nExamples:\n.PP\n.nf\n", stdout);

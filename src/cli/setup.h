@@ -25,6 +25,9 @@ void setup_log(const struct options *o, const char *process, bool json);
 enum err setup_node(struct cli *cli, const char *pattern, const char **out, struct errtext *t) MUSTCHECK;
 /* The schedule: entries with their targets, checked; their texts live in cli. */
 enum err setup_schedule(struct cli *cli, struct entry_conf **out, size_t *n, struct errtext *t) MUSTCHECK;
+/* What remote control and reports show of the settings: one JSON object, secrets hidden; those that were changed, or all. In the arena; NULL
+ * when out of memory. */
+const char *setup_settings(struct cli *cli, bool all);
 /* Errors are printed; 0 or the exit code. */
 int setup_client(struct cli *cli, bool with_broker, struct client **out);
 /* Every queue the settings speak of, each once. NULL-ended, in the arena. */

@@ -119,10 +119,10 @@ def worker(request, built, programs):
 
 @pytest.fixture
 def celery_worker(site, programs):
-    def start(*args, env=None):
-        """Starts a Celery worker with the tasks of celery_app.py."""
-        argv = [harness.PYTHON, "-m", "celery", "-A", "celery_app:app", "worker", "-l", "info", "-P", "solo",
-                "--without-gossip", "--without-mingle", "--without-heartbeat", *args]
+    def start(*args, env=None, bare=True):
+        """Starts a Celery worker with the tasks of celery_app.py; bare: it neither looks for others nor tells of itself."""
+        silent = ["--without-gossip", "--without-mingle", "--without-heartbeat"] if bare else []
+        argv = [harness.PYTHON, "-m", "celery", "-A", "celery_app:app", "worker", "-l", "info", "-P", "solo", *silent, *args]
         started = programs("celery", argv, site.env(**(env or {})))
         started.wait_line(r" ready\.$")
         return started

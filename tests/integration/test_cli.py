@@ -7,7 +7,7 @@ import pytest
 from harness import C_TASKS, SLOW, WARREN, wait_final
 from warren_servers import wait_until
 
-COMMANDS = ["worker", "beat", "schedule", "send", "result", "run", "status", "purge", "config", "help", "version"]
+COMMANDS = ["worker", "beat", "schedule", "send", "result", "run", "status", "inspect", "control", "report", "purge", "config", "help", "version"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -168,7 +168,7 @@ def test_status(site, warren, worker):
     app.send_task("add", (1, 2), queue="idle")
     wait_until(lambda: site.counter("messages", "idle") == 1, 10, "the task to be queued")
     done = warren("status", "busy", "idle")
-    assert "RabbitMQ" in done.stdout
+    assert "RabbitMQ" in done.stdout and "1 node online." in done.stdout
     said = json.loads(warren("status", "busy", "idle", "--json").stdout)
     queues = {q["name"]: q for q in said["queues"]}
     assert (queues["idle"]["messages"], queues["idle"]["consumers"], queues["busy"]["consumers"]) == (1, 0, 1)

@@ -1,5 +1,5 @@
 # tests/unit/cli
-CLI_TESTS = tests/unit/cli/test_call tests/unit/cli/test_flags tests/unit/cli/test_setup
+CLI_TESTS = tests/unit/cli/test_call tests/unit/cli/test_flags tests/unit/cli/test_remote tests/unit/cli/test_setup
 if HAVE_CMOCKA
 check_PROGRAMS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
@@ -10,3 +10,5 @@ tests_unit_cli_test_flags_SOURCES = tests/unit/cli/test_flags.c
 tests_unit_cli_test_flags_LDADD = libcli.a $(LIBS_ALL) $(CMOCKA_LIBS)
 tests_unit_cli_test_setup_SOURCES = tests/unit/cli/test_setup.c
 tests_unit_cli_test_setup_LDADD = libcli.a $(LIBS_ALL) $(CMOCKA_LIBS)
+tests_unit_cli_test_remote_SOURCES = tests/unit/cli/test_remote.c
+tests_unit_cli_test_remote_LDADD = libcli.a $(LIBS_ALL) $(CMOCKA_LIBS)
