@@ -1,6 +1,7 @@
 # src/wire
 noinst_LIBRARIES += libwire.a
 libwire_a_SOURCES = \
+	src/wire/chord.c src/wire/chord.h \
 	src/wire/field.c src/wire/field.h \
 	src/wire/control.c src/wire/control.h \
 	src/wire/dead.c src/wire/dead.h \

@@ -1,6 +1,7 @@
 # tests/unit/wire
 if HAVE_CMOCKA
 wire_tests = \
+	tests/unit/wire/test_chord \
 	tests/unit/wire/test_control \
 	tests/unit/wire/test_event \
 	tests/unit/wire/test_dead \
@@ -51,4 +52,6 @@ tests_unit_wire_test_task_SOURCES = tests/unit/wire/test_task.c $(wire_vectors)
 tests_unit_wire_test_task_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_task_encode_SOURCES = tests/unit/wire/test_task_encode.c $(wire_vectors)
 tests_unit_wire_test_task_encode_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
+tests_unit_wire_test_chord_SOURCES = tests/unit/wire/test_chord.c
+tests_unit_wire_test_chord_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 endif
