@@ -2,7 +2,7 @@
 #ifndef WARREN_BACKEND_OPS_H
 #define WARREN_BACKEND_OPS_H
 
-#include "backend/backend.h"
+#include "backend/chords.h"
 
 struct backend_ops {
 	void (*close)(struct backend *b);
@@ -18,6 +18,9 @@ struct backend_ops {
 	enum err (*keep)(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest, size_t max,
 		backend_kept_fn *fn, void *owner);
 	enum err (*kept)(struct backend *b, const char *set, us_t oldest, size_t max, backend_kept_fn *fn, void *owner);
+	/* May be NULL: no chords. op's words are set. */
+	enum err (*chord)(struct backend *b, struct backend_chord *op);
+	void (*chord_cancel)(struct backend *b, struct backend_chord *op);
 	enum err (*forget)(struct backend *b, struct span id, backend_load_fn *fn, void *owner);
 	enum err (*wait)(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner);
 };

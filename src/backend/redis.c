@@ -109,12 +109,22 @@ finish_stored(struct redis_backend *rb, struct backend_store *s)
 		finish(rb, hold->store, E_OK, "");
 }
 
+void
+redis_tell_delay(struct redis_backend *rb, struct span answer, ms_t wait)
+{
+	const struct backend_events *ev = rb->base.events;
+	struct errtext why;
+
+	if (answer.len == 0 || ev == NULL || ev->on_delay == NULL)
+		return;
+	(void)err_set(&why, E_REFUSED, "%.*s", SPAN_FMT(answer));
+	ev->on_delay(rb->base.owner, why.text, wait);
+}
+
 /* `answer`: what Redis says against it, "" when the want is ours. */
 static void
 try_later(struct redis_backend *rb, struct span answer)
 {
-	const struct backend_events *ev = rb->base.events;
-	struct errtext why;
 	ms_t wait;
 
 	if (rb->retry.armed)
@@ -122,10 +132,7 @@ try_later(struct redis_backend *rb, struct span answer)
 	rb->failures++;
 	wait = backoff_full_jitter(RETRY_BASE_MS, RETRY_MAX_MS, rb->failures, id_random_u64());
 	loop_timer_arm(&rb->retry, wait);
-	if (answer.len == 0 || ev == NULL || ev->on_delay == NULL)
-		return;
-	(void)err_set(&why, E_REFUSED, "%.*s", SPAN_FMT(answer));
-	ev->on_delay(rb->base.owner, why.text, wait);
+	redis_tell_delay(rb, answer, wait);
 }
 
 /* What cannot be stored for a reason that stays is given back, lest its owner waits for ever without a word. */
@@ -431,6 +438,7 @@ on_up(void *owner)
 	rb->failures = 0;
 	loop_timer_disarm(&rb->retry);
 	load_script(rb);
+	redis_chords_on_up(rb);
 	redis_waits_look(rb);
 	if (rb->base.events != NULL && rb->base.events->on_up != NULL)
 		rb->base.events->on_up(rb->base.owner);
@@ -442,6 +450,7 @@ on_down(void *owner, const struct rds_down *d)
 	struct redis_backend *rb = owner;
 
 	rb->sha[0] = '\0';
+	redis_chords_on_down(rb);
 	if (rb->base.events != NULL && rb->base.events->on_down != NULL)
 		rb->base.events->on_down(rb->base.owner, d->url, d->text, d->retry_ms, d->was_up);
 }
@@ -497,6 +506,7 @@ redis_close(struct backend *b)
 		alloc_free(container_of(it, struct load, link));
 	while ((it = rb->stores.next) != &rb->stores)
 		unlink_store(rb, container_of(it, struct backend_store, link));
+	redis_chords_release(rb);
 	redis_kept_release(rb);
 	redis_waits_release(rb);
 	loop_timer_release(&rb->retry);
@@ -534,7 +544,8 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 {
 	static const struct backend_ops ops = {
 		.close = redis_close, .is_up = redis_is_up, .url = redis_url, .store = redis_store, .cancel = redis_cancel,
-		.pending = redis_pending, .load = redis_load, .load_cancel = redis_load_cancel, .keep = redis_keep, .kept = redis_kept, .forget = redis_forget, .wait = redis_wait_open,
+		.pending = redis_pending, .load = redis_load, .load_cancel = redis_load_cancel, .keep = redis_keep, .kept = redis_kept,
+		.chord = redis_chord, .chord_cancel = redis_chord_cancel, .forget = redis_forget, .wait = redis_wait_open,
 	};
 	static const struct rds_ops rds_ops = { .on_up = on_up, .on_down = on_down };
 	struct redis_backend *rb;
@@ -552,12 +563,16 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 	list_init(&rb->spare_flights);
 	list_init(&rb->loads);
 	list_init(&rb->asked);
+	list_init(&rb->chords.ops);
+	list_init(&rb->chords.flights);
 	list_init(&rb->all_waits);
 	map_init(&rb->waits);
 	buf_init(&rb->key, 0);
 	e = keep_conf(rb, conf);
 	if (e == E_OK)
 		e = loop_timer_init(&rb->retry, l, on_retry, rb);
+	if (e == E_OK)
+		e = redis_chords_init(rb);
 	if (e == E_OK)
 		e = rds_new(&rb->rds, l, &rb->conf, &rds_ops, rb, t);
 	else

@@ -6,6 +6,16 @@
 #include "base/map.h"
 #include "store/redis.h"
 
+/* What counting chords needs of its own. */
+struct redis_chords {
+	char sha[48];                /* of the script, "" until it is loaded on this connection */
+	bool is_loading;
+	struct list ops;             /* all that are not over, in order */
+	struct list flights;         /* commands on the way */
+	struct loop_timer retry;
+	unsigned failures;
+};
+
 struct redis_backend {
 	struct backend base;
 	struct rds_conf conf;        /* for the second connection too; its strings are in `own` */
@@ -24,6 +34,7 @@ struct redis_backend {
 	struct list spare_flights;
 	struct list loads;
 	struct list asked;           /* commands about sets */
+	struct redis_chords chords;
 	struct loop_timer retry;     /* after an error that passes */
 	unsigned failures;
 	struct rds *listener;        /* subscriptions; opened by the first wait */
@@ -46,5 +57,15 @@ enum err redis_keep(struct backend *b, const char *set, const struct backend_kep
 	backend_kept_fn *fn, void *owner) MUSTCHECK;
 enum err redis_kept(struct backend *b, const char *set, us_t oldest, size_t max, backend_kept_fn *fn, void *owner) MUSTCHECK;
 void redis_kept_release(struct redis_backend *rb);
+
+enum err redis_chords_init(struct redis_backend *rb) MUSTCHECK;
+enum err redis_chord(struct backend *b, struct backend_chord *op) MUSTCHECK;
+void redis_chord_cancel(struct backend *b, struct backend_chord *op);
+void redis_chords_on_up(struct redis_backend *rb);
+void redis_chords_on_down(struct redis_backend *rb);
+/* Nothing is under way any more. */
+void redis_chords_release(struct redis_backend *rb);
+/* Tells people that Redis is there and does not do what it is asked for now. */
+void redis_tell_delay(struct redis_backend *rb, struct span answer, ms_t wait);
 
 #endif

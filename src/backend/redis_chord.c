@@ -1,0 +1,441 @@
+/*
+ * Chords in Redis. The counters are Celery's (celery-taskset-meta-<group> with .j .t .s), so that the members of one chord may end on workers of both
+ * kinds. Beside them stands a hash of our own, <prefix>warren:chord:<group>: `kept`, what is needed to send the body when whoever should have is gone,
+ * and `over`, once it was sent, so that a member which is delivered again finds that out; and <prefix>warren:chords, all that are open, by time.
+ *
+ * One script does each step at once. It counts texts; whether they are of different members the worker finds out (core/chord.c).
+ */
+#include "backend/redis_backend.h"
+
+#include "base/alloc.h"
+#include "base/backoff.h"
+#include "base/id.h"
+
+#define RETRY_BASE_MS 50
+#define RETRY_MAX_MS 5000
+#define GROUP_PREFIX "celery-taskset-meta-"
+
+/*
+ * KEYS: .j .t .s, the saved group, our hash, the open ones. ARGV: the step, seconds to keep, the group, then
+ *   part   text, place, kept    -> {0, due} | {1, due, saved, {texts}} | {2} over | {3, due, bytes} too many
+ *   open   size, saved          -> {0}
+ *   close                       -> {0}
+ * A list instead of a sorted set is what Celery writes with result_chord_ordered = False. The first thing written is what Redis refuses when its memory
+ * is full, and by pcall its answer comes back as it is.
+ */
+static const char script[] =
+	"local step, ttl, group = ARGV[1], ARGV[2], ARGV[3]\n"
+	"local function expire(key, for_ever)\n"
+	"  if ttl ~= '0' then redis.call('EXPIRE', key, ttl)\n"
+	"  elseif for_ever then redis.call('EXPIRE', key, for_ever) end\n"
+	"end\n"
+	"local function set(key, value)\n"
+	"  if ttl == '0' then return redis.pcall('SET', key, value) end\n"
+	"  return redis.pcall('SET', key, value, 'EX', ttl)\n"
+	"end\n"
+	"local is_over = redis.call('HEXISTS', KEYS[5], 'over') == 1\n"
+	"if step == 'open' then\n"
+	"  if is_over then return {0} end\n"
+	"  local done = set(KEYS[3], ARGV[4])\n"
+	"  if done['err'] then return done end\n"
+	"  if ARGV[5] ~= '' then done = set(KEYS[4], ARGV[5]) end\n"
+	"  return done['err'] and done or {0}\n"
+	"end\n"
+	"if step == 'close' then\n"
+	"  local done = redis.pcall('HSET', KEYS[5], 'over', '1')\n"
+	"  if type(done) == 'table' then return done end\n"
+	"  redis.call('HDEL', KEYS[5], 'kept', 'full')\n"
+	"  expire(KEYS[5], 86400)\n"
+	"  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])\n"
+	"  redis.call('ZREM', KEYS[6], group)\n"
+	"  return {0}\n"
+	"end\n"
+	/* Over, unless somebody has begun the same chord again. */
+	"if is_over and redis.call('EXISTS', KEYS[3]) == 0 then return {2} end\n"
+	"local is_list = redis.call('TYPE', KEYS[1])['ok'] == 'list'\n"
+	"local function id_of(text)\n"
+	"  local id = string.match(text, '^%[%d+, ?\"([^\"\\\\]*)\"')\n"
+	"  if id then return id end\n"
+	"  local fine, parts = pcall(cjson.decode, text)\n"
+	"  return fine and type(parts) == 'table' and parts[2]\n"
+	"end\n"
+	"local function is_success(text)\n"
+	"  local state = string.match(text, '^%[%d+, ?\"[^\"\\\\]*\", ?\"(%u+)\"')\n"
+	"  if state then return state == 'SUCCESS' end\n"
+	"  local fine, parts = pcall(cjson.decode, text)\n"
+	"  return fine and type(parts) == 'table' and parts[3] == 'SUCCESS'\n"
+	"end\n"
+	"local text, place, id, old = ARGV[4], ARGV[5], id_of(ARGV[4]), false\n"
+	"local near = is_list and redis.call('LRANGE', KEYS[1], 0, -1)\n"
+	"  or redis.call('ZRANGEBYSCORE', KEYS[1], place, place)\n"
+	"for _, other in ipairs(near) do\n"
+	"  if id_of(other) == id then old = other end\n"
+	"end\n"
+	"if not old or (old ~= text and not is_success(old)) then\n"
+	"  local done\n"
+	"  if is_list then done = redis.pcall('RPUSH', KEYS[1], text)\n"
+	"  else done = redis.pcall('ZADD', KEYS[1], place, text) end\n"
+	"  if type(done) == 'table' then return done end\n"
+	"  if old and is_list then redis.call('LREM', KEYS[1], 1, old)\n"
+	"  elseif old then redis.call('ZREM', KEYS[1], old) end\n"
+	"end\n"
+	"for i = 1, 3 do expire(KEYS[i]) end\n"
+	"if is_over then redis.call('HDEL', KEYS[5], 'over') end\n"
+	"if ARGV[6] ~= '' then\n"
+	"  redis.call('HSETNX', KEYS[5], 'kept', ARGV[6])\n"
+	"  expire(KEYS[5], 2678400)\n"
+	"  redis.call('ZADD', KEYS[6], redis.call('TIME')[1], group)\n"
+	"end\n"
+	"local size = redis.call('GET', KEYS[3])\n"
+	"if not size then return {0, 0} end\n"
+	"local due = (tonumber(size) or 0) + (tonumber(redis.call('GET', KEYS[2]) or '0') or 0)\n"
+	"if redis.call(is_list and 'LLEN' or 'ZCARD', KEYS[1]) < due then return {0, due} end\n"
+	"local texts = redis.call(is_list and 'LRANGE' or 'ZRANGE', KEYS[1], 0, -1)\n"
+	"local bytes = 0\n"
+	"for _, other in ipairs(texts) do bytes = bytes + #other end\n"
+	"if bytes > 50000000 then return {3, due, bytes} end\n"
+	"return {1, due, redis.call('GET', KEYS[4]) or '', texts}\n";
+
+enum reply_kind { REPLY_OPEN, REPLY_FULL, REPLY_OVER, REPLY_TOO_BIG };
+
+/* One attempt. The call may be cancelled while its command is on the way: then it lands nowhere. */
+struct flight {
+	struct list link;
+	struct redis_backend *rb;
+	struct backend_chord *op;
+};
+
+static void pump(struct redis_backend *rb);
+
+static struct redis_backend *
+redis_of(const struct backend *b)
+{
+	return container_of(b, struct redis_backend, base);
+}
+
+static void
+unlink_op(struct backend_chord *op)
+{
+	if (op->flight != NULL)
+		((struct flight *)op->flight)->op = NULL;
+	op->flight = NULL;
+	list_unlink(&op->link);
+}
+
+static void
+finish(struct backend_chord *op, enum err e, const struct chord_count *c, const char *why)
+{
+	unlink_op(op);
+	op->fn(op, e, c, why);
+}
+
+static void
+try_later(struct redis_backend *rb, struct span answer)
+{
+	ms_t wait;
+
+	if (rb->chords.retry.armed)
+		return;
+	rb->chords.failures++;
+	wait = backoff_full_jitter(RETRY_BASE_MS, RETRY_MAX_MS, rb->chords.failures, id_random_u64());
+	loop_timer_arm(&rb->chords.retry, wait);
+	redis_tell_delay(rb, answer, wait);
+}
+
+static bool
+is_passing(const struct rds_reply *r)
+{
+	enum rds_trouble trouble = rds_trouble(r);
+
+	return trouble == RDS_RETRY || trouble == RDS_RECONNECT;
+}
+
+/* --- the script -------------------------------------------------------------------------------------------------------- */
+
+static void
+on_script(void *owner, enum err e, const struct rds_reply *r)
+{
+	struct redis_backend *rb = owner;
+	struct list *it;
+	struct errtext why;
+
+	rb->chords.is_loading = false;
+	if (e != E_OK)
+		return;
+	if (r->type == RDS_STRING && r->str.len < sizeof(rb->chords.sha)) {
+		snprintf(rb->chords.sha, sizeof(rb->chords.sha), "%.*s", SPAN_FMT(r->str));
+		pump(rb);
+		return;
+	}
+	try_later(rb, r->str);
+	if (is_passing(r))
+		return;
+	(void)err_set(&why, E_REFUSED, "SCRIPT LOAD: %.*s", SPAN_FMT(r->str));
+	/* Whoever calls again in the callback goes to the end, so that this comes to an end. */
+	for (size_t n = list_count(&rb->chords.ops);
+		n > 0 && !rb->is_closed && (it = rb->chords.ops.next) != &rb->chords.ops; n--)
+		finish(container_of(it, struct backend_chord, link), E_REFUSED, NULL, why.text);
+}
+
+/* Only when there is something to count: most workers never are part of a chord. */
+static void
+load_script(struct redis_backend *rb)
+{
+	struct span argv[] = { SPAN("SCRIPT"), SPAN("LOAD"), SPAN(script) };
+	enum err e;
+
+	rb->chords.sha[0] = '\0';
+	if (rb->chords.is_loading)
+		return;
+	e = rds_command(rb->rds, argv, ARRAY_LEN(argv), 0, on_script, rb);
+	rb->chords.is_loading = e == E_OK;
+	/* Not up: on_up comes here again. */
+	if (e != E_OK && e != E_CLOSED)
+		try_later(rb, SPAN_NONE);
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------------- */
+
+static struct span
+text_item(const struct rds_reply *r, size_t i)
+{
+	return i < r->n_items && r->items[i].type == RDS_STRING && r->items[i].str.len > 0 ? r->items[i].str
+											   : SPAN_NONE;
+}
+
+static int64_t
+int_item(const struct rds_reply *r, size_t i)
+{
+	return i < r->n_items && r->items[i].type == RDS_INTEGER ? r->items[i].integer : 0;
+}
+
+/* Hands on the texts of all members. */
+static void
+finish_full(struct backend_chord *op, const struct rds_reply *r, struct chord_count *c)
+{
+	const struct rds_reply *list = r->n_items > 3 ? &r->items[3] : NULL;
+	struct span *members;
+
+	c->is_full = true;
+	c->saved = text_item(r, 2);
+	c->n_members = list != NULL && list->type == RDS_ARRAY ? list->n_items : 0;
+	members = alloc_bytes((c->n_members + 1) * sizeof(*members));
+	if (members == NULL) {
+		finish(op, E_NOMEM, NULL, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < c->n_members; i++)
+		members[i] = text_item(list, i);
+	c->members = members;
+	finish(op, E_OK, c, "");
+	alloc_free(members);
+}
+
+static void
+finish_answered(struct backend_chord *op, const struct rds_reply *r)
+{
+	struct chord_count c = { .due = int_item(r, 1) };
+
+	switch ((enum reply_kind)int_item(r, 0)) {
+	case REPLY_FULL:
+		finish_full(op, r, &c);
+		return;
+	case REPLY_OVER:
+		c.is_over = true;
+		break;
+	case REPLY_TOO_BIG:
+		c.too_big = int_item(r, 2);
+		break;
+	case REPLY_OPEN:
+		break;
+	}
+	finish(op, E_OK, &c, "");
+}
+
+static void
+on_answer(void *owner, enum err e, const struct rds_reply *r)
+{
+	struct flight *f = owner;
+	struct redis_backend *rb = f->rb;
+	struct backend_chord *op = f->op;
+	struct errtext why;
+
+	list_unlink(&f->link);
+	alloc_free(f);
+	if (op == NULL)
+		return;
+	op->flight = NULL;
+	if (e == E_OK && r->type == RDS_ARRAY) {
+		rb->chords.failures = 0;
+		finish_answered(op, r);
+		return;
+	}
+	/* Lost with the connection: it is sent again when that is back. */
+	if (e != E_OK)
+		return;
+	if (r->type == RDS_ERROR && span_starts(r->str, "NOSCRIPT")) {
+		load_script(rb);
+	} else if (r->type == RDS_ERROR && is_passing(r)) {
+		try_later(rb, r->str);
+	} else {
+		(void)err_set(&why, E_REFUSED, "%.*s", SPAN_FMT(r->str));
+		finish(op, E_REFUSED, NULL, why.text);
+	}
+}
+
+/* --- sending ------------------------------------------------------------------------------------------------------------- */
+
+static struct span
+word(const struct backend_chord *op, size_t i)
+{
+	size_t from = i > 0 ? op->ends[i - 1] : 0;
+
+	return (struct span){ op->text.data + from, op->ends[i] - from };
+}
+
+/* All keys of a chord, one behind the other in b; their ends in `ends`. */
+#define KEYS 6
+static void
+add_keys(struct redis_backend *rb, struct buf *b, struct span group, size_t ends[KEYS])
+{
+	static const char *const suffixes[] = { ".j", ".t", ".s", "" };
+	const struct span own = { rb->prefix, rb->own_prefix };
+
+	for (size_t i = 0; i < KEYS; i++) {
+		buf_add(b, own);
+		if (i < ARRAY_LEN(suffixes))
+			buf_addf(b, "%s%.*s%s", GROUP_PREFIX, SPAN_FMT(group), suffixes[i]);
+		else if (i == 4)
+			buf_addf(b, "warren:chord:%.*s", SPAN_FMT(group));
+		else
+			buf_adds(b, "warren:chords");
+		ends[i] = b->len;
+	}
+}
+
+static enum err
+send(struct redis_backend *rb, struct backend_chord *op)
+{
+	static const char *const steps[] = {
+		[BACKEND_CHORD_PART] = "part", [BACKEND_CHORD_OPEN] = "open", [BACKEND_CHORD_CLOSE] = "close"
+	};
+	struct span argv[3 + KEYS + 2 + BACKEND_CHORD_WORDS] = { SPAN("EVALSHA"), span_of(rb->chords.sha),
+		SPAN("6") };
+	struct flight *f = alloc_zero(sizeof(*f));
+	size_t ends[KEYS], n = 3;
+	struct buf keys;
+	enum err e = E_NOMEM;
+
+	buf_init(&keys, 0);
+	add_keys(rb, &keys, word(op, 0), ends);
+	if (f == NULL || keys.err != E_OK)
+		goto out;
+	for (size_t i = 0; i < KEYS; i++)
+		argv[n++] = (struct span){ keys.data + (i > 0 ? ends[i - 1] : 0),
+			ends[i] - (i > 0 ? ends[i - 1] : 0) };
+	argv[n++] = span_of(steps[op->kind]);
+	argv[n++] = span_of(rb->ttl);
+	for (size_t i = 0; i < op->n_words; i++)
+		argv[n++] = word(op, i);
+	*f = (struct flight){ .rb = rb, .op = op };
+	e = rds_command(rb->rds, argv, n, 0, on_answer, f);
+	if (e == E_OK) {
+		list_push(&rb->chords.flights, &f->link);
+		op->flight = f;
+		f = NULL;
+	}
+out:
+	alloc_free(f);
+	buf_release(&keys);
+	return e;
+}
+
+/* Sends what is not under way, in order. */
+static void
+pump(struct redis_backend *rb)
+{
+	struct list *it, *tmp;
+
+	if (!rds_is_up(rb->rds) || list_is_empty(&rb->chords.ops))
+		return;
+	if (rb->chords.sha[0] == '\0') {
+		load_script(rb);
+		return;
+	}
+	LIST_EACH (&rb->chords.ops, it, tmp) {
+		struct backend_chord *op = container_of(it, struct backend_chord, link);
+		enum err e = op->flight == NULL ? send(rb, op) : E_OK;
+
+		if (e == E_CLOSED)
+			return;
+		if (e != E_OK) {
+			try_later(rb, SPAN_NONE);
+			return;
+		}
+	}
+}
+
+static void
+on_retry(void *owner)
+{
+	pump(owner);
+}
+
+enum err
+redis_chord(struct backend *b, struct backend_chord *op)
+{
+	struct redis_backend *rb = redis_of(b);
+	bool is_next = rb->chords.sha[0] != '\0' && !rb->chords.retry.armed;
+	enum err e;
+
+	list_push(&rb->chords.ops, &op->link);
+	if (!is_next) {
+		if (!rb->chords.retry.armed)
+			pump(rb);
+		return E_OK;
+	}
+	e = send(rb, op);
+	if (e != E_OK && e != E_CLOSED)
+		try_later(rb, SPAN_NONE);
+	return E_OK;
+}
+
+void
+redis_chord_cancel(struct backend *b UNUSED, struct backend_chord *op)
+{
+	unlink_op(op);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------------- */
+
+enum err
+redis_chords_init(struct redis_backend *rb)
+{
+	return loop_timer_init(&rb->chords.retry, rb->base.loop, on_retry, rb);
+}
+
+void
+redis_chords_on_up(struct redis_backend *rb)
+{
+	rb->chords.failures = 0;
+	loop_timer_disarm(&rb->chords.retry);
+	pump(rb);
+}
+
+void
+redis_chords_on_down(struct redis_backend *rb)
+{
+	rb->chords.sha[0] = '\0';
+}
+
+void
+redis_chords_release(struct redis_backend *rb)
+{
+	struct list *it;
+
+	while ((it = rb->chords.ops.next) != &rb->chords.ops)
+		unlink_op(container_of(it, struct backend_chord, link));
+	while ((it = list_pop(&rb->chords.flights)) != NULL)
+		alloc_free(container_of(it, struct flight, link));
+	loop_timer_release(&rb->chords.retry);
+}
