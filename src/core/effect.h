@@ -16,7 +16,8 @@ enum effect_type {
 	EFF_CANCEL,      /* ask the task to end: cancel frame and SIGUSR1 */
 	EFF_KILL,        /* kill the child and all it has started; after a gentler `signum`, SIGKILL follows */
 	EFF_STATE,       /* store `result`, which is not final; no answer */
-	EFF_STORE,       /* store `result`, under the ids of request.flow.failed too; answer with request_on_stored */
+	EFF_STORE,       /* store `result`; answer with request_on_stored */
+	EFF_FLOW,        /* do all of request.flow that this `todo` names; answer with request_on_flow */
 	EFF_MAIL,        /* publish what request.mail describes and the steps of request.flow; answer with request_on_published */
 	EFF_ACK_EARLY,   /* acknowledge the delivery; the request goes on */
 	EFF_ACK,         /* the end: acknowledge the delivery and forget the request */
@@ -60,6 +61,7 @@ struct effect {
 	union {
 		us_t until;
 		ms_t delay;
+		int todo; /* enum flow_todo */
 		struct {
 			ms_t soft_ms, hard_ms; /* 0 = none */
 		} limit;

@@ -1,9 +1,13 @@
 # src/core: decisions, pure
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
+	src/core/chord.c src/core/chord.h \
 	src/core/cron.c src/core/cron.h \
 	src/core/effect.h \
 	src/core/flow.c src/core/flow.h \
+	src/core/flow_apply.c src/core/flow_apply.h \
+	src/core/flow_fail.c src/core/flow_freeze.c \
+	src/core/flow_node.c src/core/flow_node.h \
 	src/core/ladder.c src/core/ladder.h \
 	src/core/plan.c src/core/plan.h \
 	src/core/request.c src/core/request.h src/core/request_inner.h \

@@ -38,7 +38,9 @@ request_state_name(enum request_state s)
 		[REQUEST_WAITING] = "waiting",
 		[REQUEST_RUNNING] = "running",
 		[REQUEST_STORING] = "storing",
+		[REQUEST_COUNTING] = "counting",
 		[REQUEST_PUBLISHING] = "publishing",
+		[REQUEST_CLOSING] = "closing",
 		[REQUEST_SETTLED] = "settled",
 	};
 
@@ -85,12 +87,12 @@ refuse_canvas(struct request *r, us_t wall, struct effects *out)
 	struct result_error err = { .type = SPAN("NotImplementedError"), .module = SPAN("builtins") };
 	struct errtext why = { "" };
 
-	if (flow_check(&r->task, &why) == E_OK)
+	if (flow_check(&r->task, r->rules->has_chords, &why) == E_OK)
 		return false;
 	request_go_dead(r, "canvas", why.text);
 	err.text = span_of(r->mail.error.text);
 	request_report(out, REPORT_REFUSED)->text = err.text;
-	request_store_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
+	request_end_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
 	return true;
 }
 
@@ -117,7 +119,7 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 		rep = request_report(out, REPORT_UNKNOWN);
 		rep->text = span_of(r->mail.error.text);
 		rep->error = buf_span(&r->detail);
-		request_store_error(r, "FAILURE", &err, SPAN_NONE, in->wall, out);
+		request_end_error(r, "FAILURE", &err, SPAN_NONE, in->wall, out);
 		return;
 	}
 	if (refuse_canvas(r, in->wall, out))
@@ -138,10 +140,12 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 }
 
 void
-request_on_checked(struct request *r, struct span state, struct span value, us_t wall, struct effects *out)
+request_on_checked(struct request *r, const struct result *stored, us_t wall, struct effects *out)
 {
+	char state[16];
+
 	assert(r->state == REQUEST_CHECKING);
-	if (state.ptr == NULL || !result_is_ready(state)) {
+	if (stored == NULL || !result_is_ready(stored->state)) {
 		if (r->revoked)
 			request_end_revoked(r, SPAN("revoked"), 0, wall, out);
 		else
@@ -149,9 +153,9 @@ request_on_checked(struct request *r, struct span state, struct span value, us_t
 		return;
 	}
 	request_report(out, REPORT_DONE_BEFORE);
-	/* Whether they were sent before is not known: they go again, under the same ids. */
-	if (!span_is(state, "REVOKED"))
-		request_follow(r, span_is(state, "SUCCESS"), value, wall);
+	/* Whether they were sent before is not known: they go again, under the same ids; and all that was to be stored and counted is so again. */
+	snprintf(state, sizeof(state), "%.*s", SPAN_FMT(stored->state));
+	request_follow(r, state, stored->value, stored->traceback, wall);
 	request_after_store(r, out);
 }
 
@@ -224,7 +228,9 @@ request_on_revoked(struct request *r, us_t wall, struct effects *out)
 	case REQUEST_NEW:
 	case REQUEST_RUNNING:
 	case REQUEST_STORING:
+	case REQUEST_COUNTING:
 	case REQUEST_PUBLISHING:
+	case REQUEST_CLOSING:
 	case REQUEST_SETTLED:
 		break;
 	}
@@ -243,7 +249,9 @@ request_on_channel_lost(struct request *r, struct effects *out)
 		break;
 	case REQUEST_RUNNING:
 	case REQUEST_STORING:
+	case REQUEST_COUNTING:
 	case REQUEST_PUBLISHING:
+	case REQUEST_CLOSING:
 	case REQUEST_SETTLED:
 		break;
 	}

@@ -2,9 +2,10 @@
  * The life of one task in a worker. Only this file changes its state; every function takes what happened and adds what is to
  * be done about it.
  *
- *   new -> checking -> held -> waiting -> running -> storing -> publishing -> settled
+ *   new -> checking -> held -> waiting -> running -> storing -> counting -> publishing -> closing -> settled
  *
- * Steps that do not apply are left out; the order never changes: result durable, then follow-ups confirmed, then ack.
+ * Steps that do not apply are left out; the order never changes: result durable, then its part in chords (and the failure of those who will not run),
+ * then follow-ups confirmed, then the chords that are over closed, then ack.
  */
 #ifndef WARREN_CORE_REQUEST_H
 #define WARREN_CORE_REQUEST_H
@@ -24,13 +25,16 @@ enum request_state {
 	REQUEST_WAITING,
 	REQUEST_RUNNING,
 	REQUEST_STORING,
+	REQUEST_COUNTING,
 	REQUEST_PUBLISHING,
+	REQUEST_CLOSING,
 	REQUEST_SETTLED,
 };
 
 struct request_rules {
 	const char *node;         /* "w1@host" */
 	bool has_backend;
+	bool has_chords;          /* it can count their members */
 	bool track_started;
 	ms_t started_after_ms;    /* STARTED is stored once a task has run for so long: short ones cost one write, not two */
 	bool result_extended;
@@ -89,8 +93,8 @@ struct request_arrival {
 	us_t wall;
 };
 void request_on_received(struct request *r, const struct request_arrival *in, struct effects *out);
-/* The stored result of a redelivered task; state SPAN_NONE = there is none. */
-void request_on_checked(struct request *r, struct span state, struct span value, us_t wall, struct effects *out);
+/* The stored result of a redelivered task; NULL = there is none. */
+void request_on_checked(struct request *r, const struct result *stored, us_t wall, struct effects *out);
 void request_on_due(struct request *r, us_t wall, struct effects *out);
 void request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct effects *out);
 void request_on_started_due(struct request *r, struct effects *out);
@@ -112,6 +116,8 @@ void request_on_terminated(struct request *r, int signum, const struct request_n
 void request_on_lost(struct request *r, const char *how, const struct request_now *now, struct effects *out);
 /* E_OK, or E_REFUSED when the backend will never take it. */
 void request_on_stored(struct request *r, enum err e, const char *why, us_t wall, struct effects *out);
+/* What EFF_FLOW asked for was done (the answers of counts were told to flow_on_counted), or cannot be: E_REFUSED, with the reason. */
+void request_on_flow(struct request *r, enum flow_todo todo, enum err e, const char *why, struct effects *out);
 void request_on_published(struct request *r, struct effects *out);
 /* The channel that delivered it is gone. What has not begun is forgotten (the broker delivers it again); what runs goes on. */
 void request_on_channel_lost(struct request *r, struct effects *out);

@@ -47,8 +47,7 @@ on_error(struct request *r, const struct run_error *cause, const struct request_
 	rep->traceback = cause->traceback;
 	rep->runtime_us = now->mono_us - r->started_us;
 	end_failed(r, buf_text(&r->note));
-	request_follow(r, false, SPAN_NONE, now->wall);
-	request_store_error(r, "FAILURE", &err, cause->traceback, now->wall, out);
+	request_end_error(r, "FAILURE", &err, cause->traceback, now->wall, out);
 }
 
 /* RETRY is a state on the way, with the cause as its result; the copy is what counts, so it alone is waited for. */
@@ -196,7 +195,7 @@ request_on_frame(struct request *r, const struct run_frame *f, const struct requ
 		rep = request_report(out, REPORT_SUCCEEDED);
 		rep->value = f->result;
 		rep->runtime_us = now->mono_us - r->started_us;
-		request_follow(r, true, f->result, now->wall);
+		request_follow(r, "SUCCESS", f->result, SPAN_NONE, now->wall);
 		request_store_final(r, "SUCCESS", f->result, SPAN_NONE, now->wall, out);
 		break;
 	case RUN_ERROR:
@@ -258,8 +257,7 @@ request_on_hard_limit(struct request *r, const struct request_now *now, struct e
 	add_kill(out, SIGKILL, "was killed at its time limit");
 	snprintf(why, sizeof(why), "it was killed at its time limit (%g s)", request_hard_limit(r));
 	end_failed(r, why);
-	request_follow(r, false, SPAN_NONE, now->wall);
-	request_store_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
+	request_end_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
 }
 
 void
@@ -302,8 +300,7 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 		return;
 	}
 	request_go_dead(r, "lost", buf_text(&r->note));
-	request_follow(r, false, SPAN_NONE, now->wall);
-	request_store_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
+	request_end_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
 }
 
 void
@@ -333,12 +330,12 @@ request_on_stored(struct request *r, enum err e, const char *why, us_t wall, str
 	rep = request_report(out, REPORT_FAILED);
 	rep->text = err.text;
 	rep->error = buf_span(&r->detail);
-	request_store_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
+	request_end_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
 }
 
 void
 request_on_published(struct request *r, struct effects *out)
 {
 	assert(r->state == REQUEST_PUBLISHING);
-	request_settle(r, out);
+	request_after_mail(r, out);
 }

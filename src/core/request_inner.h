@@ -14,16 +14,18 @@ void request_fill_result(const struct request *r, struct result *res, const char
 void request_settle(struct request *r, struct effects *out);
 /* Stored, or nothing to store: letters first, when there are any, then the end. */
 void request_after_store(struct request *r, struct effects *out);
+/* Everything is with the broker: what comes next. */
+void request_after_mail(struct request *r, struct effects *out);
 /* Whether an end of this kind leaves a result. */
 bool request_leaves_result(const struct request *r, bool is_error);
 /* Ends with this state: stored, or straight on when nothing is to be stored. */
 void request_store_final(struct request *r, const char *state, struct span value, struct span traceback, us_t wall, struct effects *out);
-/* Ends with an error. */
-void request_store_error(struct request *r, const char *state, const struct result_error *err, struct span traceback, us_t wall, struct effects *out);
+/* Ends with an error, for all whom it concerns. */
+void request_end_error(struct request *r, const char *state, const struct result_error *err, struct span traceback, us_t wall, struct effects *out);
 /* The message will be kept as a dead letter. */
 void request_go_dead(struct request *r, const char *reason, const char *error);
-/* Decides what a final end sends: request.flow. */
-void request_follow(struct request *r, bool succeeded, struct span result, us_t wall);
+/* Decides what a final end sends and whom it concerns: request.flow. */
+void request_follow(struct request *r, const char *state, struct span value, struct span traceback, us_t wall);
 /* `why` is one of Celery's words: revoked, expired, terminated. */
 void request_end_revoked(struct request *r, struct span why, int signum, us_t wall, struct effects *out);
 /* Seconds; 0 = none. What the message says goes before the rule. */

@@ -51,16 +51,75 @@ request_settle(struct request *r, struct effects *out)
 	request_add(out, r->acked ? EFF_FORGET : r->refused ? EFF_REJECT : EFF_ACK);
 }
 
+static void
+add_flow(struct effects *out, enum flow_todo todo)
+{
+	request_add(out, EFF_FLOW)->u.todo = todo;
+}
+
 /* Stored, or nothing to store: what comes next. */
 void
 request_after_store(struct request *r, struct effects *out)
 {
+	enum flow_todo todo = flow_next(&r->flow);
+
+	if (todo != FLOW_NOTHING) {
+		r->state = REQUEST_COUNTING;
+		add_flow(out, todo);
+		return;
+	}
 	if (r->mail.kind == MAIL_NONE && r->flow.count == 0) {
-		request_settle(r, out);
+		request_after_mail(r, out);
 		return;
 	}
 	r->state = REQUEST_PUBLISHING;
 	request_add(out, EFF_MAIL);
+}
+
+/* Everything is with the broker. */
+void
+request_after_mail(struct request *r, struct effects *out)
+{
+	enum flow_todo todo = flow_next_after_sending(&r->flow);
+
+	if (todo == FLOW_NOTHING) {
+		request_settle(r, out);
+		return;
+	}
+	r->state = REQUEST_CLOSING;
+	add_flow(out, todo);
+}
+
+/*
+ * The backend will never take it: the message is kept, so that a person can decide. What it could not count is not tried again, but what
+ * was to be sent is sent.
+ */
+static void
+give_up_flow(struct request *r, enum flow_todo todo, const char *why)
+{
+	struct errtext text;
+
+	(void)err_set(&text, E_REFUSED, "the result backend refused what its canvas needs: %s", why);
+	if (r->mail.kind == MAIL_NONE)
+		request_go_dead(r, "canvas", text.text);
+	flow_give_up(&r->flow, todo);
+}
+
+void
+request_on_flow(struct request *r, enum flow_todo todo, enum err e, const char *why, struct effects *out)
+{
+	assert(r->state == REQUEST_COUNTING || r->state == REQUEST_CLOSING);
+	if (e == E_OK)
+		flow_on_done(&r->flow, todo);
+	else if (todo == FLOW_CLOSE)
+		/* The counters expire by themselves; whoever counts there again finds what is there now. */
+		flow_on_done(&r->flow, todo);
+	else
+		give_up_flow(r, todo, why);
+	if (r->state == REQUEST_CLOSING)
+		request_after_mail(r, out);
+	else
+		request_after_store(r, out);
 }
 
 /* Whether an end of this kind leaves a result. Errors are kept even when results are ignored by the worker's setting, as
@@ -93,11 +152,12 @@ request_store_final(struct request *r, const char *state, struct span value, str
 }
 
 void
-request_store_error(struct request *r, const char *state, const struct result_error *err, struct span traceback, us_t wall,
+request_end_error(struct request *r, const char *state, const struct result_error *err, struct span traceback, us_t wall,
 	struct effects *out)
 {
 	buf_reset(&r->scratch);
 	result_add_error(&r->scratch, err);
+	request_follow(r, state, buf_span(&r->scratch), traceback, wall);
 	request_store_final(r, state, buf_span(&r->scratch), traceback, wall, out);
 }
 
@@ -110,19 +170,27 @@ request_go_dead(struct request *r, const char *reason, const char *error)
 }
 
 /*
- * flow_check has looked at every signature before the run, so what is left to fail is memory: then the message is kept for a person, since
- * its follow-ups cannot be sent.
+ * flow_check has looked at every signature before the run, so what is left to fail is memory, or a task that was not run because of its signatures:
+ * then the message is kept for a person, since its follow-ups cannot be sent.
  */
 void
-request_follow(struct request *r, bool succeeded, struct span result, us_t wall)
+request_follow(struct request *r, const char *state, struct span value, struct span traceback, us_t wall)
 {
+	struct flow_end end = { .state = span_of(state), .value = value, .traceback = traceback, .now = wall };
 	struct errtext why = { "" };
 	enum err e;
 
 	if (r->task.id.len == 0)
 		return;
-	e = succeeded ? flow_on_success(&r->flow, &r->task, result, wall, &why) : flow_on_failure(&r->flow, &r->task, wall, &why);
-	if (e != E_OK && r->mail.kind == MAIL_NONE)
+	/* Of an end that turned into another one. */
+	flow_release(&r->flow);
+	flow_init(&r->flow);
+	e = flow_on_end(&r->flow, &r->task, &end, &why);
+	if (e == E_OK)
+		return;
+	flow_release(&r->flow);
+	flow_init(&r->flow);
+	if (r->mail.kind == MAIL_NONE)
 		request_go_dead(r, "canvas", e == E_NOMEM ? "out of memory for its follow-ups" : why.text);
 }
 
@@ -135,7 +203,7 @@ request_end_revoked(struct request *r, struct span why, int signum, us_t wall, s
 
 	rep->text = why;
 	rep->signum = signum;
-	request_store_error(r, "REVOKED", &err, SPAN_NONE, wall, out);
+	request_end_error(r, "REVOKED", &err, SPAN_NONE, wall, out);
 }
 
 /* What the message says goes before the rule. */

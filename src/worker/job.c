@@ -12,22 +12,6 @@
 #include "worker/report.h"
 #include "worker/state.h"
 
-/* A failure that is stored under another id: of a step of a chain that will not run any more. */
-struct other_store {
-	struct list link;             /* job.others */
-	struct backend_store store;
-	struct job *job;
-};
-
-static void
-other_free(struct other_store *o)
-{
-	list_unlink(&o->link);
-	backend_store_cancel(&o->store);
-	backend_store_release(&o->store);
-	alloc_free(o);
-}
-
 static void
 on_timer_due(void *owner)
 {
@@ -53,7 +37,6 @@ job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
 	request_init(&j->request, &p->worker->rules);
 	j->request.redelivered = d->redelivered;
 	list_init(&j->letters);
-	list_init(&j->others);
 	/* Not the routing key: with a topic exchange that is no queue's name, and copies and dead letters would lead nowhere. */
 	j->request.queue = feed_queue(&p->feed, consumer);
 	list_push(&p->jobs, &j->link);
@@ -69,8 +52,7 @@ job_free(struct job *j)
 	list_unlink(&j->wait);
 	LIST_EACH(&j->letters, it, tmp)
 		post_drop(&j->pool->worker->post, container_of(it, struct letter, link));
-	LIST_EACH(&j->others, it, tmp)
-		other_free(container_of(it, struct other_store, link));
+	ledger_release(&j->ledger);
 	/* No-op unless it is asked for the result just now. */
 	backend_load_cancel(j->pool->worker->backend, j);
 	backend_store_cancel(&j->state);
@@ -110,58 +92,15 @@ job_finish(struct job *j, enum settle how)
 
 /* --- results ------------------------------------------------------------------------------------------------------- */
 
-/* One store less to wait for. */
-static void
-one_stored(struct job *j)
-{
-	struct effects fx = { .count = 0 };
-
-	if (--j->stores_due > 0)
-		return;
-	request_on_stored(&j->request, j->stored, j->stored_why.text, clock_wall_us(), &fx);
-	job_apply(j, &fx);
-}
-
 static void
 on_final_stored(struct backend_store *s, enum err e, const char *why)
 {
 	struct job *j = container_of(s, struct job, final);
+	struct effects fx = { .count = 0 };
 
 	FAIL_POINT("P5");
-	j->stored = err_set(&j->stored_why, e, "%s", why);
-	one_stored(j);
-}
-
-static void
-on_other_stored(struct backend_store *s, enum err e, const char *why)
-{
-	struct other_store *o = container_of(s, struct other_store, store);
-	struct job *j = o->job;
-
-	if (e != E_OK)
-		report_state_refused(j, why);
-	other_free(o);
-	one_stored(j);
-}
-
-static void
-store_others(struct job *j, const struct result *r)
-{
-	const struct flow *f = &j->request.flow;
-
-	for (size_t i = 0; i < f->n_failed; i++) {
-		struct other_store *o = must_alloc(sizeof(*o));
-		struct result other = *r;
-
-		other.task_id = f->failed[i];
-		other.children = SPAN_NONE;
-		o->job = j;
-		list_push(&j->others, &o->link);
-		if (backend_store(j->pool->worker->backend, &o->store, &other, on_other_stored) == E_OK)
-			j->stores_due++;
-		else
-			other_free(o);
-	}
+	request_on_stored(&j->request, e, why, clock_wall_us(), &fx);
+	job_apply(j, &fx);
 }
 
 static void store_state(struct job *j, const struct result *r);
@@ -214,12 +153,8 @@ store_final(struct job *j, const struct result *r)
 	FAIL_POINT("P4");
 	buf_reset(&j->next_state);
 	e = backend_store(j->pool->worker->backend, &j->final, r, on_final_stored);
-	if (e == E_OK) {
-		j->stores_due++;
-		if (!j->request.refused_once)
-			store_others(j, r);
+	if (e == E_OK)
 		return false;
-	}
 	request_on_stored(&j->request, E_REFUSED, err_name(e), clock_wall_us(), &fx);
 	return job_apply(j, &fx);
 }
@@ -233,7 +168,7 @@ on_checked(void *owner, enum err e, const struct result *r, const char *why)
 	/* Not readable: running it again is allowed, losing it is not. */
 	if (e != E_OK && e != E_MISSING)
 		report_check_failed(j, why);
-	request_on_checked(&j->request, e == E_OK ? r->state : SPAN_NONE, e == E_OK ? r->value : SPAN_NONE, clock_wall_us(), &fx);
+	request_on_checked(&j->request, e == E_OK ? r : NULL, clock_wall_us(), &fx);
 	job_apply(j, &fx);
 }
 
@@ -244,7 +179,7 @@ check(struct job *j)
 
 	if (backend_load(j->pool->worker->backend, j->request.task.id, on_checked, j) == E_OK)
 		return false;
-	request_on_checked(&j->request, SPAN_NONE, SPAN_NONE, clock_wall_us(), &fx);
+	request_on_checked(&j->request, NULL, clock_wall_us(), &fx);
 	return job_apply(j, &fx);
 }
 
@@ -332,6 +267,8 @@ apply_one(struct job *j, const struct effect *e)
 		return false;
 	case EFF_STORE:
 		return store_final(j, &e->u.result);
+	case EFF_FLOW:
+		return ledger_begin(&j->ledger, j, (enum flow_todo)e->u.todo);
 	case EFF_MAIL:
 		return send_letters(j);
 	case EFF_REPORT:

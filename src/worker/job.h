@@ -5,6 +5,7 @@
 #include "backend/backend.h"
 #include "bus/chan.h"
 #include "core/request.h"
+#include "worker/ledger.h"
 
 struct letter;
 struct pool;
@@ -29,10 +30,7 @@ struct job {
 	struct buf next_meta;
 	struct loop_timer timer;      /* until it is due */
 	struct list letters;          /* not confirmed yet */
-	struct list others;           /* struct other_store: the same failure under other ids */
-	size_t stores_due;            /* `final` and the others */
-	enum err stored;              /* how `final` went, and why */
-	struct errtext stored_why;
+	struct ledger ledger;           /* what its canvas has in the backend */
 };
 
 /* Takes d->msg. The first decision is made and applied. */

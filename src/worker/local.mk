@@ -11,6 +11,7 @@ libworker_a_SOURCES = \
 	src/worker/facts.c \
 	src/worker/feed.c src/worker/feed.h \
 	src/worker/job.c src/worker/job.h \
+	src/worker/ledger.c src/worker/ledger.h \
 	src/worker/letter.c src/worker/letter.h \
 	src/worker/notify.c src/worker/notify.h \
 	src/worker/output.c src/worker/output.h \

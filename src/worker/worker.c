@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "backend/chords.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "worker/banner.h"
@@ -425,6 +426,7 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 	w->rules = (struct request_rules){
 		.node = conf->node,
 		.has_backend = !backend_is_none(w->backend),
+		.has_chords = backend_has_chords(w->backend),
 		.track_started = conf->track_started,
 		.started_after_ms = 50,
 		.result_extended = conf->result_extended,

@@ -20,6 +20,14 @@ def declare(app):
     def add(x, y):
         return x + y
 
+    @app.task(name="xsum")
+    def xsum(numbers):
+        return sum(xsum(n) if isinstance(n, list) else n for n in numbers)
+
+    @app.task(name="echo")
+    def echo(*args, **kwargs):
+        return [list(args), kwargs]
+
     @app.task(name="fail")
     def fail(message):
         raise ValueError(message)

@@ -27,6 +27,12 @@ def add(x, y):
     return x + y
 
 
+@task(name="xsum")
+def xsum(numbers):
+    """The sum of all numbers in a list, however it nests."""
+    return sum(xsum(n) if isinstance(n, list) else n for n in numbers)
+
+
 @task(name="echo")
 def echo(*args, **kwargs):
     return [list(args), kwargs]

@@ -1,5 +1,6 @@
 # tests/unit/core
 CORE_TESTS = \
+	tests/unit/core/test_chord \
 	tests/unit/core/test_cron \
 	tests/unit/core/test_flow \
 	tests/unit/core/test_ladder \
@@ -43,3 +44,5 @@ tests_unit_core_test_zone_SOURCES = tests/unit/core/test_zone.c
 tests_unit_core_test_zone_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_flow_SOURCES = tests/unit/core/test_flow.c
 tests_unit_core_test_flow_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_chord_SOURCES = tests/unit/core/test_chord.c
+tests_unit_core_test_chord_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)

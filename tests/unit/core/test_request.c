@@ -352,7 +352,7 @@ redelivered_task_with_a_final_result_is_not_run_again(void **state)
 	arrive(f, true);
 	assert_true(has(f, EFF_CHECK));
 	next(f);
-	request_on_checked(&f->r, SPAN("SUCCESS"), SPAN("5"), WALL, &f->fx);
+	request_on_checked(&f->r, &stored_success, WALL, &f->fx);
 	assert_true(has(f, EFF_ACK));
 	assert_false(has(f, EFF_RUN));
 }
@@ -365,7 +365,7 @@ redelivered_task_without_one_runs(void **state)
 	f->r.redelivered = true;
 	arrive(f, true);
 	next(f);
-	request_on_checked(&f->r, SPAN_NONE, SPAN_NONE, WALL, &f->fx);
+	request_on_checked(&f->r, NULL, WALL, &f->fx);
 	assert_true(has(f, EFF_RUN));
 }
 

@@ -77,7 +77,7 @@ revoked_while_the_backend_is_asked(void **state)
 	next(f);
 	request_on_revoked(&f->r, WALL, &f->fx);
 	assert_int_equal(f->fx.count, 0);
-	request_on_checked(&f->r, SPAN_NONE, SPAN_NONE, WALL, &f->fx);
+	request_on_checked(&f->r, NULL, WALL, &f->fx);
 	assert_revoked(f, "revoked");
 }
 
@@ -90,7 +90,7 @@ revoked_too_late_to_matter(void **state)
 	arrive(f, true);
 	next(f);
 	request_on_revoked(&f->r, WALL, &f->fx);
-	request_on_checked(&f->r, SPAN("SUCCESS"), SPAN("5"), WALL, &f->fx);
+	request_on_checked(&f->r, &stored_success, WALL, &f->fx);
 	assert_true(has(f, EFF_ACK));
 	assert_false(has(f, EFF_STORE));
 }

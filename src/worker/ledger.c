@@ -1,0 +1,267 @@
+/*
+ * Each thing to be done is one op with a call of the backend in it. Failures are stored, and chords begun and closed, all at once; parts are counted one
+ * after the other, since each answer may add to what is left to be done.
+ */
+#include "worker/ledger.h"
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/js.h"
+#include "worker/job.h"
+#include "worker/report.h"
+#include "worker/state.h"
+
+struct op {
+	struct list link; /* ledger.ops */
+	struct ledger *ledger;
+	struct backend_store store;
+	struct backend_chord chord;
+};
+
+static struct flow *
+flow_of(struct ledger *t)
+{
+	return &t->job->request.flow;
+}
+
+static struct backend *
+backend_of(struct ledger *t)
+{
+	return t->job->pool->worker->backend;
+}
+
+static struct op *
+op_new(struct ledger *t)
+{
+	struct op *o = must_alloc(sizeof(*o));
+
+	o->ledger = t;
+	list_push(&t->ops, &o->link);
+	return o;
+}
+
+static void
+op_free(struct op *o)
+{
+	list_unlink(&o->link);
+	backend_store_cancel(&o->store);
+	backend_store_release(&o->store);
+	backend_chord_cancel(&o->chord);
+	backend_chord_release(&o->chord);
+	alloc_free(o);
+}
+
+static void
+refuse(struct ledger *t, enum err e, const char *why)
+{
+	if (t->err == E_OK)
+		t->err = err_set(&t->why, e, "%s", why);
+}
+
+static bool
+finish(struct ledger *t)
+{
+	struct effects fx = { .count = 0 };
+
+	request_on_flow(&t->job->request, t->todo, t->err, t->why.text, &fx);
+	return job_apply(t->job, &fx);
+}
+
+/* The op's call is on its way, or was refused at once. */
+static void
+begun(struct op *o, enum err e)
+{
+	if (e == E_OK) {
+		o->ledger->left++;
+		return;
+	}
+	refuse(o->ledger, e, err_name(e));
+	op_free(o);
+}
+
+/* --- failures of others -------------------------------------------------------------------------------------------------- */
+
+static void
+on_marked(struct backend_store *s, enum err e, const char *why)
+{
+	struct op *o = container_of(s, struct op, store);
+	struct ledger *t = o->ledger;
+
+	/* A client that waits for this id alone will not hear of it: no reason to keep the others waiting. */
+	if (e != E_OK)
+		report_state_refused(t->job, why);
+	op_free(o);
+	if (--t->left == 0)
+		finish(t);
+}
+
+static void
+mark_all(struct ledger *t)
+{
+	const struct flow *f = flow_of(t);
+
+	/* Nobody can wait for a result that no backend keeps. */
+	if (backend_is_none(backend_of(t)))
+		return;
+	for (size_t i = f->marked; i < f->n_marks; i++) {
+		const struct flow_mark *m = &f->marks[i];
+		struct op *o = op_new(t);
+		struct result r = { .task_id = m->id,
+			.state = SPAN("FAILURE"),
+			.value = m->error,
+			.traceback = f->traceback,
+			.group_id = m->group,
+			.date_done = clock_wall_us() };
+
+		begun(o, backend_store(backend_of(t), &o->store, &r, on_marked));
+	}
+	/* What was refused at once is no reason to stop either. */
+	t->err = E_OK;
+}
+
+/* --- counting ------------------------------------------------------------------------------------------------------------ */
+
+static void count_next(struct ledger *t);
+
+static void
+on_counted(struct backend_chord *c, enum err e, const struct chord_count *count, const char *why)
+{
+	struct op *o = container_of(c, struct op, chord);
+	struct ledger *t = o->ledger;
+	struct errtext text = { "" };
+
+	FAIL_POINT("C1");
+	if (e == E_OK) {
+		e = flow_on_counted(flow_of(t), count, clock_wall_us(), &text);
+		why = text.text;
+	}
+	if (e != E_OK)
+		refuse(t, e, why);
+	op_free(o);
+	t->left--;
+	if (t->err == E_OK)
+		count_next(t);
+	if (t->left == 0)
+		finish(t);
+}
+
+/* What the reconciler needs to go on when nobody else can. */
+static void
+add_kept(struct buf *b, const struct flow_part *p)
+{
+	struct js w;
+
+	js_init(&w, b);
+	js_object(&w);
+	js_key(&w, "id");
+	js_string(&w, p->id);
+	js_key(&w, "root");
+	js_string(&w, p->root);
+	js_key(&w, "body");
+	js_raw(&w, p->body);
+	js_object_end(&w);
+}
+
+static void
+count_next(struct ledger *t)
+{
+	const struct flow *f = flow_of(t);
+	const struct flow_part *p = &f->parts[f->counted];
+	struct backend_part part;
+	struct buf kept;
+	struct op *o;
+
+	if (f->counted == f->n_parts)
+		return;
+	o = op_new(t);
+	buf_init(&kept, 0);
+	add_kept(&kept, p);
+	part = (struct backend_part){ .group = p->group,
+		.id = p->id,
+		.index = p->index,
+		.member = p->member,
+		.kept = buf_span(&kept) };
+	begun(o,
+		kept.err == E_OK ? backend_chord_part(backend_of(t), &o->chord, &part, on_counted)
+				 : kept.err);
+	buf_release(&kept);
+}
+
+/* --- beginning and end of chords ----------------------------------------------------------------------------------------- */
+
+static void
+on_done(struct backend_chord *c, enum err e, const struct chord_count *count UNUSED, const char *why)
+{
+	struct op *o = container_of(c, struct op, chord);
+	struct ledger *t = o->ledger;
+
+	FAIL_POINT("C2");
+	if (e != E_OK)
+		refuse(t, e, why);
+	op_free(o);
+	if (--t->left == 0)
+		finish(t);
+}
+
+static void
+announce_all(struct ledger *t)
+{
+	const struct flow *f = flow_of(t);
+
+	for (size_t i = f->announced; i < f->n_chords; i++) {
+		const struct flow_chord *c = &f->chords[i];
+		struct op *o = op_new(t);
+
+		begun(o, backend_chord_open(backend_of(t), &o->chord, c->group, c->size, c->saved, on_done));
+	}
+}
+
+static void
+close_all(struct ledger *t)
+{
+	const struct flow *f = flow_of(t);
+
+	for (size_t i = f->closed; i < f->n_closes; i++) {
+		struct op *o = op_new(t);
+
+		begun(o, backend_chord_close(backend_of(t), &o->chord, f->closes[i], on_done));
+	}
+}
+
+bool
+ledger_begin(struct ledger *t, struct job *j, enum flow_todo todo)
+{
+	if (t->job == NULL)
+		list_init(&t->ops);
+	t->job = j;
+	t->todo = todo;
+	t->err = E_OK;
+	switch (todo) {
+	case FLOW_MARK:
+		mark_all(t);
+		break;
+	case FLOW_COUNT:
+		count_next(t);
+		break;
+	case FLOW_ANNOUNCE:
+		announce_all(t);
+		break;
+	case FLOW_CLOSE:
+		close_all(t);
+		break;
+	case FLOW_NOTHING:
+		break;
+	}
+	return t->left == 0 && finish(t);
+}
+
+void
+ledger_release(struct ledger *t)
+{
+	struct list *it, *tmp;
+
+	if (t->job == NULL)
+		return;
+	LIST_EACH (&t->ops, it, tmp)
+		op_free(container_of(it, struct op, link));
+}
