@@ -5,17 +5,24 @@
  *	channel open -> declare passively --ok--> next queue
  *	                     `-- 404 --> new channel -> exchange, queue, binding --ok--> next queue
  *
- * The three creating methods are sent together: they are idempotent, and when one fails, the channel is gone and the report made.
+ * The creating methods are sent together: they are idempotent, and when one fails, the channel is gone and the report made.
  */
 #include "bus/topo.h"
 
 #include "base/alloc.h"
 #include "bus/inner.h"
 
+struct topo_binding {
+	char *exchange, *type, *key;
+};
+
 struct topo_queue {
-	char *name, *exchange, *type, *key;
-	bool quorum, must_exist, keep_bound;
-	int max_priority;
+	char *name;
+	struct topo_binding *bindings; /* its own first; those to the default exchange are left out */
+	size_t n_bindings;
+	bool must_exist, keep_bound, transient, auto_delete;
+	struct arena arena; /* of the arguments */
+	struct table args;
 };
 
 struct bus_topo {
@@ -39,10 +46,16 @@ topo_free(void *p)
 	struct bus_topo *t = p;
 
 	for (size_t i = 0; i < t->n; i++) {
-		alloc_free(t->queues[i].name);
-		alloc_free(t->queues[i].exchange);
-		alloc_free(t->queues[i].type);
-		alloc_free(t->queues[i].key);
+		struct topo_queue *q = &t->queues[i];
+
+		for (size_t k = 0; k < q->n_bindings; k++) {
+			alloc_free(q->bindings[k].exchange);
+			alloc_free(q->bindings[k].type);
+			alloc_free(q->bindings[k].key);
+		}
+		alloc_free(q->bindings);
+		alloc_free(q->name);
+		arena_release(&q->arena);
 	}
 	alloc_free(t->queues);
 	alloc_free(t);
@@ -126,20 +139,32 @@ on_bound(void *owner, const struct bus_answer *a)
 		next(owner);
 }
 
+/* First, so that none of it is there when an exchange of that name is of another type. */
 static enum err
-declare_exchange(struct bus_topo *t, const struct topo_queue *q)
+declare_exchanges(struct bus_topo *t, const struct topo_queue *q)
 {
-	struct bus_exchange exchange = {
-		.name = span_of(q->exchange), .type = span_of(q->type), .durable = true
-	};
+	enum err e = E_OK;
 
-	return strncmp(q->exchange, "amq.", 4) == 0 ? E_OK : bus_exchange_declare(t->chan, &exchange, on_part, t);
+	for (size_t i = 0; e == E_OK && i < q->n_bindings; i++) {
+		const struct topo_binding *b = &q->bindings[i];
+		struct bus_exchange exchange = { .name = span_of(b->exchange), .type = span_of(b->type), .durable = !q->transient };
+
+		if (strncmp(b->exchange, "amq.", 4) != 0)
+			e = bus_exchange_declare(t->chan, &exchange, on_part, t);
+	}
+	return e;
 }
 
+/* The answer to the last binding goes to fn. */
 static enum err
 bind_queue(struct bus_topo *t, const struct topo_queue *q, bus_answer_fn *fn)
 {
-	return bus_queue_bind(t->chan, span_of(q->name), span_of(q->exchange), span_of(q->key), fn, t);
+	enum err e = E_OK;
+
+	for (size_t i = 0; e == E_OK && i < q->n_bindings; i++)
+		e = bus_queue_bind(t->chan, span_of(q->name), span_of(q->bindings[i].exchange),
+			span_of(q->bindings[i].key), i + 1 < q->n_bindings ? on_part : fn, t);
+	return e;
 }
 
 /* The queue is there; somebody may have deleted its exchange. */
@@ -148,7 +173,7 @@ bind_again(struct bus_topo *t)
 {
 	const struct topo_queue *q = &t->queues[t->at];
 	struct errtext text;
-	enum err e = declare_exchange(t, q);
+	enum err e = declare_exchanges(t, q);
 
 	if (e == E_OK)
 		e = bind_queue(t, q, on_bound);
@@ -167,7 +192,7 @@ on_looked(void *owner, const struct bus_answer *a)
 	struct errtext text;
 	enum err e;
 
-	if (a->err == E_OK && t->queues[t->at].keep_bound) {
+	if (a->err == E_OK && t->queues[t->at].keep_bound && t->queues[t->at].n_bindings > 0) {
 		bind_again(t);
 	} else if (a->err == E_OK) {
 		next(t);
@@ -188,27 +213,17 @@ on_looked(void *owner, const struct bus_answer *a)
 static enum err
 create(struct bus_topo *t, const struct topo_queue *q)
 {
-	struct bus_queue queue = { .name = span_of(q->name), .durable = true };
-	bool bound = *q->exchange != '\0'; /* every queue is bound to the default exchange by itself */
-	struct arena a;
-	struct table args = { 0 };
-	enum err e = E_OK;
+	struct bus_queue queue = {
+		.name = span_of(q->name),
+		.durable = !q->transient,
+		.auto_delete = q->auto_delete,
+		.args = q->args.count > 0 ? &q->args : NULL,
+	};
+	enum err e = declare_exchanges(t, q);
 
-	arena_init(&a, 0);
-	if (q->quorum)
-		e = table_set(&args, &a, SPAN("x-queue-type"), val_string(SPAN("quorum")));
-	if (e == E_OK && q->max_priority > 0)
-		e = table_set(&args, &a, SPAN("x-max-priority"), val_int(q->max_priority));
-	if (args.count > 0)
-		queue.args = &args;
-	if (e == E_OK && bound)
-		e = declare_exchange(t, q);
 	if (e == E_OK)
-		e = bus_queue_declare(t->chan, &queue, bound ? on_part : on_created, t);
-	if (e == E_OK && bound)
-		e = bind_queue(t, q, on_created);
-	arena_release(&a);
-	return e;
+		e = bus_queue_declare(t->chan, &queue, q->n_bindings > 0 ? on_part : on_created, t);
+	return e == E_OK ? bind_queue(t, q, on_created) : e;
 }
 
 static void
@@ -247,19 +262,55 @@ on_empty(void *owner)
 	report(owner, E_OK, "");
 }
 
+/* Every queue is bound to the default exchange by itself. */
+static enum err
+copy_binding(struct topo_queue *to, const char *exchange, const char *type, const char *key)
+{
+	struct topo_binding *b = &to->bindings[to->n_bindings];
+
+	if (*exchange == '\0')
+		return E_OK;
+	to->n_bindings++;
+	b->exchange = alloc_dup(span_of(exchange));
+	b->type = alloc_dup(span_of(type != NULL && *type != '\0' ? type : "direct"));
+	b->key = alloc_dup(span_of(key));
+	return b->exchange != NULL && b->type != NULL && b->key != NULL ? E_OK : E_NOMEM;
+}
+
+static enum err
+copy_args(struct topo_queue *to, const struct bus_topo_queue *from)
+{
+	enum err e = E_OK;
+
+	if (from->args != NULL)
+		e = table_copy(&to->args, from->args, &to->arena);
+	if (e == E_OK && from->quorum)
+		e = table_set(&to->args, &to->arena, SPAN("x-queue-type"), val_string(SPAN("quorum")));
+	if (e == E_OK && from->max_priority > 0)
+		e = table_set(&to->args, &to->arena, SPAN("x-max-priority"), val_int(from->max_priority));
+	return e;
+}
+
 static enum err
 copy_queue(struct topo_queue *to, const struct bus_topo_queue *from)
 {
-	to->name = alloc_dup(span_of(from->name));
-	to->exchange = alloc_dup(span_of(from->exchange != NULL ? from->exchange : from->name));
-	to->type = alloc_dup(span_of(from->exchange_type != NULL ? from->exchange_type : "direct"));
-	to->key = alloc_dup(span_of(from->routing_key != NULL ? from->routing_key : from->name));
-	to->quorum = from->quorum;
+	enum err e;
+
+	arena_init(&to->arena, 0);
 	to->must_exist = from->must_exist;
 	to->keep_bound = from->keep_bound;
-	to->max_priority = from->max_priority;
-	return to->name != NULL && to->exchange != NULL && to->type != NULL && to->key != NULL ? E_OK
-											       : E_NOMEM;
+	to->transient = from->transient;
+	to->auto_delete = from->auto_delete;
+	to->name = alloc_dup(span_of(from->name));
+	to->bindings = alloc_zero((from->n_more + 1) * sizeof(*to->bindings));
+	if (to->name == NULL || to->bindings == NULL)
+		return E_NOMEM;
+	e = copy_binding(to, from->exchange != NULL ? from->exchange : from->name, from->exchange_type,
+		from->routing_key != NULL ? from->routing_key : from->name);
+	for (size_t i = 0; e == E_OK && i < from->n_more; i++)
+		e = copy_binding(
+			to, from->more[i].exchange, from->more[i].exchange_type, from->more[i].routing_key);
+	return e == E_OK ? copy_args(to, from) : e;
 }
 
 enum err

@@ -8,15 +8,25 @@
 
 #include "bus/chan.h"
 
+struct bus_topo_binding {
+	const char *exchange;      /* "" is not bound: every queue is there */
+	const char *exchange_type; /* "" = "direct" */
+	const char *routing_key;
+};
+
 struct bus_topo_queue {
 	const char *name;
-	const char *exchange;      /* NULL = name */
-	const char *exchange_type; /* NULL = "direct" */
-	const char *routing_key;   /* NULL = name */
-	bool quorum;               /* when created: x-queue-type quorum */
-	int max_priority;          /* when created and > 0: x-max-priority */
-	bool must_exist;           /* do not create: report E_MISSING */
-	bool keep_bound;           /* make sure of exchange and binding also when the queue is there */
+	const char *exchange;                /* NULL = name */
+	const char *exchange_type;           /* NULL = "direct" */
+	const char *routing_key;             /* NULL = name */
+	bool quorum;                         /* when created: x-queue-type quorum */
+	int max_priority;                    /* when created and > 0: x-max-priority */
+	bool transient, auto_delete;         /* when created */
+	const struct table *args;            /* when created: further arguments; NULL = none */
+	const struct bus_topo_binding *more; /* besides its own */
+	size_t n_more;
+	bool must_exist;                     /* do not create: report E_MISSING */
+	bool keep_bound;                     /* make sure of exchange and binding also when the queue is there */
 };
 
 struct bus_topo_report {

@@ -137,6 +137,66 @@ what_is_missing_is_created_as_celery_would(void **state UNUSED)
 }
 
 static void
+an_application_may_say_how_it_is_created(void **state UNUSED)
+{
+	static struct pair args[] = { { SPAN("x-message-ttl"), { .type = VAL_INT, .u.integer = 60000 } } };
+	static const struct table table = { args, 1, 1 };
+	static const struct bus_topo_binding more[] = { { "", "direct", "b" }, { "y", "topic", "k.#" } };
+	static const struct bus_topo_queue queues[] = { { .name = "b",
+		.exchange = "x",
+		.routing_key = "k",
+		.transient = true,
+		.auto_delete = true,
+		.args = &table,
+		.more = more,
+		.n_more = 2,
+		.keep_bound = true } };
+	static const uint32_t answers[] = { AMQP_EXCHANGE_DECLARE_OK_METHOD, AMQP_EXCHANGE_DECLARE_OK_METHOD,
+		AMQP_QUEUE_DECLARE_OK_METHOD, AMQP_QUEUE_BIND_OK_METHOD, AMQP_QUEUE_BIND_OK_METHOD };
+	amqp_queue_declare_ok_t zero = { 0 };
+	const amqp_exchange_declare_t *e;
+	const amqp_queue_declare_t *q;
+	const amqp_queue_bind_t *b;
+	const struct fake_in *in;
+	struct bus_topo *t;
+	struct rep s = { 0 };
+	struct fx x;
+
+	fx_open(&x, NULL);
+	fake_answer(x.fake, 0, false);
+	fake_answer(x.fake, AMQP_CHANNEL_OPEN_METHOD, true);
+	assert_ok(bus_topo_ensure(&t, x.conn, queues, 1, note, &s));
+	in = fake_expect(x.fake, AMQP_QUEUE_DECLARE_METHOD);
+	fake_close_channel(x.fake, in->channel, 404, missing, AMQP_QUEUE_DECLARE_METHOD);
+	assert_span(
+		span_of_amqp(
+			((amqp_exchange_declare_t *)fake_expect(x.fake, AMQP_EXCHANGE_DECLARE_METHOD)->args)
+				->exchange),
+		"x");
+	e = fake_expect(x.fake, AMQP_EXCHANGE_DECLARE_METHOD)->args;
+	assert_span(span_of_amqp(e->exchange), "y");
+	assert_span(span_of_amqp(e->type), "topic");
+	assert_false(e->durable);
+	in = fake_expect(x.fake, AMQP_QUEUE_DECLARE_METHOD);
+	q = in->args;
+	assert_true(!q->durable && q->auto_delete);
+	assert_int_equal(q->arguments.num_entries, 1);
+	assert_span(
+		span_of_amqp(
+			((amqp_queue_bind_t *)fake_expect(x.fake, AMQP_QUEUE_BIND_METHOD)->args)->exchange),
+		"x");
+	b = fake_expect(x.fake, AMQP_QUEUE_BIND_METHOD)->args;
+	assert_span(span_of_amqp(b->exchange), "y");
+	assert_span(span_of_amqp(b->routing_key), "k.#");
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+		fake_send(x.fake, in->channel, answers[i], &zero);
+	fake_until(x.fake, reported, &s);
+	assert_ok(s.r.err);
+	assert_int_equal(s.r.created, 1);
+	fx_release(&x);
+}
+
+static void
 a_missing_one_that_must_exist_is_reported(void **state UNUSED)
 {
 	static const struct bus_topo_queue queues[] = { { .name = "b", .must_exist = true } };
@@ -304,6 +364,7 @@ main(void)
 		cmocka_unit_test(what_is_there_is_left_alone),
 		cmocka_unit_test(what_is_missing_is_created_as_celery_would),
 		cmocka_unit_test(a_queue_that_is_there_is_kept_bound),
+		cmocka_unit_test(an_application_may_say_how_it_is_created),
 		cmocka_unit_test(a_missing_one_that_must_exist_is_reported),
 		cmocka_unit_test(a_refusal_names_the_queue),
 		cmocka_unit_test(creating_may_be_refused_too),
