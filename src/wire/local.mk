@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libwire.a
 libwire_a_SOURCES = \
 	src/wire/chord.c src/wire/chord.h \
+	src/wire/app.c src/wire/app.h \
 	src/wire/field.c src/wire/field.h \
 	src/wire/control.c src/wire/control.h \
 	src/wire/dead.c src/wire/dead.h \

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from worker import CELERY_APPS, MODULES, PYTHON_RUNNER, VECTORS, closing, python_child, python_with_celery
+from worker import CELERY_APPS, MODULES, PYTHON_RUNNER, VECTORS, Child, closing, python_child, python_with_celery
 
 PYTHON = python_with_celery()
 pytestmark = pytest.mark.skipif(PYTHON is None, reason="Celery is not installed")
@@ -110,6 +110,69 @@ def test_list_names_its_own_tasks():
     assert done.stdout == "found.by.autodiscovery\nproj.tasks.add\nproj.tasks.mul\n"
 
 
+# --- asked once, before the worker connects --------------------------------------------------------------------------------------
+
+def described(*arguments, env=None, cwd=CELERY_APPS):
+    """The one frame of --describe; what it says must not be in its output."""
+    argv = [PYTHON, "-m", "warren_runner", *arguments, "--describe"]
+    child = Child(argv, cwd=cwd, env={"PYTHONPATH": str(PYTHON_RUNNER), **(env or {})})
+    with closing(child):
+        frame = child.frame()
+        assert child.line() is None and child.wait() == 0
+        said = child.output() + child.errors()
+        assert not [secret for secret in SECRETS if secret in said], said
+        return frame
+
+
+def test_describe_says_what_hello_would_and_ends():
+    hello = described("-A", "settings")["hello"]
+    assert hello["app"] == hello_of("settings")["app"]
+    assert hello["tasks"] == ["settings.usual", "settings.work"]
+
+
+def test_describe_selects_queues_as_celery_would():
+    app = described("-A", "settings", "-Q", "plain,other")["hello"]["app"]
+    assert [(queue["name"], queue["exchange"]) for queue in app["queues"]] == [("plain", "main"), ("other", "other")]
+
+
+def test_describe_adds_the_queue_of_the_worker(tmp_path):
+    (tmp_path / "direct.py").write_text("from celery import Celery\napp = Celery('d')\napp.conf.worker_direct = True\n"
+                                        "@app.task\ndef t(): pass\n")
+    app = described("-A", "direct", "-Q", "a", cwd=tmp_path, env={"WARREN_NODE": "w1@h"})["hello"]["app"]
+    assert [(queue["name"], queue["exchange"], queue["auto_delete"]) for queue in app["queues"]] == [
+        ("a", "a", False), ("w1@h.dq2", "C.dq2", False)]
+
+
+@pytest.mark.parametrize("source, expected", [
+    ("import nothing_like_this", "cannot import app: ModuleNotFoundError: No module named 'nothing_like_this' (.*app.py, line 1)"),
+    ("import os; os.environ['SHOP_URL']", "KeyError: 'SHOP_URL' (.*app.py, line 1); children get few environment variables: let it pass"),
+    ("from celery import Celery; app = Celery('a'); app.config_from_object('conf')\n@app.task\ndef f(): pass", "KeyError: 'CONF_URL'"),
+    ("from celery import Celery; app = Celery('a')", "no tasks in app; the Celery application there has none"),
+    ("raise RuntimeError('no database')", "cannot import app: RuntimeError: no database (.*app.py, line 1)"),
+    ("from celery import Celery; app = Celery('a'); app.conf.task_create_missing_queues = False\n@app.task\ndef f(): pass",
+     "a has no queue 'other' in task_queues"),
+])
+def test_describe_says_why_not_in_one_line(tmp_path, source, expected):
+    (tmp_path / "app.py").write_text(source + "\n")
+    (tmp_path / "conf.py").write_text("import os\nbroker_url = os.environ['CONF_URL']\n")
+    error = described("-A", "app", "-Q", "other", cwd=tmp_path)["failed"]["error"]
+    assert re.search(re.escape(expected).replace(r"\.\*", ".*"), error) and "\n" not in error
+
+
+def test_routes_by_expressions_are_handed_on_as_posix(tmp_path):
+    (tmp_path / "app.py").write_text(r"""if True:
+        import re
+        from celery import Celery
+        app = Celery("a")
+        app.conf.task_routes = ([(re.compile(r"v\d+\.x"), "one"), (re.compile("(?:a|b)"), "two"), (re.compile("c", re.I), "three")],)
+        @app.task
+        def f(): pass
+        """)
+    app = described("-A", "app", cwd=tmp_path)["hello"]["app"]
+    assert app["routes"] == [{"regex": r"^(v[0-9]+\.x)", "queue": "one"}]
+    assert [note["setting"] for note in app["notes"]] == ["task_routes"]
+
+
 # --- what hello says ------------------------------------------------------------------------------------------------------------
 
 def test_hello_has_the_urls():
@@ -138,9 +201,9 @@ def test_hello_has_what_the_application_has_set():
         {"name": "plain", "routing_key": "main", "durable": True, "auto_delete": False, "exclusive": False, "exchange": "main",
          "exchange_type": "direct", "arguments": {"x-queue-type": "quorum"}}]
     assert app["routes"] == [
-        {"pattern": "exact", "queue": "main"},
+        {"pattern": "exact", "queue": "main", "exchange": "work", "routing_key": "work.#"},
         {"pattern": "feed.tasks.*", "queue": "plain", "routing_key": "feed.import"},
-        {"regex": r"(video|image)\..*", "queue": "media"}]
+        {"regex": r"^((video|image)\..*)", "queue": "media"}]
 
 
 def test_hello_has_the_schedule():

@@ -2,6 +2,7 @@
 if HAVE_CMOCKA
 wire_tests = \
 	tests/unit/wire/test_chord \
+	tests/unit/wire/test_app \
 	tests/unit/wire/test_control \
 	tests/unit/wire/test_event \
 	tests/unit/wire/test_dead \
@@ -22,6 +23,8 @@ TESTS += $(wire_tests)
 
 wire_vectors = tests/unit/wire/vectors.c tests/unit/wire/vectors.h
 
+tests_unit_wire_test_app_SOURCES = tests/unit/wire/test_app.c
+tests_unit_wire_test_app_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_control_SOURCES = tests/unit/wire/test_control.c $(wire_vectors)
 tests_unit_wire_test_control_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_event_SOURCES = tests/unit/wire/test_event.c $(wire_vectors)

@@ -13,6 +13,8 @@ Modules are looked up in the current folder first, then along PYTHONPATH.
                      proj.celery, proj.celery:app; several with commas or with more -A
   -l, --list         print the names of the tasks and end; needs no worker
   --template         import once and fork a child whenever the worker asks for one
+  --describe         tell the worker once what there is (tasks, and a Celery application's settings) and end
+  -Q, --queues NAMES with --describe: the queues that the worker will consume from; default: those of the application
   --hostname NAME    node name for a Celery application; default: $WARREN_NODE, or celery@HOST
   --loglevel LEVEL   of a Celery application's loggers; default: $WARREN_LOGLEVEL, or INFO
   -h, --help         this text
@@ -30,7 +32,8 @@ class LoadError(Exception):
 class Arguments:
     def __init__(self):
         self.modules = []
-        self.is_help = self.is_list = self.is_template = False
+        self.is_help = self.is_list = self.is_template = self.is_describe = False
+        self.queues = []
         self.hostname = os.environ.get("WARREN_NODE") or None
         self.loglevel = os.environ.get("WARREN_LOGLEVEL") or None
 
@@ -47,6 +50,11 @@ def parse_arguments(arguments):
             found.is_list = True
         elif argument == "--template":
             found.is_template = True
+        elif argument == "--describe":
+            found.is_describe = True
+        elif argument == "-Q" or name == "--queues":
+            value = value if equals else next(rest, "")
+            found.queues += [part for part in value.split(",") if part]
         elif name in ("--hostname", "--loglevel"):
             value = value if equals else next(rest, "")
             if not value:
@@ -94,18 +102,51 @@ def load(arguments):
         except BaseException as exc:
             import traceback
             traceback.print_exc()
-            hint = ""
-            if name.endswith(".py"):
-                hint = f"; -A takes the name of a module: -A {name[:-3].replace('/', '.')}"
-            elif isinstance(exc, ModuleNotFoundError) and exc.name is not None and (name + ".").startswith(exc.name + "."):
-                hint = f"; looked in {os.getcwd()} and PYTHONPATH={os.environ.get('PYTHONPATH', '')}"
-            raise LoadError(f"cannot import {name}: {type(exc).__name__}: {exc}{hint}") from None
+            raise LoadError(why_not(name, exc)) from None
     if not registry and (application is None or not application.names()):
         what = "put @task (from warren_runner import task) above a function"
         if application is not None:
             what = "the Celery application there has none; is a module missing in its imports or include?"
         raise LoadError(f"no tasks in {', '.join(arguments.modules)}; {what}")
     return application
+
+
+def missing_variable(exc):
+    """The KeyError of an environment variable behind this error; Celery hides what a module of settings raises."""
+    while exc is not None:
+        tb = exc.__traceback__
+        while tb is not None and tb.tb_next is not None:
+            tb = tb.tb_next
+        if isinstance(exc, KeyError) and tb is not None and tb.tb_frame.f_globals.get("__name__") == "os":
+            return exc
+        exc = exc.__cause__ or exc.__context__
+    return None
+
+
+def place_of(exc):
+    """Where it happened, in code that is not ours."""
+    place, tb = "", exc.__traceback__
+    while tb is not None:
+        code = tb.tb_frame.f_code
+        if not code.co_filename.startswith(("<", os.path.dirname(__file__), os.path.dirname(os.__file__) + "/os.py")):
+            place = f" ({code.co_filename}, line {tb.tb_lineno})"
+        tb = tb.tb_next
+    return place
+
+
+def why_not(name, exc):
+    """One line, with the way out where it is known."""
+    exc = missing_variable(exc) or exc
+    hint = place_of(exc)
+    if isinstance(exc, KeyError) and missing_variable(exc):
+        hint += "; children get few environment variables: let it pass with --pass-env, or pass_env of the pool"
+    elif name.endswith(".py"):
+        hint = f"; -A takes the name of a module: -A {name[:-3].replace('/', '.')}"
+    elif isinstance(exc, ModuleNotFoundError) and exc.name == "celery":
+        hint += f"; Celery is not installed for {sys.executable}"
+    elif isinstance(exc, ModuleNotFoundError) and exc.name is not None and (name + ".").startswith(exc.name + "."):
+        hint = f"; looked in {os.getcwd()} and PYTHONPATH={os.environ.get('PYTHONPATH', '')}"
+    return f"cannot import {name}: {type(exc).__name__}: {exc}{hint}"
 
 
 def may_hold_celery(module):
@@ -149,6 +190,39 @@ def list_tasks(application):
     print("\n".join(sorted(names)))
 
 
+def open_channel(make):
+    try:
+        return make(RUN_FD)
+    except OSError as exc:
+        raise LoadError(f"no worker on file descriptor {RUN_FD} ({exc}); a worker starts this program. "
+                        "To see the tasks use --list") from None
+
+
+def select_queues(application, names):
+    from ._celery_app import UnknownQueue
+    try:
+        application.select(names)
+    except UnknownQueue as exc:
+        raise LoadError(str(exc)) from None
+
+
+def describe(arguments):
+    """One frame on the worker's channel: hello, or why there is none. The URLs in it are secrets and go nowhere else."""
+    from ._channel import Channel
+    from ._codec import encode
+    from ._loop import hello_frame
+    channel = open_channel(Channel)
+    try:
+        application = load(arguments)
+        if application is not None:
+            select_queues(application, arguments.queues)
+        frame = hello_frame(application)
+    except LoadError as exc:
+        frame = f'{{"failed":{{"error":{encode(str(exc))}}}}}'
+    channel.send(frame)
+    return 0
+
+
 def main(arguments):
     prepare_streams()
     try:
@@ -163,6 +237,8 @@ def main(arguments):
         if arguments.is_list:
             list_tasks(load(arguments))
             return 0
+        if arguments.is_describe:
+            return describe(arguments)
         return run(arguments)
     except LoadError as exc:
         print(f"warren_runner: {exc}", file=sys.stderr)
@@ -175,12 +251,7 @@ def run(arguments):
     make = Loop
     if arguments.is_template:
         from ._template import Template as make
-    try:
-        loop = make(RUN_FD)
-    except OSError as exc:
-        print(f"warren_runner: no worker on file descriptor {RUN_FD} ({exc}); a worker starts this program. "
-              "To see the tasks use --list", file=sys.stderr)
-        return 2
+    loop = open_channel(make)
     application = load(arguments)
     if arguments.is_template:
         return exit_code_of(loop.serve, application)

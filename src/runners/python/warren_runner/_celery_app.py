@@ -32,6 +32,10 @@ def find(name, module):
     return None
 
 
+class UnknownQueue(Exception):
+    """The application does not want queues that it does not name."""
+
+
 class Application:
     """A Celery application and its tasks in this process."""
 
@@ -46,12 +50,34 @@ class Application:
     def load(self):
         """Imports what the application says (imports, include, autodiscovery, Django) and makes its tasks."""
         from celery.app import trace
+        self._import_settings()
         self.app.loader.init_worker()
         trace.setup_worker_optimizations(self.app, self.hostname)
+
+    def _import_settings(self):
+        """So that what the module of settings raises is seen: Celery takes a KeyError in it for a setting that is not there."""
+        source = getattr(self.app, "_config_source", None)
+        if isinstance(source, str):
+            from importlib import import_module
+            try:
+                import_module(source.partition(":")[0])
+            except ModuleNotFoundError:
+                pass  # a module and an attribute; or Celery has said so
 
     def names(self):
         """Of its own tasks, without Celery's."""
         return {name for name in self.app.tasks if not name.startswith("celery.")}
+
+    def select(self, names):
+        """Which queues the worker consumes from, as Celery's -Q; none: those of the application. UnknownQueue."""
+        queues = self.app.amqp.queues
+        try:
+            queues.select(names)
+        except KeyError as exc:
+            raise UnknownQueue(f"{self.app.main} has no queue {exc} in task_queues, and task_create_missing_queues is off") from None
+        if self.app.conf.worker_direct:
+            from celery.utils.nodenames import worker_direct
+            queues.select_add(worker_direct(self.hostname))
 
     def begin(self):
         """What the parent of Celery's pool does."""

@@ -218,7 +218,7 @@ def _routes(app, notes):
     found = []
     for route in routes:
         if isinstance(route, dict) or (isinstance(route, (list, tuple)) and all(_is_pair(pair) for pair in route)):
-            _add_map(route, found, notes)
+            _add_map(app, route, found, notes)
         else:
             name = route if isinstance(route, str) else getattr(route, "__qualname__", type(route).__name__)
             notes["task_routes"] = (f"the router {name} is code: what tasks send goes through it, but the next steps of a chain "
@@ -230,17 +230,41 @@ def _is_pair(value):
     return isinstance(value, (list, tuple)) and len(value) == 2
 
 
-def _add_map(routes, found, notes):
+# What Python's expressions have and POSIX has not, or means otherwise.
+_MORE_THAN_POSIX = re.compile(r"\(\?|[*+?}][?+]|\\[AbBDZ1-9]|\[[^\]]*\\|/").search
+
+
+def posix(pattern):
+    """The same as a POSIX extended expression, from the start of the name as Celery has it; None when there is none."""
+    if pattern.flags & ~re.UNICODE or _MORE_THAN_POSIX(pattern.pattern):
+        return None
+    return "^(" + pattern.pattern.replace(r"\d", "[0-9]") + ")"
+
+
+def _add_road(app, fields):
+    """A queue behind an exchange that is not direct is reached through it, as producers do."""
+    queue = dict.get(app.amqp.queues, fields.get("queue"))
+    if queue is not None and queue.exchange is not None and queue.exchange.name and queue.exchange.type != "direct":
+        fields.setdefault("exchange", queue.exchange.name)
+        fields.setdefault("routing_key", queue.routing_key)
+
+
+def _add_map(app, routes, found, notes):
     pairs = list(routes.items() if hasattr(routes, "items") else routes)
     # As Celery looks: exact names first, then patterns in their order.
     exact = [pair for pair in pairs if isinstance(pair[0], str) and "*" not in pair[0]]
     for pattern, target in exact + [pair for pair in pairs if pair not in exact]:
-        fields = {"pattern": pattern} if isinstance(pattern, str) else {"regex": pattern.pattern}
+        fields = {"pattern": pattern} if isinstance(pattern, str) else {"regex": posix(pattern)}
+        if fields.get("regex", "") is None:
+            notes["task_routes"] = (f"the pattern {pattern.pattern} is more than a POSIX expression can say: the routes of what the "
+                                    "worker sends do not have it")
+            continue
         if isinstance(target, str):
             target = {"queue": target}
         try:
             for key, value in dict(target).items():
                 fields[key] = plain(getattr(value, "name", value) if key in ("queue", "exchange") else value)
+            _add_road(app, fields)
         except (TypeError, ValueError):
             notes["task_routes"] = f"the route of {fields.get('pattern') or fields['regex']} is not understood"
             continue
