@@ -38,7 +38,6 @@ struct request_rules {
 	bool track_started;
 	ms_t started_after_ms;    /* STARTED is stored once a task has run for so long: short ones cost one write, not two */
 	bool result_extended;
-	bool ignore_result;       /* of the worker; a message may say so too */
 	struct task_rules tasks;
 };
 

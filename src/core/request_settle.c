@@ -129,7 +129,7 @@ request_leaves_result(const struct request *r, bool is_error)
 {
 	if (!r->rules->has_backend || r->task.id.len == 0 || r->task.ignore_result)
 		return false;
-	return is_error || !(r->rules->ignore_result || r->rule->ignore_result);
+	return is_error || !r->rule->ignore_result;
 }
 
 void

@@ -19,3 +19,26 @@ task_rules_find(const struct task_rules *r, struct span task_name)
 			return &r->rules[i];
 	return &r->fallback;
 }
+
+bool
+rule_parse_rate(struct span text, double *per_s)
+{
+	static const struct {
+		const char *unit;
+		double seconds;
+	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 } };
+	struct span number = span_split(&text, '/');
+	size_t i;
+
+	*per_s = 0;
+	if (number.len == 0)
+		return text.ptr == NULL;
+	if (!text_parse_double(number, per_s) || *per_s < 0)
+		return false;
+	for (i = 0; i < ARRAY_LEN(units); i++)
+		if (text.ptr == NULL ? i == 0 : i > 0 && span_is(text, units[i].unit)) {
+			*per_s /= units[i].seconds;
+			return true;
+		}
+	return false;
+}

@@ -10,10 +10,11 @@ struct task_rule {
 	double soft_time_limit;   /* seconds until it is asked to end */
 	struct retry_rule retry;
 	int64_t max_lost;         /* runs that may end with the death of the child before the task is given up */
-	bool ignore_result;
+	bool ignore_result;       /* only errors are stored; a message may say so too */
 	bool acks_early;          /* acknowledged when it starts: at most one run, and a lost one is lost */
 	bool dead_on_failure;     /* what has finally failed is kept as a dead letter too */
 	bool reject_on_failure;   /* ... and the broker is told to dead-letter it by the queue's own rules */
+	double rate;              /* runs that this worker begins in a second; 0 = any number */
 };
 
 struct task_rules {
@@ -27,6 +28,8 @@ struct task_rules {
 /* No limits; Celery's retries (3, 180 s apart, only when the task asks); 3 lost runs. */
 extern const struct task_rule task_rule_default;
 
+/* "10/s", "100/m", "1000/h", or a number of them a second; 0 and "" = any number. */
+bool rule_parse_rate(struct span text, double *per_s);
 /* The first that fits; the fallback when none does. Never NULL. */
 const struct task_rule *task_rules_find(const struct task_rules *r, struct span task_name);
 

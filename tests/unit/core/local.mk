@@ -10,6 +10,7 @@ CORE_TESTS = \
 	tests/unit/core/test_retry \
 	tests/unit/core/test_revoke \
 	tests/unit/core/test_route \
+	tests/unit/core/test_rule \
 	tests/unit/core/test_schedule \
 	tests/unit/core/test_watchdog \
 	tests/unit/core/test_window \
@@ -28,6 +29,8 @@ tests_unit_core_test_revoke_SOURCES = tests/unit/core/test_revoke.c
 tests_unit_core_test_revoke_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_retry_SOURCES = tests/unit/core/test_retry.c
 tests_unit_core_test_retry_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_rule_SOURCES = tests/unit/core/test_rule.c
+tests_unit_core_test_rule_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_window_SOURCES = tests/unit/core/test_window.c
 tests_unit_core_test_window_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_route_SOURCES = tests/unit/core/test_route.c

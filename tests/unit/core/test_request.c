@@ -54,7 +54,7 @@ ignored_results_are_not_stored_but_errors_of_the_setting_are(void **state)
 	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR,
 		.error = { .type = SPAN("ValueError"), .module = SPAN("builtins"), .message = SPAN("[\"x\"]") } };
 
-	f->rules.ignore_result = true;
+	f->rules.tasks.fallback.ignore_result = true;
 	run(f);
 	next(f);
 	request_on_frame(&f->r, &done, &now, &f->fx);
