@@ -32,6 +32,8 @@ struct cli {
 	const char **args;             /* what is no flag; NULL-ended */
 	size_t n_args;
 	struct arena arena;            /* for whatever lives as long as the run */
+	struct cli_app *apps;          /* Celery applications that were asked, see app.h */
+	size_t n_apps;
 };
 
 struct cmd {

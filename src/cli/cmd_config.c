@@ -1,16 +1,20 @@
 /* warren config: what counts and where it came from; whether a file is right; the sample file. */
-#include "cli/cmd.h"
+#include "cli/app.h"
 #include "cli/out.h"
-#include "cli/setup.h"
 
 #include "base/js.h"
 
 struct config_flags {
-	const char *check;
+	const char *app, *check;
+	struct opt_list queues, pass_env;
 	bool sample;
 };
 
 static const struct opt_row rows[] = {
+	FLAG(config_flags, app, text, .short_flag = 'A', .def = "", .arg = "MODULE",
+		.help = "ask this Celery application, and show what a worker would make of its settings"),
+	FLAG(config_flags, queues, list, .short_flag = 'Q', .help = "with -A: as for the worker"),
+	FLAG(config_flags, pass_env, list, .arg = "NAME,...", .help = "with -A: as for the worker"),
 	FLAG(config_flags, check, text, .def = "", .arg = "FILE", .help = "look for mistakes in FILE; exit status 2 when there is one"),
 	FLAG(config_flags, sample, bool, .help = "print a configuration file with every setting explained"),
 };
@@ -134,6 +138,7 @@ print_item(const struct conf *c, const struct conf_section *sec, const char *ite
 	const struct conf_item *head = (const void *)item;
 	struct buf b, value;
 	void *plain = must_alloc(sec->item_size);
+	char where[300] = "the application";
 	struct arena arena;
 	size_t i, start;
 
@@ -155,7 +160,10 @@ print_item(const struct conf *c, const struct conf_section *sec, const char *ite
 				buf_add(&b, (struct span){ value.data + value_len, value.len - value_len - 1 });
 			buf_release(&value);
 		}
-	printf("  %-24s { %s }  %s%s:%d%s\n", head->name, buf_text(&b), out_color(OUT_DIM), c->file, head->line, out_color(OUT_PLAIN));
+	if (head->line > 0)
+		snprintf(where, sizeof(where), "%s:%d", c->file, head->line);
+	printf("  %-24s { %s }  %s%s%s\n", head->name, buf_text(&b), out_color(OUT_DIM), where,
+		out_color(OUT_PLAIN));
 	buf_release(&b);
 	arena_release(&arena);
 	alloc_free(plain);
@@ -212,6 +220,23 @@ check_file(struct cli *cli, const char *path)
 	return 0;
 }
 
+static void
+print_note(const char *module, const char *setting, const char *note)
+{
+	out_note("note: %s sets %s: %s", module, setting, note);
+}
+
+static enum err
+ask_application(struct cli *cli, const struct config_flags *f, struct errtext *t)
+{
+	static const struct opt_list none;
+	const struct runner_flags r = { .app = f->app, .pass_env = f->pass_env };
+	const char *node;
+	enum err e = setup_node(cli, cli->conf.o.node_name, &node, t);
+
+	return e == E_OK ? app_ask(cli, &r, &f->queues, &none, node, t) : err_prefix(t, E_CONF, "node_name");
+}
+
 static int
 config_run(struct cli *cli)
 {
@@ -230,9 +255,12 @@ config_run(struct cli *cli)
 	if (*f->check != '\0')
 		return check_file(cli, f->check);
 	e = conf_load(&cli->conf, cli->common.config, &why);
+	if (e == E_OK && *f->app != '\0')
+		e = ask_application(cli, f, &why);
 	if (e == E_OK)
 		e = check_meaning(cli, &why);
 	print_warnings();
+	app_each_note(cli, print_note);
 	if (e != E_OK) {
 		out_error("%s", why.text);
 		return e == E_NOMEM ? EXIT_NO : EXIT_USAGE;
@@ -248,8 +276,10 @@ const struct cmd cmd_config = {
 	.name = "config",
 	.args = "",
 	.summary = "show the settings that count and where each came from",
-	.details = "Passwords are hidden. Sources, the later wins: default, Celery's variables, file, environment (WARREN_...), flag.",
+	.details = "Passwords are hidden. Sources, the later wins: default, the Celery application (-A), Celery's variables, file, environment "
+		"(WARREN_...), flag.",
 	.examples = "  warren config\n"
+		"  warren config -A proj.celery_app\n"
 		"  warren config --check warren.yaml\n"
 		"  warren config --sample > warren.yaml\n",
 	.flags = rows,

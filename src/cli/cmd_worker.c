@@ -1,9 +1,10 @@
 /* warren worker: fills the worker's settings from flags and configuration and hands over. */
 #include "config.h"
 
-#include "cli/cmd.h"
+#include "cli/app.h"
 #include "cli/out.h"
-#include "cli/setup.h"
+
+#include "base/log.h"
 
 struct worker_flags {
 	struct runner_flags runner;
@@ -19,49 +20,66 @@ static const struct opt_row rows[] = {
 	FLAG(worker_flags, quiet, bool, .short_flag = 'q', .help = "no banner"),
 };
 
+static void
+log_note(const char *module, const char *setting, const char *note)
+{
+	LOG(APP_SETTING, LOG_STR("app", module), LOG_STR("setting", setting), LOG_STR("note", note));
+}
+
+/* All but the pools, the rules and the routes. Applications have been asked. */
+static void
+fill(struct cli *cli, bool quiet, struct worker_conf *w)
+{
+	const struct options *o = &cli->conf.o;
+
+	w->version = PACKAGE_VERSION;
+	w->track_started = o->track_started;
+	w->result_extended = o->result_extended;
+	w->message_max = o->message_max;
+	w->result_max = o->result_max;
+	w->output_max = o->output_max;
+	w->drain_ms = o->drain_timeout;
+	w->events = o->events;
+	w->heartbeat_ms = o->heartbeat > 0 ? o->heartbeat : -1;
+	w->no_control = !o->remote_control;
+	w->quiet_banner = quiet;
+	setup_broker(cli, &w->broker);
+	setup_backend(cli, &w->backend);
+	w->settings = setup_settings(cli, false);
+	w->settings_all = setup_settings(cli, true);
+}
+
 static int
 worker_main(struct cli *cli)
 {
 	const struct worker_flags *f = cli->flags;
 	const struct options *o = &cli->conf.o;
-	struct worker_conf w = {
-		.version = PACKAGE_VERSION,
-		.track_started = o->track_started,
-		.result_extended = o->result_extended,
-		.ignore_result = o->ignore_result,
-		.message_max = o->message_max,
-		.result_max = o->result_max,
-		.output_max = o->output_max,
-		.drain_ms = o->drain_timeout,
-		.events = o->events,
-		.heartbeat_ms = o->heartbeat > 0 ? o->heartbeat : -1,
-		.no_control = !o->remote_control,
-		.quiet_banner = f->quiet,
-	};
+	struct worker_conf w = { .n_pools = 0 };
 	struct errtext why = { "" };
 	struct pool_conf *pools;
 	struct routes *routes = NULL;
 	enum err e;
 	int code;
 
-	e = setup_pools(cli, &f->runner, &f->queues, &f->pool, &pools, &w.n_pools, &why);
-	w.pools = pools;
+	e = setup_node(cli, o->node_name, &w.node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "node_name");
 	if (e == E_OK)
+		e = app_ask(cli, &f->runner, &f->queues, &f->pool, w.node, &why);
+	if (e == E_OK)
+		e = setup_pools(cli, &f->runner, &f->queues, &f->pool, &pools, &w.n_pools, &why);
+	if (e == E_OK) {
+		w.pools = pools;
 		e = setup_rules(cli, &w.tasks, &why);
+	}
 	if (e == E_OK)
 		e = setup_routes(cli, &routes, &why);
 	w.routes = routes;
-	if (e == E_OK)
-		e = setup_node(cli, o->node_name, &w.node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "node_name");
 	if (e != E_OK) {
 		out_error("worker: %s", why.text);
 		code = exit_of(e);
 	} else {
-		setup_broker(cli, &w.broker);
-		setup_backend(cli, &w.backend);
-		w.settings = setup_settings(cli, false);
-		w.settings_all = setup_settings(cli, true);
+		fill(cli, f->quiet, &w);
 		setup_log(o, "worker", f->json_logs);
+		app_each_note(cli, log_note);
 		code = worker_run(&w, &why);
 		if (why.text[0] != '\0')
 			out_error("worker: %s", why.text);

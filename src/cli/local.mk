@@ -1,6 +1,6 @@
 # src/cli
 noinst_LIBRARIES += libcli.a
-libcli_a_SOURCES = src/cli/bulk.c src/cli/bulk.h src/cli/call.c src/cli/call.h src/cli/cmd.h src/cli/cmd_config.c src/cli/cmd_help.c \
+libcli_a_SOURCES = src/cli/app.c src/cli/app.h src/cli/app_settings.c src/cli/probe.c src/cli/probe.h src/cli/bulk.c src/cli/bulk.h src/cli/call.c src/cli/call.h src/cli/cmd.h src/cli/cmd_config.c src/cli/cmd_help.c \
 	src/cli/cmd_dead.c src/cli/cmd_purge.c src/cli/cmd_result.c src/cli/cmd_run.c src/cli/cmd_send.c src/cli/cmd_status.c src/cli/cmd_worker.c \
 	src/cli/dead.h src/cli/dead_ask.c src/cli/dead_look.c \
 	src/cli/dead_print.c src/cli/dead_purge.c src/cli/dead_replay.c src/cli/flags.c src/cli/help.c src/cli/out.c src/cli/out.h src/cli/pools.c src/cli/sender.c src/cli/setup.c src/cli/setup.h \

@@ -1,13 +1,15 @@
 /*
- * Pools of a worker from flags or settings: what runs in the slots, with which environment. A Python runner finds the package warren_runner
- * where it was installed, or in the source tree when this program is run from its build folder.
+ * Pools of a worker from flags, settings, and what their applications say (app.h): what runs in the slots, with which environment. A Python
+ * runner finds the package warren_runner where it was installed, or in the source tree when this program is run from its build folder.
  */
-#include "cli/setup.h"
+#include "cli/app.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #define PYTHON_PACKAGE "src/runners/python"
+/* A child with less than this cannot be. */
+#define LEAST_MEMORY (1 << 20)
 
 static const char *
 keep_text(struct cli *cli, const char *text)
@@ -134,16 +136,24 @@ setup_has_runner(const struct runner_flags *r)
 	return count_runners(r) > 0;
 }
 
+/* Those named, or what the application consumes from (which has the named ones, and its own beside them), or the default queue. */
 static const struct bus_topo_queue *
-pool_queues(struct cli *cli, const struct opt_list *names, size_t *n)
+pool_queues(struct cli *cli, const struct opt_list *names, const struct app *app, size_t *n)
 {
-	size_t count = names->n > 0 ? names->n : 1, i;
+	size_t of_app = app != NULL ? app->n_queues : 0, count = of_app > 0 ? of_app : names->n > 0 ? names->n : 1, i;
 	struct bus_topo_queue *queues = arena_zero(&cli->arena, count * sizeof(*queues));
+	const char *name;
 
 	if (queues == NULL)
 		queues = must_alloc(count * sizeof(*queues));
-	for (i = 0; i < count; i++)
-		queues[i] = setup_queue(cli, names->n > 0 ? names->items[i] : cli->conf.o.default_queue);
+	for (i = 0; i < count; i++) {
+		name = cli->conf.o.default_queue;
+		if (of_app > 0)
+			name = app->queues[i].name;
+		else if (names->n > 0)
+			name = names->items[i];
+		queues[i] = setup_queue(cli, name);
+	}
 	*n = count;
 	return queues;
 }
@@ -161,25 +171,40 @@ slots(const struct cli *cli, int64_t own)
 	return cpus > 0 ? (int)cpus : 1;
 }
 
+static bool
+is_given(const struct conf_pool *pool, const char *key)
+{
+	return conf_is_given(conf_section("pools"), pool, key);
+}
+
 /* A pool of the settings, or the one made of flags. */
 static enum err
 make_pool(struct cli *cli, const struct conf_pool *from, const struct runner_flags *r, const char *where, struct pool_conf *to,
 	struct errtext *t)
 {
+	const struct options *o = &cli->conf.o;
+
 	if (count_runners(r) != 1)
 		return err_set(t, E_CONF, "%s: exactly one of app, module and runner must be given", where);
 	*to = (struct pool_conf){
 		.name = from->item.name,
+		.app = *r->app != '\0' ? r->app : NULL,
 		.concurrency = slots(cli, from->concurrency),
 		.runner = runner_argv(cli, r),
 		.cwd = *from->cwd != '\0' ? from->cwd : NULL,
 		.pass_env = from->pass_env.items,
 		.memory_limit = from->memory_limit,
-		.max_tasks_per_child = from->max_tasks_per_child,
-		.max_memory_per_child = from->max_memory_per_child,
+		.prefetch_multiplier = (int)(is_given(from, "prefetch_multiplier") ? from->prefetch_multiplier : o->prefetch_multiplier),
+		.max_tasks_per_child = is_given(from, "max_tasks_per_child") ? from->max_tasks_per_child : o->max_tasks_per_child,
+		.max_memory_per_child = is_given(from, "max_memory_per_child") ? from->max_memory_per_child : o->max_memory_per_child,
 		.start_ms = from->start_timeout,
 	};
-	to->queues = pool_queues(cli, &from->queues, &to->n_queues);
+	if (to->max_memory_per_child > 0 && to->max_memory_per_child < LEAST_MEMORY)
+		return err_set(t, E_CONF,
+			"%s: max_memory_per_child is %lld bytes, less than any child takes; Celery counts in "
+			"KiB: write %lldK",
+			where, (long long)to->max_memory_per_child, (long long)to->max_memory_per_child);
+	to->queues = pool_queues(cli, &from->queues, app_of_pool(cli, to->name), &to->n_queues);
 	to->env = pool_env(cli, &from->env, to->runner[0]);
 	return E_OK;
 }
@@ -234,7 +259,7 @@ pools_of_settings(struct cli *cli, const struct opt_list *chosen, struct pool_co
 
 		if (!is_chosen(chosen, p->item.name))
 			continue;
-		r = (struct runner_flags){ p->app, p->module, p->runner };
+		r = (struct runner_flags){ .app = p->app, .module = p->module, .runner = p->runner };
 		snprintf(where, sizeof(where), "%s:%d: pool '%s'", c->file, p->item.line, p->item.name);
 		e = make_pool(cli, p, &r, where, &pools[*n], t);
 		*n += 1;
@@ -246,7 +271,8 @@ enum err
 setup_pools(struct cli *cli, const struct runner_flags *r, const struct opt_list *queues, const struct opt_list *chosen,
 	struct pool_conf **out, size_t *n, struct errtext *t)
 {
-	struct conf_pool plain = { .item.name = "default", .cwd = "", .start_timeout = 60000, .queues = *queues };
+	struct conf_pool plain = { .item.name = "default", .cwd = "", .start_timeout = 60000, .queues = *queues,
+		.pass_env = r->pass_env };
 	struct pool_conf *pools = arena_zero(&cli->arena, (cli->conf.n_pools + 1) * sizeof(*pools));
 
 	*n = 0;

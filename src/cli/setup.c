@@ -1,6 +1,7 @@
 /* Broker, backend, routes and client from the settings. Pools are in pools.c. */
 #include "cli/setup.h"
 
+#include "cli/app.h"
 #include "cli/out.h"
 
 #include "base/log.h"
@@ -69,23 +70,64 @@ setup_backend(struct cli *cli, struct backend_conf *out)
 	};
 }
 
+/* The queue of a task goes before the routes of its application, as in Celery; what stands in the file goes before both. */
+static size_t
+add_app_routes(struct cli *cli, const struct app *app, struct route *rules)
+{
+	size_t n = 0, i;
+
+	for (i = 0; i < app->n_tasks; i++) {
+		const struct app_task *task = &app->tasks[i];
+		double priority = -1;
+		struct route r = {
+			.pattern = task->name,
+			.queue = app_get_text(task->options, "queue", &cli->arena),
+		};
+
+		if (!app_get_number(task->options, "priority", &priority) || priority < 0 || priority > 255)
+			priority = -1;
+		r.priority = (int)priority;
+		if (r.queue != NULL)
+			rules[n++] = r;
+	}
+	for (i = 0; i < app->n_routes; i++) {
+		const struct app_route *from = &app->routes[i];
+
+		if (*from->queue == '\0' && *from->exchange == '\0')
+			continue;
+		rules[n++] = (struct route){
+			.pattern = from->pattern,
+			.queue = or_null(from->queue),
+			.exchange = or_null(from->exchange),
+			.routing_key = *from->exchange != '\0' ? or_null(from->routing_key) : NULL,
+			.priority = from->priority,
+		};
+	}
+	return n;
+}
+
 enum err
-setup_routes(const struct cli *cli, struct routes **out, struct errtext *t)
+setup_routes(struct cli *cli, struct routes **out, struct errtext *t)
 {
 	const struct conf *c = &cli->conf;
-	struct route *rules = must_alloc((c->n_routes + 1) * sizeof(*rules));
+	size_t max = c->n_routes + 1, n, i;
+	struct route *rules;
 	enum err e;
-	size_t i;
 
-	for (i = 0; i < c->n_routes; i++)
-		rules[i] = (struct route){
-			.pattern = c->routes[i].item.name,
-			.queue = or_null(c->routes[i].queue),
-			.exchange = or_null(c->routes[i].exchange),
-			.routing_key = or_null(c->routes[i].routing_key),
-			.priority = (int)c->routes[i].priority,
+	for (i = 0; i < cli->n_apps; i++)
+		max += cli->apps[i].app.n_tasks + cli->apps[i].app.n_routes;
+	rules = must_alloc(max * sizeof(*rules));
+	for (n = 0; n < c->n_routes; n++)
+		rules[n] = (struct route){
+			.pattern = c->routes[n].item.name,
+			.queue = or_null(c->routes[n].queue),
+			.exchange = or_null(c->routes[n].exchange),
+			.routing_key = or_null(c->routes[n].routing_key),
+			.priority = (int)c->routes[n].priority,
 		};
-	e = routes_new(out, rules, c->n_routes, c->o.default_queue, t);
+	for (i = 0; i < cli->n_apps; i++)
+		n += add_app_routes(cli, &cli->apps[i].app, rules + n);
+	e = routes_new(out, rules, n, c->o.default_queue, t);
 	alloc_free(rules);
 	return e != E_OK && c->file != NULL ? err_prefix(t, e, "%s", c->file) : e;
 }
@@ -100,6 +142,8 @@ enum err
 setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 {
 	const struct conf *c = &cli->conf;
+	const struct options *o = &c->o;
+	const struct conf_section *sec = conf_section("tasks");
 	struct task_rule *rules = arena_zero(&cli->arena, (c->n_tasks + 1) * sizeof(*rules));
 	size_t i;
 
@@ -110,8 +154,8 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 
 		rules[i] = (struct task_rule){
 			.pattern = task->item.name,
-			.time_limit = seconds(task->time_limit),
-			.soft_time_limit = seconds(task->soft_time_limit),
+			.time_limit = seconds(task->time_limit > 0 ? task->time_limit : o->time_limit),
+			.soft_time_limit = seconds(task->soft_time_limit > 0 ? task->soft_time_limit : o->soft_time_limit),
 			.retry = {
 				.max_retries = task->max_retries,
 				.delay_s = seconds(task->default_retry_delay),
@@ -121,35 +165,83 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 				.errors = task->autoretry_for.n > 0 ? task->autoretry_for.items : NULL,
 			},
 			.max_lost = task->reject_on_worker_lost ? task->max_lost : 0,
-			.ignore_result = task->ignore_result,
+			.ignore_result = conf_is_given(sec, task, "ignore_result") ? task->ignore_result : o->ignore_result,
 			.acks_early = !task->acks_late,
 			.dead_on_failure = task->dead_letter_failed,
 			.reject_on_failure = !task->acks_on_failure_or_timeout,
 		};
-		if (task->time_limit > 0 && task->soft_time_limit >= task->time_limit)
+		if (!rule_parse_rate(span_of(task->rate_limit), &rules[i].rate))
+			return err_set(t, E_CONF, "task '%s': rate_limit '%s' is no rate: write 10/s, 100/m or 1000/h", task->item.name,
+				task->rate_limit);
+		/* Of an application, as Celery has it: the hard limit simply comes first. */
+		if (task->item.line > 0 && task->time_limit > 0 && task->soft_time_limit >= task->time_limit)
 			return err_set(t, E_CONF, "%s:%d: task '%s': soft_time_limit is not shorter than time_limit", c->file, task->item.line,
 				task->item.name);
 	}
 	*out = (struct task_rules){ .fallback = task_rule_default, .rules = rules, .count = c->n_tasks };
+	out->fallback.time_limit = seconds(o->time_limit);
+	out->fallback.soft_time_limit = seconds(o->soft_time_limit);
+	out->fallback.ignore_result = o->ignore_result;
 	return E_OK;
 }
 
-struct bus_topo_queue
-setup_queue(const struct cli *cli, const char *name)
+static struct bus_topo_binding *
+more_bindings(struct cli *cli, const struct app_queue *q)
 {
-	const struct conf_queue *q = conf_find_queue(&cli->conf, span_of(name));
+	struct bus_topo_binding *more = arena_zero(&cli->arena, (q->n_more + 1) * sizeof(*more));
+	size_t i;
 
-	if (q == NULL)
-		return (struct bus_topo_queue){ .name = name, .must_exist = !cli->conf.o.create_queues };
+	if (more == NULL)
+		more = must_alloc((q->n_more + 1) * sizeof(*more));
+	for (i = 0; i < q->n_more; i++)
+		more[i] = (struct bus_topo_binding){ q->more[i].exchange, q->more[i].exchange_type,
+			q->more[i].routing_key };
+	return more;
+}
+
+/* As the application declares it. */
+static struct bus_topo_queue
+queue_of_app(struct cli *cli, const struct app_queue *q, const char *name)
+{
+	const struct app_binding *b = &q->binding;
+	bool plain = strcmp(b->exchange, name) == 0 && strcmp(b->exchange_type, "direct") == 0 &&
+		strcmp(b->routing_key, name) == 0;
+
 	return (struct bus_topo_queue){
 		.name = name,
-		.exchange = or_null(q->exchange),
-		.exchange_type = q->exchange_type,
-		.routing_key = or_null(q->routing_key),
-		.quorum = strcmp(q->type, "quorum") == 0,
-		.max_priority = (int)q->max_priority,
-		.must_exist = !cli->conf.o.create_queues,
+		.exchange = b->exchange,
+		.exchange_type = or_null(b->exchange_type),
+		.routing_key = b->routing_key,
+		.transient = !q->durable,
+		.auto_delete = q->auto_delete,
+		.args = q->arguments.count > 0 ? &q->arguments : NULL,
+		.more = more_bindings(cli, q),
+		.n_more = q->n_more,
+		/* Celery's workers bind at each start, so a binding that is new in the application gets there. */
+		.keep_bound = *b->exchange != '\0' && (!plain || q->n_more > 0),
 	};
+}
+
+struct bus_topo_queue
+setup_queue(struct cli *cli, const char *name)
+{
+	const struct conf_queue *q = conf_find_queue(&cli->conf, span_of(name));
+	const struct app_queue *of_app = q == NULL ? app_find_queue(cli, name) : NULL;
+	struct bus_topo_queue out = { .name = name };
+
+	if (of_app != NULL)
+		out = queue_of_app(cli, of_app, name);
+	else if (q != NULL)
+		out = (struct bus_topo_queue){
+			.name = name,
+			.exchange = or_null(q->exchange),
+			.exchange_type = q->exchange_type,
+			.routing_key = or_null(q->routing_key),
+			.quorum = strcmp(q->type, "quorum") == 0,
+			.max_priority = (int)q->max_priority,
+		};
+	out.must_exist = !cli->conf.o.create_queues;
+	return out;
 }
 
 /* A queue with an exchange of another kind than direct is reached through that exchange, as Celery does it. */

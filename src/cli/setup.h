@@ -12,11 +12,11 @@
 void setup_broker(struct cli *cli, struct bus_conf *out);
 void setup_backend(struct cli *cli, struct backend_conf *out);
 /* The routes of the settings. */
-enum err setup_routes(const struct cli *cli, struct routes **out, struct errtext *t) MUSTCHECK;
+enum err setup_routes(struct cli *cli, struct routes **out, struct errtext *t) MUSTCHECK;
 /* Limits and retries, for a worker. */
 enum err setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t) MUSTCHECK;
-/* How a queue is declared: its entry under queues:, or a plain one. `name` must live as long as the result. */
-struct bus_topo_queue setup_queue(const struct cli *cli, const char *name);
+/* How a queue is declared: its entry under queues:, as an application says, or a plain one. `name` must live as long as the result. */
+struct bus_topo_queue setup_queue(struct cli *cli, const char *name);
 /* The exchange and key by which a message gets there. */
 void setup_road(const struct bus_topo_queue *q, struct span *exchange, struct span *key);
 /* The log of a daemon, on stderr. `process` is the word in its lines. */
@@ -38,7 +38,7 @@ const char *const *setup_queue_names(struct cli *cli);
 /* Where tasks run: -A, --module, --runner, or the pools of the settings. */
 struct runner_flags {
 	const char *app;
-	struct opt_list module, runner;
+	struct opt_list module, runner, pass_env;
 };
 #define RUNNER_FLAGS(st, member) \
 	{ .name = "app", .type = OPT_T_text, .short_flag = 'A', .offset = offsetof(struct st, member) + offsetof(struct runner_flags, app), \
@@ -46,7 +46,9 @@ struct runner_flags {
 	{ .name = "module", .type = OPT_T_list, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, module), \
 		.flags = OPT_REPEAT, .arg = "LIB.so", .help = "shared library with tasks in C; may be given several times" }, \
 	{ .name = "runner", .type = OPT_T_words, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, runner), \
-		.arg = "COMMAND", .help = "any other command that speaks the runner protocol" }
+		.arg = "COMMAND", .help = "any other command that speaks the runner protocol" }, \
+	{ .name = "pass_env", .type = OPT_T_list, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, pass_env), \
+		.arg = "NAME,...", .help = "variables of this environment that tasks get too; patterns such as 'AWS_*'" }
 
 bool setup_has_runner(const struct runner_flags *r);
 /*

@@ -2,7 +2,7 @@
  * Where settings come from and which of them wins. Each value is set once per source; one from a weaker source is still checked
  * (a typo in the file is a typo even when a flag hides it) but does not count.
  *
- *   default < Celery's variables < file < environment < flag
+ *   default < the application < Celery's variables < file < environment < flag
  */
 #include "conf/conf.h"
 

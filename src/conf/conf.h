@@ -1,6 +1,6 @@
 /*
- * The settings of one run: default < file < environment < flag, and where each came from. Filled by the command line, which then hands
- * each part its own small struct; nothing below cli/ sees this one.
+ * The settings of one run: default < application < file < environment < flag, and where each came from. Filled by the command line, which
+ * then hands each part its own small struct; nothing below cli/ sees this one.
  */
 #ifndef WARREN_CONF_CONF_H
 #define WARREN_CONF_CONF_H
@@ -20,10 +20,11 @@ enum conf_option {
 	CONF_OPTIONS
 };
 
-/* Entries of the sections. `name` is the key, `line` where it stands. */
+/* Entries of the sections. `name` is the key, `line` where it stands, `given` has bit i when row i of the section was set. */
 struct conf_item {
 	const char *name;
 	int line;
+	uint64_t given;
 };
 struct conf_pool {
 	struct conf_item item;
@@ -52,8 +53,11 @@ struct conf_schedule {
 #include "tbl/options.def"
 };
 
-/* Rising: a value never gives way to one from further up. Celery's variables count only where nothing of ours is set. */
-enum conf_source { CONF_DEFAULT, CONF_CELERY, CONF_FILE, CONF_ENV, CONF_FLAG };
+/*
+ * Rising: a value never gives way to one from further up. What a Celery application has set counts where nobody says otherwise, Celery's
+ * variables where nothing of ours is set.
+ */
+enum conf_source { CONF_DEFAULT, CONF_APP, CONF_CELERY, CONF_FILE, CONF_ENV, CONF_FLAG };
 struct conf_origin {
 	enum conf_source source;
 	const char *where; /* "warren.yaml:12", "WARREN_BROKER", "--broker"; "default" */
@@ -112,6 +116,14 @@ enum err conf_load_secrets(struct conf *c, struct errtext *t) MUSTCHECK;
 /* A regular file that not everyone may write, at most 4 MiB. */
 enum err conf_read_file(struct buf *b, const char *path, struct errtext *t) MUSTCHECK;
 
+/* Whether the row of this name was set in the entry. */
+bool conf_is_given(const struct conf_section *sec, const void *item, const char *name);
+/* Sets one row of an entry and marks it as given. */
+enum err conf_set_item(struct conf *c, const struct conf_section *sec, void *item, const struct opt_row *row,
+	struct span text, struct errtext *t) MUSTCHECK;
+/* Copies what `from` gives into `to`, two entries of one section. */
+void conf_overlay_item(const struct conf_section *sec, void *to, const void *from);
+const struct conf_section *conf_section(const char *name);
 const struct conf_queue *conf_find_queue(const struct conf *c, struct span name);
 /* The first entry whose name or pattern fits; NULL = none. */
 const struct conf_task *conf_find_task(const struct conf *c, struct span name);

@@ -30,6 +30,7 @@ struct scope {
 	void *base;
 	const char *of;    /* "pool 'gpu'", NULL at the top */
 	bool top;
+	uint64_t *given; /* of an entry: which rows were set */
 };
 
 static int
@@ -148,6 +149,8 @@ set_value(const struct file *f, const struct scope *s, const struct opt_row *row
 
 	if (is_null(n))
 		return E_OK;
+	if (s->given != NULL)
+		*s->given |= UINT64_C(1) << (row - s->rows);
 	snprintf(where, sizeof(where), "%s:%d", f->path, line_of(key));
 	if (row->type == OPT_T_json && n->type != YAML_SCALAR_NODE)
 		return set_json(f, s, row, n);
@@ -211,7 +214,7 @@ read_entry(const struct file *f, const struct conf_section *sec, const yaml_node
 	struct conf_item *head = item;
 	const struct opt_row *row;
 	const yaml_node_t *k;
-	struct scope s = { sec->rows, sec->n_rows, item, NULL, false };
+	struct scope s = { sec->rows, sec->n_rows, item, NULL, false, &head->given };
 	struct map seen;
 	struct span name;
 	char of[160];
@@ -221,7 +224,7 @@ read_entry(const struct file *f, const struct conf_section *sec, const yaml_node
 	name = arena_dup(&f->c->arena, scalar(key));
 	if (name.ptr == NULL || opt_set_defaults(sec->rows, sec->n_rows, item, &f->c->arena) != E_OK)
 		return no_memory(f);
-	*head = (struct conf_item){ name.ptr, line_of(key) };
+	*head = (struct conf_item){ .name = name.ptr, .line = line_of(key) };
 	snprintf(of, sizeof(of), "%s '%.100s'", sec->what, name.ptr);
 	s.of = of;
 	if (n->type == YAML_SCALAR_NODE && sec->shorthand != NULL && !is_null(n))
@@ -278,7 +281,7 @@ read_section(const struct file *f, const struct conf_section *sec, const yaml_no
 static enum err
 read_root(const struct file *f, const yaml_node_t *root)
 {
-	struct scope s = { conf_rows, CONF_OPTIONS, &f->c->o, NULL, true };
+	struct scope s = { conf_rows, CONF_OPTIONS, &f->c->o, NULL, true, NULL };
 	const struct conf_section *sec;
 	const struct opt_row *row;
 	const yaml_node_t *key, *value;

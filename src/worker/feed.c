@@ -154,6 +154,12 @@ decide_moves(struct feed *f)
 		move_one(f, m);
 }
 
+static int
+feed_multiplier(const struct feed *f)
+{
+	return f->pool->conf->prefetch_multiplier > 1 ? f->pool->conf->prefetch_multiplier : 1;
+}
+
 static void
 look(struct feed *f)
 {
@@ -167,7 +173,7 @@ look(struct feed *f)
 		now.ready += f->counts[i].ready;
 	for (size_t i = 0; i < f->n_consumers; i++)
 		held += f->consumers[i].held;
-	now.has_room = held < (size_t)f->pool->conf->concurrency;
+	now.has_room = held < (size_t)(f->pool->conf->concurrency * feed_multiplier(f));
 	if (!watchdog_on_look(&f->watchdog, &now))
 		return;
 	LOG(CONSUMING_STUCK, LOG_STR("pool", f->pool->conf->name), LOG_INT("ready", now.ready));
@@ -268,7 +274,7 @@ apply(struct feed *f)
 		if (f->consumers[i].state != CONSUMER_OFF)
 			return;
 	plan_consumers(f);
-	prefetch = window_prefetch(f->mode, (size_t)f->pool->conf->concurrency);
+	prefetch = window_prefetch(f->mode, (size_t)f->pool->conf->concurrency) * feed_multiplier(f);
 	if (bus_qos(f->chan, prefetch, f->mode == WINDOW_SHARED, NULL, NULL) != E_OK)
 		return;
 	for (size_t i = 0; i < f->n_consumers; i++)

@@ -430,7 +430,6 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 		.track_started = conf->track_started,
 		.started_after_ms = 50,
 		.result_extended = conf->result_extended,
-		.ignore_result = conf->ignore_result,
 		.tasks = conf->tasks,
 	};
 	w->pools = must_alloc(sizeof(*w->pools) * conf->n_pools);

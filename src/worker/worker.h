@@ -13,6 +13,7 @@
 
 struct pool_conf {
 	const char *name;                     /* "default", or the key under pools: */
+	const char *app;                      /* the Python module that -A names; NULL = another kind of runner */
 	const struct bus_topo_queue *queues;
 	size_t n_queues;
 	int concurrency;                      /* slots, >= 1 */
@@ -20,6 +21,7 @@ struct pool_conf {
 	const char *cwd;                      /* NULL = ours */
 	const char *const *env;               /* "KEY=value", NULL-ended; NULL = none */
 	const char *const *pass_env;          /* patterns of further variables that children inherit; NULL = none */
+	int prefetch_multiplier;              /* deliveries held for each slot; 0 = 1 */
 	int64_t memory_limit;                 /* RLIMIT_AS of a child in bytes, 0 = none */
 	int64_t max_tasks_per_child;          /* a child is replaced after so many; 0 = never */
 	int64_t max_memory_per_child;         /* bytes resident after a task, above which it is replaced; 0 = none */
@@ -37,7 +39,6 @@ struct worker_conf {
 	const struct routes *routes;          /* where follow-ups go that name no queue */
 	bool track_started;                   /* store STARTED (on by default) */
 	bool result_extended;
-	bool ignore_result;                   /* store nothing unless it is an error */
 	int64_t message_max;                  /* bytes of one task's body, inflated; 0 = 64 MiB */
 	int64_t result_max;                   /* bytes of one line from a child; 0 = 64 MiB */
 	int64_t output_max;                   /* bytes of a task's stdout and stderr that are logged; 0 = 64 KiB */
