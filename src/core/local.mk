@@ -17,6 +17,7 @@ libcore_a_SOURCES = \
 	src/core/route.c src/core/route.h \
 	src/core/rule.c src/core/rule.h \
 	src/core/schedule.c src/core/schedule.h \
+	src/core/view.c src/core/view.h \
 	src/core/watchdog.c src/core/watchdog.h \
 	src/core/window.c src/core/window.h \
 	src/core/zone.c src/core/zone.h

@@ -3,3 +3,7 @@ noinst_PROGRAMS += tests/conformance/crontimes
 tests_conformance_crontimes_SOURCES = tests/conformance/crontimes.c
 tests_conformance_crontimes_LDADD = $(LIBS_BEAT)
 EXTRA_DIST += tests/conformance/test_crontab.py
+noinst_PROGRAMS += tests/conformance/viewstates
+tests_conformance_viewstates_SOURCES = tests/conformance/viewstates.c
+tests_conformance_viewstates_LDADD = $(LIBS_CORE)
+EXTRA_DIST += tests/conformance/test_view.py
