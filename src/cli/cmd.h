@@ -52,7 +52,7 @@ struct cmd {
 	int (*run)(struct cli *cli);
 };
 
-extern const struct cmd cmd_beat, cmd_control, cmd_inspect, cmd_report, cmd_schedule;
+extern const struct cmd cmd_beat, cmd_control, cmd_events, cmd_inspect, cmd_report, cmd_schedule;
 extern const struct cmd cmd_config, cmd_dead, cmd_help, cmd_purge, cmd_result, cmd_run, cmd_runner, cmd_send, cmd_status, cmd_version,
 	cmd_worker;
 extern const struct cmd *const cmds[];  /* in the order of help; NULL-ended */

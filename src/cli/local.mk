@@ -5,7 +5,7 @@ libcli_a_SOURCES = src/cli/app.c src/cli/app.h src/cli/app_settings.c src/cli/pr
 	src/cli/dead.h src/cli/dead_ask.c src/cli/dead_look.c \
 	src/cli/dead_print.c src/cli/dead_purge.c src/cli/dead_replay.c src/cli/flags.c src/cli/help.c src/cli/out.c src/cli/out.h src/cli/pools.c src/cli/sender.c src/cli/setup.c src/cli/setup.h \
 	src/cli/show.c src/cli/show.h src/cli/table.c \
-	src/cli/cmd_control.c src/cli/cmd_inspect.c src/cli/cmd_report.c src/cli/remote.c src/cli/remote.h src/cli/remote_table.c src/cli/settings.c \
+	src/cli/cmd_control.c src/cli/cmd_events.c src/cli/cmd_inspect.c src/cli/cmd_report.c src/cli/remote.c src/cli/remote.h src/cli/remote_table.c src/cli/settings.c src/cli/term.c src/cli/term.h src/cli/top.c src/cli/top.h \
 	src/cli/cmd_beat.c src/cli/cmd_schedule.c src/cli/schedule.c src/cli/when.c src/cli/when.h
 libcli_a_CFLAGS = $(AM_CFLAGS)
 

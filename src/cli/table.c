@@ -11,6 +11,7 @@ const struct cmd *const cmds[] = {
 	&cmd_status,
 	&cmd_inspect,
 	&cmd_control,
+	&cmd_events,
 	&cmd_report,
 	&cmd_purge,
 	&cmd_dead,

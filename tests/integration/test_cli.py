@@ -7,7 +7,7 @@ import pytest
 from harness import C_TASKS, SLOW, WARREN, wait_final
 from warren_servers import wait_until
 
-COMMANDS = ["worker", "beat", "schedule", "send", "result", "run", "status", "inspect", "control", "report", "purge", "config", "help", "version"]
+COMMANDS = ["worker", "beat", "schedule", "send", "result", "run", "status", "inspect", "control", "events", "report", "purge", "config", "help", "version"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
