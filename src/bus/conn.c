@@ -85,7 +85,7 @@ static ms_t
 next_try(const struct bus_conn *c, int code)
 {
 	unsigned rounds = c->failures / (unsigned)c->n_targets;
-	ms_t wait = backoff_full_jitter(BACKOFF_MIN_MS, BACKOFF_MAX_MS, rounds + 1, id_random_u64());
+	ms_t wait = backoff_full_jitter(BACKOFF_MIN_MS, c->retry_max_ms, rounds + 1, id_random_u64());
 
 	return code == AMQP_ACCESS_REFUSED || code == AMQP_NOT_ALLOWED ? wait + REFUSED_MIN_MS : wait;
 }
@@ -464,6 +464,7 @@ bus_conn_new(struct bus_conn **out, struct loop *l, const struct bus_conf *conf,
 	c->owner = owner;
 	c->heartbeat_s = conf->heartbeat_s > 0 ? conf->heartbeat_s : 30;
 	c->connect_ms = conf->connect_ms > 0 ? conf->connect_ms : 10000;
+	c->retry_max_ms = conf->retry_max_ms > 0 ? conf->retry_max_ms : BACKOFF_MAX_MS;
 	c->write_max = conf->write_max > 0 ? conf->write_max : (size_t)64 << 20;
 	c->message_max = conf->message_max > 0 ? conf->message_max : (size_t)128 << 20;
 	c->frame_max = BUS_FRAME_MAX;

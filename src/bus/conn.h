@@ -23,6 +23,7 @@ struct bus_conf {
 	ms_t connect_ms;  /* from dialling to the end of the handshake; 0 = 10 s */
 	struct stream_tls_conf
 		tls;        /* for amqps; the URL's cacertfile, certfile, keyfile, verify=verify_none win */
+	ms_t retry_max_ms;  /* longest wait between attempts; 0 = 30 s */
 	size_t write_max;   /* 0 = 64 MiB */
 	size_t message_max; /* a longer body from the broker is refused; 0 = 128 MiB */
 };

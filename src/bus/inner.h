@@ -27,7 +27,7 @@ struct bus_conn {
 
 	char *name;
 	int heartbeat_s; /* asked for */
-	ms_t connect_ms;
+	ms_t connect_ms, retry_max_ms;
 	size_t write_max, message_max;
 	struct bus_target *targets;
 	size_t n_targets, at;
