@@ -10,7 +10,7 @@ read_us(clockid_t id)
 {
 	struct timespec ts;
 
-	clock_gettime(id, &ts); /* cannot fail for these two clocks and a valid pointer */
+	clock_gettime(id, &ts); /* cannot fail for these clocks and a valid pointer */
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
@@ -30,6 +30,12 @@ us_t
 clock_wall_us(void)
 {
 	return faked ? fake_wall_us : read_us(CLOCK_REALTIME);
+}
+
+ms_t
+clock_boot_ms(void)
+{
+	return (faked ? fake_mono_us : read_us(CLOCK_BOOTTIME)) / 1000;
 }
 
 void

@@ -7,8 +7,10 @@
 ms_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
 us_t clock_wall_us(void);
+/* As the monotonic clock, but it also counts while the machine sleeps. */
+ms_t clock_boot_ms(void);
 
-/* Tests: both clocks stand still at these values until set again; clock_real() ends that. */
+/* Tests: all clocks stand still at these values until set again; clock_real() ends that. */
 void clock_fake(int64_t mono_us, us_t wall_us);
 void clock_real(void);
 

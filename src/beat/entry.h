@@ -57,6 +57,16 @@ struct entry {
 	int64_t runs;
 	void *owner;
 	struct send *sender; /* while it is under way */
+	/* Kept by book.h and those who use it. */
+	size_t index;
+	struct list unsaved; /* its row has changed since it was written to Redis */
+	us_t since;          /* entries of Redis: when it was added; 0 = it is one of the configuration */
+	char *json;          /* as it stands there; ours */
+	bool known;          /* what it did before is known: it does not begin now */
+	bool paused;
+	/* What Redis says of it, while that is being compared. */
+	bool listed, to_pause;
+	us_t resumed;
 };
 
 /* conf must outlive it. E_CONF says what is wrong, without naming the entry. */

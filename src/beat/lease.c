@@ -9,10 +9,9 @@
 #include "beat/lease.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/js.h"
 #include "base/jscan.h"
-
-#include <time.h>
 
 #define ASK_MS 1000
 #define GOOD_MS 5000
@@ -20,19 +19,10 @@
 #define TELL_MS 300000
 #define SEED_MS 30000
 
-static ms_t
-boot_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts); /* cannot fail for this clock and a valid pointer */
-	return (ms_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 bool
 lease_holds(const struct lease *l)
 {
-	return l->state == LEASE_LEADING && boot_ms() < l->good_until;
+	return l->state == LEASE_LEADING && clock_boot_ms() < l->good_until;
 }
 
 static void
@@ -41,6 +31,7 @@ leave(struct lease *l, const char *why)
 	bool led = l->state == LEASE_LEADING;
 
 	l->state = LEASE_AWAY;
+	l->yielding = false;
 	l->has_baton = false;
 	l->asked = 0;
 	l->good_until = 0;
@@ -92,7 +83,7 @@ tell(struct lease *l)
 	l->telling = b.err == E_OK && bus_publish(l->pub, &m, on_told, l, &l->telling_id) == E_OK;
 	if (l->telling) {
 		l->told = l->mark;
-		l->told_at = boot_ms();
+		l->told_at = clock_boot_ms();
 	}
 	buf_release(&b);
 	msg_release(&m);
@@ -138,7 +129,7 @@ on_answer(void *owner, const struct bus_answer *a)
 	l->told = l->baton_until;
 	if (l->mark < l->baton_until)
 		l->mark = l->baton_until;
-	l->told_at = boot_ms();
+	l->told_at = clock_boot_ms();
 	l->ops->on_lead(l->owner, l->baton_until);
 }
 
@@ -149,16 +140,24 @@ ask(struct lease *l)
 
 	if (l->asked != 0)
 		return;
-	l->asked = boot_ms();
+	l->asked = clock_boot_ms();
 	if (bus_queue_declare(l->chan, &q, on_answer, l) != E_OK)
 		l->asked = 0;
 }
+
+static enum err open_chan(struct lease *l);
 
 static void
 on_timer(void *owner)
 {
 	struct lease *l = owner;
 
+	if (l->yielding) {
+		l->yielding = false;
+		if (open_chan(l) != E_OK)
+			lease_yield(l, SEED_MS);
+		return;
+	}
 	if (l->state == LEASE_STANDING_BY) {
 		tell(l);
 		loop_timer_arm(&l->timer, SEED_MS);
@@ -167,7 +166,7 @@ on_timer(void *owner)
 	if (l->state != LEASE_LEADING && l->state != LEASE_TAKING_OVER)
 		return;
 	ask(l);
-	if (l->state == LEASE_LEADING && (l->mark > l->told || boot_ms() - l->told_at >= TELL_MS))
+	if (l->state == LEASE_LEADING && (l->mark > l->told || clock_boot_ms() - l->told_at >= TELL_MS))
 		tell(l);
 	loop_timer_arm(&l->timer, ASK_MS);
 }
@@ -259,23 +258,41 @@ on_cancel(void *owner, struct span consumer UNUSED)
 	join(owner);
 }
 
-enum err
-lease_open(struct lease *l, struct bus_conn *conn, struct bus_pub *pub, const char *queue, const char *node,
-	const struct lease_ops *ops, void *owner)
+static enum err
+open_chan(struct lease *l)
 {
 	static const struct bus_chan_ops chan_ops = {
 		.on_open = on_open, .on_close = on_close, .on_deliver = on_deliver, .on_cancel = on_cancel
 	};
+
+	return bus_chan_new(&l->chan, l->conn, &chan_ops, l);
+}
+
+void
+lease_yield(struct lease *l, ms_t delay)
+{
+	bus_chan_close(l->chan);
+	l->chan = NULL;
+	leave(l, "it yields");
+	l->yielding = true;
+	loop_timer_arm(&l->timer, delay);
+}
+
+enum err
+lease_open(struct lease *l, struct bus_conn *conn, struct bus_pub *pub, const char *queue, const char *node,
+	const struct lease_ops *ops, void *owner)
+{
 	enum err e;
 
 	*l = (struct lease){ .loop = bus_conn_loop(conn),
+		.conn = conn,
 		.pub = pub,
 		.queue = queue,
 		.node = node,
 		.ops = ops,
 		.owner = owner };
 	e = loop_timer_init(&l->timer, l->loop, on_timer, l);
-	return e == E_OK ? bus_chan_new(&l->chan, conn, &chan_ops, l) : e;
+	return e == E_OK ? open_chan(l) : e;
 }
 
 void

@@ -30,6 +30,7 @@ enum lease_state { LEASE_AWAY, LEASE_JOINING, LEASE_STANDING_BY, LEASE_TAKING_OV
 
 struct lease {
 	struct loop *loop;
+	struct bus_conn *conn;
 	struct bus_pub *pub;
 	const char *queue, *node;
 	const struct lease_ops *ops;
@@ -37,8 +38,9 @@ struct lease {
 	struct bus_chan *chan;
 	struct loop_timer timer;
 	enum lease_state state;
-	ms_t good_until; /* of the clock in lease.c */
+	ms_t good_until; /* of clock_boot_ms */
 	ms_t asked;      /* when the question under way was put; 0 = none */
+	bool yielding;   /* it takes part again when the timer is over */
 	bool has_baton;
 	struct bus_tag baton;
 	us_t baton_until;
@@ -57,6 +59,8 @@ void lease_close(struct lease *l);
 bool lease_holds(const struct lease *l);
 /* Everything due up to `until` is settled: the next leader will know. */
 void lease_mark(struct lease *l, us_t until);
+/* Takes no part for this long: another one may lead. on_lost comes from inside when this one does. */
+void lease_yield(struct lease *l, ms_t delay);
 /* Whether the next leader knows all that was marked. */
 bool lease_is_told(const struct lease *l);
 

@@ -168,18 +168,35 @@ send_entry(struct send *s, struct entry *e)
 }
 
 static void
+drop(struct send *s, struct entry *e)
+{
+	list_unlink(&e->link);
+	if (e->publish_id != 0)
+		bus_pub_cancel(s->pub, e->publish_id);
+	e->publish_id = 0;
+	e->phase = ENTRY_PLANNED;
+}
+
+void
+send_forget(struct send *s, struct entry *e)
+{
+	if (e->phase != ENTRY_WAITING && e->phase != ENTRY_SENT && e->phase != ENTRY_RESTING)
+		return;
+	drop(s, e);
+	if (s->building != e)
+		return;
+	/* The names of its queue go with it. */
+	bus_topo_cancel(s->topo);
+	s->topo = NULL;
+	s->building = NULL;
+	pump(s);
+}
+
+static void
 drop_list(struct send *s, struct list *head)
 {
-	struct list *it;
-
-	while ((it = list_pop(head)) != NULL) {
-		struct entry *e = container_of(it, struct entry, link);
-
-		if (e->publish_id != 0)
-			bus_pub_cancel(s->pub, e->publish_id);
-		e->publish_id = 0;
-		e->phase = ENTRY_PLANNED;
-	}
+	while (!list_is_empty(head))
+		drop(s, container_of(head->next, struct entry, link));
 }
 
 void

@@ -36,6 +36,8 @@ void send_close(struct send *s);
 void send_entry(struct send *s, struct entry *e);
 /* It is not to be sent now: on_rested follows, after some seconds. */
 void send_rest(struct send *s, struct entry *e);
+/* This one is not under way any more; no callbacks. No-op when it was not. */
+void send_forget(struct send *s, struct entry *e);
 /* Nothing is under way any more, and nothing of it will be sent after a reconnect. No callbacks. */
 void send_drop(struct send *s);
 size_t send_pending(const struct send *s);

@@ -8,9 +8,7 @@
 #include "beat/state.h"
 
 #include "base/alloc.h"
-#include "base/js.h"
 #include "base/jscan.h"
-#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,46 +107,22 @@ take_lock(struct state *s, struct errtext *t)
 static void
 free_row(void *p)
 {
-	struct state_row *row = p;
+	struct row *row = p;
 
 	alloc_free((char *)row->schedule);
 	alloc_free(row);
 }
 
 static bool
-string_of(struct span value, struct buf *out)
-{
-	buf_reset(out);
-	if (jscan_kind(value) != JSCAN_STRING)
-		return false;
-	jscan_add_string(out, value);
-	return out->err == E_OK;
-}
-
-/* null stands for a time that is not known. */
-static bool
-time_of(struct span value, struct buf *text, us_t *out)
-{
-	*out = INT64_MIN;
-	return jscan_kind(value) == JSCAN_NULL ||
-		(string_of(value, text) && text_parse_time(buf_span(text), out));
-}
-
-static bool
 read_row(struct state *s, const struct jscan_iter *it, struct buf *name, struct buf *text)
 {
-	struct state_row row = { 0 };
+	struct row row;
 
 	/* The key without its quotes: put them back to decode it. */
-	if (jscan_kind(it->value) != JSCAN_OBJECT ||
-		!string_of((struct span){ it->key.ptr - 1, it->key.len + 2 }, name) ||
-		!time_of(jscan_member(it->value, "done"), text, &row.done) || row.done == INT64_MIN ||
-		!time_of(jscan_member(it->value, "ran"), text, &row.ran) ||
-		!jscan_int(jscan_member(it->value, "runs"), &row.runs) ||
-		!string_of(jscan_member(it->value, "schedule"), text))
-		return false;
-	row.schedule = buf_text(text);
-	return state_set(s, buf_span(name), &row) == E_OK;
+	buf_reset(name);
+	jscan_add_string(name, (struct span){ it->key.ptr - 1, it->key.len + 2 });
+	return name->err == E_OK && row_read(&row, it->value, text) &&
+		state_set(s, buf_span(name), &row) == E_OK;
 }
 
 static bool
@@ -278,16 +252,16 @@ state_close(struct state *s)
 	map_release(&s->rows, free_row);
 }
 
-const struct state_row *
+const struct row *
 state_get(const struct state *s, struct span name)
 {
 	return map_get(&s->rows, name);
 }
 
 enum err
-state_set(struct state *s, struct span name, const struct state_row *from)
+state_set(struct state *s, struct span name, const struct row *from)
 {
-	struct state_row *row = map_get(&s->rows, name);
+	struct row *row = map_get(&s->rows, name);
 	const char *schedule;
 	enum err e;
 
@@ -312,7 +286,7 @@ state_set(struct state *s, struct span name, const struct state_row *from)
 void
 state_forget(struct state *s, struct span name)
 {
-	struct state_row *row = map_del(&s->rows, name);
+	struct row *row = map_del(&s->rows, name);
 
 	if (row)
 		free_row(row);
@@ -324,7 +298,6 @@ static void
 add_rows(const struct state *s, struct buf *b)
 {
 	struct map_iter it = { 0 };
-	char time[TEXT_TIME_MAX];
 	struct js w;
 
 	js_init(&w, b);
@@ -334,21 +307,8 @@ add_rows(const struct state *s, struct buf *b)
 	js_key(&w, "entries");
 	js_object(&w);
 	while (map_next(&s->rows, &it)) {
-		const struct state_row *row = it.value;
-
-		text_format_time(row->done, time);
 		js_key_span(&w, it.key);
-		js_object(&w);
-		js_key(&w, "schedule");
-		js_text(&w, row->schedule);
-		js_key(&w, "done");
-		js_text(&w, time);
-		js_key(&w, "ran");
-		text_format_time(row->ran, time);
-		js_string(&w, row->ran == INT64_MIN ? SPAN_NONE : span_of(time));
-		js_key(&w, "runs");
-		js_int(&w, row->runs);
-		js_object_end(&w);
+		row_add(&w, it.value);
 	}
 	js_object_end(&w);
 	js_object_end(&w);

@@ -6,13 +6,7 @@
 #define WARREN_BEAT_STATE_H
 
 #include "base/map.h"
-
-struct state_row {
-	const char *schedule; /* as entry_add_schedule tells it: another one is another entry */
-	us_t done;
-	us_t ran; /* due time of the last run; INT64_MIN = none is known */
-	int64_t runs;
-};
+#include "beat/row.h"
 
 struct state {
 	char *path; /* NULL = none is kept */
@@ -31,9 +25,9 @@ enum state_open state_open(struct state *s, const char *path, struct errtext *t)
 void state_close(struct state *s);
 
 /* NULL when there is none. */
-const struct state_row *state_get(const struct state *s, struct span name);
+const struct row *state_get(const struct state *s, struct span name);
 /* Copies. E_NOMEM. */
-enum err state_set(struct state *s, struct span name, const struct state_row *row) MUSTCHECK;
+enum err state_set(struct state *s, struct span name, const struct row *row) MUSTCHECK;
 void state_forget(struct state *s, struct span name);
 /* Writes a new file, makes it durable, and puts it in the place of the old one. E_SYS names the step that failed. No-op without a path. */
 enum err state_save(struct state *s, struct errtext *t) MUSTCHECK;

@@ -23,12 +23,20 @@ struct common_flags {
 	const char *config;
 };
 
+/* One of the command's own flags, as it stood on the command line. */
+struct cli_given {
+	const struct opt_row *row;
+	struct span value;
+};
+
 /* One run of one command. */
 struct cli {
 	const struct cmd *cmd;
 	struct conf conf;
 	struct common_flags common;
 	void *flags;                   /* the command's own struct, filled from its rows */
+	struct cli_given *given;       /* which of them were given, in order */
+	size_t n_given;
 	const char **args;             /* what is no flag; NULL-ended */
 	size_t n_args;
 	struct arena arena;            /* for whatever lives as long as the run */

@@ -1,17 +1,17 @@
 /* warren beat: fills the scheduler's settings from the configuration, shows the schedule, and hands over. */
 #include "cli/cmd.h"
 #include "cli/out.h"
-#include "cli/setup.h"
+#include "cli/schedule.h"
 #include "cli/when.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "beat/beat.h"
 
 #include <unistd.h>
 
 /* A table that nobody can read to the end helps nobody: warren schedule list has them all. */
 #define SHOWN_MAX 40
+#define ORIGIN_BYTES 300
 
 struct beat_flags {
 	bool json_logs, quiet;
@@ -22,42 +22,80 @@ static const struct opt_row rows[] = {
 	FLAG(beat_flags, quiet, bool, .short_flag = 'q', .help = "no table of entries at the start"),
 };
 
+/* Also of a scheduler inside a worker. Texts are in cli's arena. */
+enum err
+setup_beat(struct cli *cli, struct schedule_maker *m, struct beat_conf *b, struct errtext *t)
+{
+	const struct options *o = &cli->conf.o;
+	char host[256] = "localhost", *origin;
+	enum err e;
+
+	*b = (struct beat_conf){ .group = o->beat_group,
+		.state_path = *o->beat_state ? o->beat_state : NULL,
+		.grace_ms = o->beat_grace,
+		.needs_store = strcmp(o->beat_without_store, "wait") == 0,
+		.maker = schedule_entries(m),
+		.entries = m->entries,
+		.n_entries = m->n_entries };
+	setup_store(cli, &b->store);
+	if (b->n_entries == 0 && b->store.url == NULL)
+		return err_set(t, E_CONF, "there is nothing to send: %s has no entries under schedule:, and there is no Redis that could have some",
+			cli->conf.file ? cli->conf.file : "the configuration");
+	if (b->needs_store && b->store.url == NULL)
+		return err_set(t, E_CONF, "beat_without_store: wait needs a beat_store, or a result_backend that is Redis");
+	e = setup_node(cli, o->beat_name, &b->node, t);
+	if (e != E_OK)
+		return err_prefix(t, E_CONF, "beat_name");
+	gethostname(host, sizeof(host) - 1);
+	origin = arena_alloc(&cli->arena, ORIGIN_BYTES);
+	if (origin == NULL)
+		return err_set(t, E_NOMEM, "out of memory");
+	snprintf(origin, ORIGIN_BYTES, "gen%d@%s", (int)getpid(), host);
+	b->origin = origin;
+	setup_broker(cli, &b->broker);
+	setup_backend(cli, &b->backend);
+	return E_OK;
+}
+
+/* Those of the configuration; which ones Redis has is known when it is asked. */
+static void
+print_table(const struct schedule_maker *m)
+{
+	struct when_entry *entries = must_alloc((m->n_entries + 1) * sizeof(*entries));
+
+	for (size_t i = 0; i < m->n_entries; i++)
+		entries[i] = (struct when_entry){ .conf = &m->entries[i], .from = "file", .ran = INT64_MIN };
+	if (m->n_entries > 0)
+		when_print_table(entries, m->n_entries, SHOWN_MAX, false, clock_wall_us());
+	(void)!out_finish(); /* a closed stdout is no reason to stop working */
+	alloc_free(entries);
+}
+
 static int
 beat_main(struct cli *cli)
 {
 	const struct beat_flags *f = cli->flags;
-	const struct options *o = &cli->conf.o;
-	struct beat_conf b = { .group = o->beat_group, .state_path = *o->beat_state ? o->beat_state : NULL, .grace_ms = o->beat_grace };
+	struct schedule_maker maker;
 	struct errtext why = { "" };
-	char host[256] = "localhost", origin[300];
-	struct entry_conf *entries;
+	struct beat_conf b;
 	enum err e;
 	int code;
 
-	e = setup_schedule(cli, &entries, &b.n_entries, &why);
+	e = schedule_open(&maker, cli, &why);
 	if (e == E_OK)
-		e = setup_node(cli, o->beat_name, &b.node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "beat_name");
-	if (e == E_OK && b.n_entries == 0)
-		e = err_set(&why, E_CONF, "there is nothing to send: %s has no entries under schedule:",
-			cli->conf.file ? cli->conf.file : "the configuration");
+		e = setup_beat(cli, &maker, &b, &why);
 	if (e != E_OK) {
 		out_error("beat: %s", why.text);
-		return exit_of(e);
+		code = exit_of(e);
+	} else {
+		setup_log(&cli->conf.o, "beat", f->json_logs);
+		if (!f->quiet)
+			print_table(&maker);
+		code = beat_run(&b, &why);
+		if (why.text[0] != '\0')
+			out_error("beat: %s", why.text);
 	}
-	gethostname(host, sizeof(host) - 1);
-	snprintf(origin, sizeof(origin), "gen%d@%s", (int)getpid(), host);
-	b.origin = origin;
-	b.entries = entries;
-	setup_broker(cli, &b.broker);
-	setup_backend(cli, &b.backend);
-	setup_log(o, "beat", f->json_logs);
-	if (!f->quiet) {
-		when_print_table(entries, b.n_entries, SHOWN_MAX, clock_wall_us());
-		(void)!out_finish(); /* a closed stdout is no reason to stop working */
-	}
-	code = beat_run(&b, &why);
-	if (why.text[0] != '\0')
-		out_error("beat: %s", why.text);
+	schedule_release(&maker);
 	return code;
 }
 

@@ -1,29 +1,49 @@
-/* warren schedule list|next: what the schedule of the configuration says, without a broker. */
-#include "cli/cmd.h"
+/* warren schedule: what the scheduler will do, and changing it. The verbs that change something are in schedule_edit.c and schedule_run.c. */
+#include "cli/schedule_cmd.h"
+
 #include "cli/out.h"
-#include "cli/setup.h"
-#include "cli/when.h"
 
 #include "base/clock.h"
 #include "base/js.h"
 #include "base/text.h"
 
-struct schedule_flags {
-	int64_t count;
-	const char *from;
-};
+#define ENTRY_ROW(rtype, field, rdef, rmin, rmax, rchoices, rhelp) \
+	{ \
+		.name = #field, .type = (rtype), \
+		.offset = offsetof(struct schedule_flags, entry) + offsetof(struct conf_schedule, field), .def = (rdef), .min = (rmin), \
+		.max = (rmax), .choices = (rchoices), .help = "add, edit: " rhelp, \
+	},
 
 static const struct opt_row rows[] = {
 	FLAG(schedule_flags, count, int, .short_flag = 'n', .def = "10", .min = 1, .max = 100000, .help = "next: how many due times"),
-	FLAG(schedule_flags, from, text, .def = "", .arg = "TIME", .help = "from this time on, 2026-12-24T18:00+01:00 [now]"),
+	FLAG(schedule_flags, from, text, .def = "", .arg = "TIME", .help = "list, next: from this time on, 2026-12-24T18:00+01:00 [now]"),
+#define SCHEDULE_OPT(rtype, ...) ENTRY_ROW(OPT_T_##rtype, __VA_ARGS__)
+#include "tbl/options.def"
 };
 
-/* Due times of all entries, merged: a plan does just that. */
-struct preview {
-	struct zones zones;
-	struct plan plan;
-	struct entry *entries;
-};
+bool
+schedule_is_entry_row(const struct opt_row *row)
+{
+	return row->offset >= offsetof(struct schedule_flags, entry);
+}
+
+int
+schedule_no_such(const struct schedule_job *j, const char *name)
+{
+	struct nearest near;
+	struct buf b;
+
+	nearest_init(&near, span_of(name));
+	for (size_t i = 0; i < j->listing.n; i++)
+		nearest_try(&near, j->listing.items[i].conf->name);
+	buf_init(&b, 0);
+	nearest_add(&b, &near);
+	out_error("schedule %s: there is no entry '%s'%s", j->cli->args[0], name, buf_text(&b));
+	buf_release(&b);
+	return EXIT_NO;
+}
+
+/* --- list and next ----------------------------------------------------------------------------------------------------- */
 
 static bool
 is_wanted(const struct cli *cli, const char *name)
@@ -34,24 +54,60 @@ is_wanted(const struct cli *cli, const char *name)
 	return cli->n_args < 2;
 }
 
+static int
+none_wanted(void)
+{
+	out_error("schedule: no entry has such a name");
+	return EXIT_NO;
+}
+
+static int
+print_list(struct schedule_job *j)
+{
+	struct when_entry *wanted = must_alloc((j->listing.n + 1) * sizeof(*wanted));
+	size_t n = 0;
+	int code = 0;
+
+	for (size_t i = 0; i < j->listing.n; i++)
+		if (is_wanted(j->cli, j->listing.items[i].conf->name))
+			wanted[n++] = j->listing.items[i];
+	if (n == 0 && j->cli->n_args > 1)
+		code = none_wanted();
+	else if (j->cli->common.json)
+		when_print_table_json(wanted, n, j->now);
+	else
+		when_print_table(wanted, n, 0, true, j->now);
+	alloc_free(wanted);
+	return code;
+}
+
+/* Due times of all entries, merged: a plan does just that. */
+struct preview {
+	struct zones zones;
+	struct plan plan;
+	struct entry *entries;
+};
+
+/* How many there are, paused ones too. */
 static size_t
-preview_open(struct preview *p, const struct cli *cli, const struct entry_conf *confs, size_t n, us_t from)
+preview_open(struct preview *p, const struct schedule_job *j)
 {
 	size_t kept = 0;
 
 	zones_init(&p->zones);
 	plan_init(&p->plan, 0);
-	p->entries = must_alloc((n + 1) * sizeof(*p->entries));
-	for (size_t i = 0; i < n; i++) {
+	p->entries = must_alloc((j->listing.n + 1) * sizeof(*p->entries));
+	for (size_t i = 0; i < j->listing.n; i++) {
+		const struct when_entry *w = &j->listing.items[i];
 		struct entry *e = &p->entries[i];
 
-		if (!is_wanted(cli, confs[i].name))
+		if (!is_wanted(j->cli, w->conf->name))
 			continue;
 		kept++;
-		if (entry_init(e, &confs[i], &p->zones, NULL) != E_OK)
+		if (entry_init(e, w->conf, &p->zones, NULL) != E_OK)
 			abort();
-		e->plan.done = from;
-		if (plan_add(&p->plan, &e->plan) != E_OK)
+		e->plan.done = j->now;
+		if (!w->paused && plan_add(&p->plan, &e->plan) != E_OK)
 			abort();
 	}
 	return kept;
@@ -96,33 +152,30 @@ print_due(const struct entry *e, const struct plan_fire *f, const char *id, bool
 }
 
 static int
-print_next(struct cli *cli, const struct entry_conf *confs, size_t n, us_t from)
+print_next(struct schedule_job *j)
 {
-	const struct schedule_flags *f = cli->flags;
-	struct preview p;
 	struct plan_fire fire;
+	struct preview p;
 	char id[ID_UUID_LEN + 1];
 	struct errtext t;
 	struct buf b;
-	size_t kept = preview_open(&p, cli, confs, n, from);
+	size_t kept = preview_open(&p, j);
 	int code = 0;
 
 	buf_init(&b, 0);
-	for (int64_t i = 0; code == 0 && i < f->count && plan_due(&p.plan, plan_at(&p.plan), &fire); i++) {
+	for (int64_t i = 0; code == 0 && i < j->f->count && plan_due(&p.plan, plan_at(&p.plan), &fire); i++) {
 		struct entry *e = container_of(fire.entry, struct entry, plan);
 
-		if (entry_make_id(cli->conf.o.beat_group, e->conf->name, fire.due, id, &t) != E_OK) {
+		if (entry_make_id(j->cli->conf.o.beat_group, e->conf->name, fire.due, id, &t) != E_OK) {
 			out_error("%s", t.text);
 			code = EXIT_NO;
 			break;
 		}
-		print_due(e, &fire, id, cli->common.json, &b);
+		print_due(e, &fire, id, j->cli->common.json, &b);
 		plan_done(&p.plan, fire.entry, fire.due);
 	}
-	if (kept == 0) {
-		out_error("schedule: no entry has such a name");
-		code = EXIT_NO;
-	}
+	if (kept == 0 && (j->cli->n_args > 1 || j->listing.n == 0))
+		code = none_wanted();
 	buf_release(&b);
 	plan_release(&p.plan);
 	alloc_free(p.entries);
@@ -130,50 +183,142 @@ print_next(struct cli *cli, const struct entry_conf *confs, size_t n, us_t from)
 	return code;
 }
 
+/* --- verbs ------------------------------------------------------------------------------------------------------------- */
+
+static const struct verb {
+	const char *name;
+	int (*run)(struct schedule_job *j);
+	bool changes;     /* there must be a Redis to keep it */
+	bool takes_entry; /* the flags of one */
+	size_t args_min;  /* besides the verb */
+	const char *usage;
+} verbs[] = {
+	{ "list", print_list, false, false, 0, "list [ENTRY...]" },
+	{ "next", print_next, false, false, 0, "next [ENTRY...]" },
+	{ "add", schedule_add, true, true, 1, "add ENTRY TASK [ARG...]" },
+	{ "edit", schedule_edit, true, true, 1, "edit ENTRY --every 10s" },
+	{ "remove", schedule_remove, true, false, 1, "remove ENTRY..." },
+	{ "pause", schedule_pause, true, false, 1, "pause ENTRY..." },
+	{ "resume", schedule_resume, true, false, 1, "resume ENTRY..." },
+	{ "run", schedule_run, false, false, 1, "run ENTRY..." },
+};
+
+static const struct verb *
+find_verb(const char *name)
+{
+	struct nearest near;
+	struct buf b;
+
+	nearest_init(&near, span_of(name));
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+		nearest_try(&near, verbs[i].name);
+	}
+	buf_init(&b, 0);
+	nearest_add(&b, &near);
+	out_error("schedule: there is no '%s'%s (list, next, add, edit, remove, pause, resume, run)", name, buf_text(&b));
+	buf_release(&b);
+	return NULL;
+}
+
+/* A flag that would do nothing is a mistake. */
+static int
+check_usage(const struct cli *cli, const struct verb *v)
+{
+	size_t n_entry = 0;
+
+	if (cli->n_args - 1 < v->args_min) {
+		out_error("schedule: usage: warren schedule %s", v->usage);
+		return EXIT_USAGE;
+	}
+	for (size_t i = 0; i < cli->n_given; i++) {
+		bool fits = schedule_is_entry_row(cli->given[i].row) == v->takes_entry;
+
+		n_entry += fits;
+		if (!fits || (strcmp(cli->given[i].row->name, "count") == 0 && v->run != print_next)) {
+			out_error("schedule %s: does not take --%s", v->name, cli->given[i].row->name);
+			return EXIT_USAGE;
+		}
+	}
+	if (v->run == schedule_edit && (n_entry == 0 || cli->n_args > 2)) {
+		out_error("schedule edit: say what is to be changed by flags, one entry at a time: warren schedule %s", v->usage);
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+/* Without Redis there is the configuration. Where it is configured and away the picture would not be whole, and that is no answer. */
+static enum err
+look(struct schedule_job *j, const struct verb *v, struct errtext *t)
+{
+	struct ledger_conf store;
+	enum err e;
+
+	setup_store(j->cli, &store);
+	if (store.url == NULL && !v->changes) {
+		listing_init(&j->listing, &j->maker, NULL);
+		return E_OK;
+	}
+	e = desk_open(&j->desk, j->cli, t);
+	if (e == E_OK)
+		e = desk_read(&j->desk, t);
+	if (e == E_OK)
+		listing_init(&j->listing, &j->maker, &j->desk);
+	else if (!v->changes)
+		err_prefix(t, e, "entries added at run time cannot be read (--beat-store none leaves them out)");
+	return e;
+}
+
 static int
 schedule_main(struct cli *cli)
 {
-	const struct schedule_flags *f = cli->flags;
-	us_t from = clock_wall_us();
+	struct schedule_job j = { .cli = cli, .f = cli->flags, .now = clock_wall_us() };
+	const struct verb *v = find_verb(cli->args[0]);
 	struct errtext why = { "" };
-	struct entry_conf *entries;
-	size_t n;
 	enum err e;
+	int code;
 
-	if (*f->from && !text_parse_time(span_of(f->from), &from)) {
-		out_error("schedule: --from: '%s' is no time; write it like 2026-12-24T18:00+01:00", f->from);
+	code = v != NULL ? check_usage(cli, v) : EXIT_USAGE;
+	if (code != 0)
+		return code;
+	if (*j.f->from && !text_parse_time(span_of(j.f->from), &j.now)) {
+		out_error("schedule: --from: '%s' is no time; write it like 2026-12-24T18:00+01:00", j.f->from);
 		return EXIT_USAGE;
 	}
-	e = setup_schedule(cli, &entries, &n, &why);
-	if (e != E_OK) {
+	e = schedule_open(&j.maker, cli, &why);
+	if (e == E_OK)
+		e = look(&j, v, &why);
+	if (e == E_OK)
+		code = v->run(&j);
+	else {
 		out_error("schedule: %s", why.text);
-		return exit_of(e);
+		code = exit_of(e);
 	}
-	if (strcmp(cli->args[0], "next") == 0)
-		return print_next(cli, entries, n, from);
-	if (strcmp(cli->args[0], "list") != 0) {
-		out_error("schedule: '%s' is not known; there are list and next", cli->args[0]);
-		return EXIT_USAGE;
-	}
-	if (cli->common.json)
-		when_print_table_json(entries, n, from);
-	else
-		when_print_table(entries, n, 0, from);
-	return 0;
+	listing_release(&j.listing);
+	desk_close(&j.desk);
+	schedule_release(&j.maker);
+	return code;
 }
 
 const struct cmd cmd_schedule = {
 	.name = "schedule",
-	.args = "list|next [ENTRY...]",
-	.summary = "show the schedule and what is due next",
-	.details = "list: every entry with its next run. next: the due times that come, of all entries or of those named (patterns such as report*).",
+	.args = "list|next|add|edit|remove|pause|resume|run [ENTRY] [ARG...]",
+	.summary = "show the schedule and what is due next; add and change entries at run time",
+	.details = "list: every entry with its next and last run. next: the due times that come, of all entries or of those named (patterns such as report*). "
+		   "add, edit, remove: entries that are kept in Redis (--beat-store, else the result backend), for all schedulers of the group; running "
+		   "ones take them up within a second or two. Those of the configuration are changed there. pause and resume work on both; what was due "
+		   "meanwhile is given up. run: sends an entry now, whatever its schedule says, and prints the task's id.",
 	.examples = "  warren schedule list\n"
-		"  warren schedule next --count 5 nightly-report\n"
-		"  warren schedule next --from 2027-03-28T00:00+01:00 --json\n",
+		    "  warren schedule next --count 5 nightly-report\n"
+		    "  warren schedule next --from 2027-03-28T00:00+01:00 --json\n"
+		    "  warren schedule add nightly reports.daily pdf --cron '0 2 * * *' --timezone Europe/Berlin --queue reports\n"
+		    "  warren schedule edit nightly --cron '30 2 * * *'\n"
+		    "  warren schedule pause nightly\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct schedule_flags),
-	.groups = CONF_BIT(CONF_QUEUE) | CONF_BIT(CONF_BEAT),
+	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_RESULT) | CONF_BIT(CONF_TLS) | CONF_BIT(CONF_QUEUE) | CONF_BIT(CONF_BEAT),
 	.args_min = 1,
 	.args_max = 1000,
 	.run = schedule_main,

@@ -141,6 +141,8 @@ set_flag(struct cli *cli, const struct target *to, struct span value, const char
 
 	e = to->base == NULL ? conf_set(&cli->conf, to->row, value, CONF_FLAG, shown, &why)
 		: opt_set(to->row, to->base, value, &cli->arena, &why);
+	if (e == E_OK && to->base == cli->flags)
+		cli->given[cli->n_given++] = (struct cli_given){ to->row, value };
 	if (e == E_OK)
 		return 0;
 	out_error("%s: %s: %s", cli->cmd->name, shown, why.text);
@@ -203,6 +205,7 @@ flags_parse(struct cli *cli, int argc, char **argv)
 	int i, code = 0;
 
 	cli->args = must_alloc(((size_t)argc + 1) * sizeof(*cli->args));
+	cli->given = must_alloc(((size_t)argc + 1) * sizeof(*cli->given));
 	for (i = 0; code == 0 && i < argc; i++) {
 		if (!flags_over && strcmp(argv[i], "--") == 0)
 			flags_over = true;

@@ -7,6 +7,9 @@ libcli_a_SOURCES = src/cli/app.c src/cli/app.h src/cli/app_settings.c src/cli/pr
 	src/cli/show.c src/cli/show.h src/cli/table.c \
 	src/cli/cmd_control.c src/cli/cmd_events.c src/cli/cmd_inspect.c src/cli/cmd_report.c src/cli/remote.c src/cli/remote.h src/cli/remote_table.c src/cli/settings.c src/cli/term.c src/cli/term.h src/cli/top.c src/cli/top.h \
 	src/cli/cmd_beat.c src/cli/cmd_schedule.c src/cli/schedule.c src/cli/when.c src/cli/when.h
+	src/cli/cmd_control.c src/cli/cmd_inspect.c src/cli/cmd_report.c src/cli/remote.c src/cli/remote.h src/cli/remote_table.c src/cli/settings.c \
+	src/cli/cmd_beat.c src/cli/cmd_schedule.c src/cli/desk.c src/cli/desk.h src/cli/listing.c src/cli/listing.h \
+	src/cli/schedule.c src/cli/schedule.h src/cli/schedule_cmd.h src/cli/schedule_edit.c src/cli/schedule_run.c src/cli/when.c src/cli/when.h
 libcli_a_CFLAGS = $(AM_CFLAGS)
 
 bin_PROGRAMS += warren

@@ -65,6 +65,7 @@ out:
 	arena_release(&cli.arena);
 	alloc_free(cli.flags);
 	alloc_free(cli.args);
+	alloc_free(cli.given);
 	return code;
 }
 

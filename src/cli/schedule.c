@@ -1,5 +1,10 @@
-/* The section schedule: of the settings as entries for the scheduler: texts are handed on, targets and what a task's settings add are found here. */
-#include "cli/setup.h"
+/* Texts are handed on as they are; beat/entry.c parses and checks them. */
+#include "cli/schedule.h"
+
+#include "conf/optjson.h"
+
+/* A leader that takes over waits for it. */
+#define COMMAND_MS 2000
 
 static const char *
 or_null(const char *text)
@@ -8,16 +13,16 @@ or_null(const char *text)
 }
 
 static const char *
-terminated(struct cli *cli, struct span s)
+terminated(struct arena *a, struct span s)
 {
-	return s.ptr ? arena_dup(&cli->arena, s).ptr : NULL;
+	return s.ptr ? arena_dup(a, s).ptr : NULL;
 }
 
 /* Queue, exchange and key of the entry itself, else the routes. */
 static enum err
-aim(struct cli *cli, const struct conf_schedule *s, const struct routes *routes, struct entry_conf *e, struct errtext *t)
+aim(struct schedule_maker *m, const struct conf_schedule *s, struct entry_conf *e, struct arena *a, struct errtext *t)
 {
-	struct route_target target = routes_find(routes, span_of(s->task));
+	struct route_target target = routes_find(m->routes, span_of(s->task));
 	struct span exchange, key;
 
 	if (e->priority < 0)
@@ -30,7 +35,7 @@ aim(struct cli *cli, const struct conf_schedule *s, const struct routes *routes,
 		return E_OK;
 	}
 	if (*s->queue != '\0' || (target.exchange.len == 0 && target.queue.ptr != NULL)) {
-		e->queue = setup_queue(cli, *s->queue != '\0' ? s->queue : terminated(cli, target.queue));
+		e->queue = setup_queue(m->cli, *s->queue != '\0' ? s->queue : terminated(a, target.queue));
 		setup_road(&e->queue, &exchange, &key);
 		/* Not to be created: a message that no queue takes comes back and says so. */
 		if (e->queue.must_exist)
@@ -39,8 +44,8 @@ aim(struct cli *cli, const struct conf_schedule *s, const struct routes *routes,
 		exchange = target.exchange;
 		key = target.routing_key;
 	}
-	e->exchange = terminated(cli, exchange);
-	e->routing_key = terminated(cli, key);
+	e->exchange = terminated(a, exchange);
+	e->routing_key = terminated(a, key);
 	return e->exchange && e->routing_key ? E_OK : err_set(t, E_NOMEM, "out of memory");
 }
 
@@ -90,36 +95,172 @@ fill(const struct conf *c, const struct conf_schedule *s, struct entry_conf *e)
 	e->compress = d->compress;
 }
 
-enum err
-setup_schedule(struct cli *cli, struct entry_conf **out, size_t *n, struct errtext *t)
+/* The first error of any kind is told. */
+static enum err
+make(struct schedule_maker *m, const struct conf_schedule *s, struct entry_conf *e, struct arena *a, struct errtext *t)
 {
-	const struct conf *c = &cli->conf;
-	struct entry_conf *entries = arena_zero(&cli->arena, (c->n_schedule + 1) * sizeof(*entries));
-	struct routes *routes = NULL;
-	struct entry check;
-	struct zones zones;
-	enum err e;
+	fill(&m->cli->conf, s, e);
+	return aim(m, s, e, a, t);
+}
 
-	*n = 0;
-	*out = entries;
-	if (entries == NULL)
+static enum err
+make_all(struct schedule_maker *m, struct errtext *t)
+{
+	const struct conf *c = &m->cli->conf;
+	struct zones zones;
+	struct entry check;
+	enum err e = E_OK;
+
+	m->entries = arena_zero(&m->cli->arena, (c->n_schedule + 1) * sizeof(*m->entries));
+	if (m->entries == NULL)
 		return err_set(t, E_NOMEM, "out of memory");
 	zones_init(&zones);
-	e = setup_routes(cli, &routes, t);
 	for (size_t i = 0; e == E_OK && i < c->n_schedule; i++) {
 		const struct conf_schedule *s = &c->schedule[i];
 
 		if (!s->enabled)
 			continue;
-		fill(c, s, &entries[*n]);
-		e = aim(cli, s, routes, &entries[*n], t);
+		e = make(m, s, &m->entries[m->n_entries], &m->cli->arena, t);
 		if (e == E_OK)
-			e = entry_init(&check, &entries[*n], &zones, t);
+			e = entry_init(&check, &m->entries[m->n_entries], &zones, t);
 		if (e != E_OK)
 			err_prefix(t, e, "%s:%d: schedule '%s'", c->file ? c->file : "", s->item.line, s->item.name);
-		(*n)++;
+		m->n_entries++;
 	}
-	routes_free(routes);
 	zones_release(&zones);
 	return e;
+}
+
+/* --- entries as JSON --------------------------------------------------------------------------------------------------- */
+
+const struct opt_row *
+schedule_rows(size_t *n)
+{
+	for (size_t i = 0; i < CONF_SECTIONS; i++)
+		if (strcmp(conf_sections[i].name, "schedule") == 0) {
+			*n = conf_sections[i].n_rows;
+			return conf_sections[i].rows;
+		}
+	abort();
+}
+
+enum err
+schedule_read(struct conf_schedule *s, struct span json, struct arena *a, struct errtext *t)
+{
+	size_t n;
+	const struct opt_row *rows = schedule_rows(&n);
+
+	return optjson_read(rows, n, s, json, a, t);
+}
+
+void
+schedule_add_json(const struct schedule_maker *m, struct buf *b, const struct conf_schedule *s)
+{
+	size_t n;
+	const struct opt_row *rows = schedule_rows(&n);
+
+	optjson_add(b, rows, n, s, &m->defaults);
+}
+
+static bool
+has_backend(struct cli *cli)
+{
+	struct backend_conf conf;
+
+	setup_backend(cli, &conf);
+	return strcmp(conf.url, "none") != 0;
+}
+
+/* One entry with all its texts. */
+struct made {
+	struct arena arena;
+	struct entry_conf conf;
+};
+
+static void
+free_made(void *owner UNUSED, struct entry_conf *conf)
+{
+	struct made *made = container_of(conf, struct made, conf);
+
+	arena_release(&made->arena);
+	alloc_free(made);
+}
+
+static enum err
+make_one(void *owner, struct span name, struct span json, struct entry_conf **out, struct errtext *t)
+{
+	struct schedule_maker *m = owner;
+	struct made *made = must_alloc(sizeof(*made));
+	struct conf_schedule s = m->defaults;
+	enum err e;
+
+	s.item.name = terminated(&made->arena, name);
+	e = s.item.name ? schedule_read(&s, json, &made->arena, t) : err_set(t, E_NOMEM, "out of memory");
+	if (e == E_OK && !s.enabled)
+		e = err_set(t, E_CONF, "enabled: false is for the configuration; entries in Redis are paused");
+	if (e == E_OK)
+		e = make(m, &s, &made->conf, &made->arena, t);
+	if (e == E_OK && made->conf.skip_overlap && !has_backend(m->cli))
+		e = err_set(t, E_CONF, "overlap: skip needs a result backend, to see whether the last run has ended");
+	if (e != E_OK) {
+		free_made(NULL, &made->conf);
+		return e;
+	}
+	*out = &made->conf;
+	return E_OK;
+}
+
+struct entry_maker
+schedule_entries(struct schedule_maker *m)
+{
+	return (struct entry_maker){ .make = make_one, .free = free_made, .owner = m };
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------------- */
+
+enum err
+schedule_open(struct schedule_maker *m, struct cli *cli, struct errtext *t)
+{
+	size_t n;
+	const struct opt_row *rows = schedule_rows(&n);
+	enum err e;
+
+	*m = (struct schedule_maker){ .cli = cli };
+	if (opt_set_defaults(rows, n, &m->defaults, &cli->arena) != E_OK)
+		return err_set(t, E_NOMEM, "out of memory");
+	e = setup_routes(cli, &m->routes, t);
+	return e == E_OK ? make_all(m, t) : e;
+}
+
+void
+schedule_release(struct schedule_maker *m)
+{
+	routes_free(m->routes);
+	*m = (struct schedule_maker){ 0 };
+}
+
+static bool
+is_redis(struct span url)
+{
+	return span_starts(url, "redis://") || span_starts(url, "rediss://") || span_starts(url, "unix://") || span_starts(url, "redis+socket://");
+}
+
+void
+setup_store(struct cli *cli, struct ledger_conf *out)
+{
+	const struct options *o = &cli->conf.o;
+	struct backend_conf backend;
+	const char *url = o->beat_store;
+
+	setup_backend(cli, &backend);
+	if (*url == '\0' && is_redis(span_of(backend.url)))
+		url = backend.url;
+	*out = (struct ledger_conf){
+		.url = *url != '\0' && strcmp(url, "none") != 0 ? url : NULL,
+		.prefix = backend.key_prefix,
+		.group = o->beat_group,
+		.tls = backend.tls,
+		.connect_ms = o->connect_timeout,
+		.command_ms = COMMAND_MS,
+	};
 }

@@ -23,8 +23,6 @@ void setup_road(const struct bus_topo_queue *q, struct span *exchange, struct sp
 void setup_log(const struct options *o, const char *process, bool json);
 /* "w1@host" out of a pattern with %h; in the arena. */
 enum err setup_node(struct cli *cli, const char *pattern, const char **out, struct errtext *t) MUSTCHECK;
-/* The schedule: entries with their targets, checked; their texts live in cli. */
-enum err setup_schedule(struct cli *cli, struct entry_conf **out, size_t *n, struct errtext *t) MUSTCHECK;
 /* What remote control and reports show of the settings: one JSON object, secrets hidden; those that were changed, or all. In the arena; NULL
  * when out of memory. */
 const char *setup_settings(struct cli *cli, bool all);

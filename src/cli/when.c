@@ -9,6 +9,7 @@
 #define SECOND INT64_C(1000000)
 
 struct line {
+	const struct when_entry *from;
 	struct entry entry;
 	us_t next;
 };
@@ -55,14 +56,15 @@ compare(const void *a, const void *b)
 }
 
 static struct line *
-lines_of(const struct entry_conf *entries, size_t n, struct zones *zones, us_t now)
+lines_of(const struct when_entry *entries, size_t n, struct zones *zones, us_t now)
 {
 	struct line *lines = must_alloc((n + 1) * sizeof(*lines));
 
 	for (size_t i = 0; i < n; i++) {
-		if (entry_init(&lines[i].entry, &entries[i], zones, NULL) != E_OK)
+		if (entry_init(&lines[i].entry, entries[i].conf, zones, NULL) != E_OK)
 			abort();
-		lines[i].next = schedule_next(&lines[i].entry.plan.schedule, now);
+		lines[i].from = &entries[i];
+		lines[i].next = entries[i].paused ? SCHEDULE_NEVER : schedule_next(&lines[i].entry.plan.schedule, now);
 	}
 	qsort(lines, n, sizeof(*lines), compare);
 	return lines;
@@ -74,32 +76,52 @@ target_of(const struct entry_conf *c)
 	return c->exchange && *c->exchange ? c->exchange : c->routing_key;
 }
 
-void
-when_print_table(const struct entry_conf *entries, size_t n, size_t max, us_t now)
+static void
+add_next(struct buf *b, const struct line *l)
 {
-	static const char *const titles[] = { "ENTRY", "WHEN", "TASK", "QUEUE", "NEXT RUN" };
+	if (l->from->paused)
+		buf_adds(b, "paused");
+	else if (l->next == SCHEDULE_NEVER)
+		buf_adds(b, "never");
+	else
+		when_add_time(b, l->entry.plan.schedule.zone, l->next);
+}
+
+static void
+add_last(struct buf *b, const struct line *l)
+{
+	if (l->from->ran != INT64_MIN)
+		when_add_time(b, l->entry.plan.schedule.zone, l->from->ran);
+}
+
+void
+when_print_table(const struct when_entry *entries, size_t n, size_t max, bool all, us_t now)
+{
+	static const char *const titles[] = { "ENTRY", "WHEN", "TASK", "QUEUE", "NEXT RUN", "LAST RUN", "FROM" };
 	size_t shown = max && n > max ? max : n;
+	struct buf schedule, next, last;
 	struct zones zones;
 	struct line *lines;
 	struct grid g;
-	struct buf schedule, next;
 
 	zones_init(&zones);
 	lines = lines_of(entries, n, &zones, now);
-	grid_init(&g, ARRAY_LEN(titles), titles);
+	grid_init(&g, ARRAY_LEN(titles) - (all ? 0 : 2), titles);
 	buf_init(&schedule, 0);
 	buf_init(&next, 0);
+	buf_init(&last, 0);
 	for (size_t i = 0; i < shown; i++) {
-		const struct entry_conf *c = lines[i].entry.conf;
+		const struct entry_conf *c = lines[i].from->conf;
 
 		buf_reset(&schedule);
 		buf_reset(&next);
+		buf_reset(&last);
 		entry_add_schedule(&schedule, c);
-		if (lines[i].next == SCHEDULE_NEVER)
-			buf_adds(&next, "never");
-		else
-			when_add_time(&next, lines[i].entry.plan.schedule.zone, lines[i].next);
-		grid_add(&g, (const char *[]){ c->name, buf_text(&schedule), c->task, target_of(c), buf_text(&next) });
+		add_next(&next, &lines[i]);
+		add_last(&last, &lines[i]);
+		grid_add(&g,
+			(const char *[]){ c->name, buf_text(&schedule), c->task, target_of(c), buf_text(&next), buf_text(&last),
+				lines[i].from->from });
 	}
 	grid_print(&g);
 	if (shown < n)
@@ -107,51 +129,77 @@ when_print_table(const struct entry_conf *entries, size_t n, size_t max, us_t no
 	grid_release(&g);
 	buf_release(&schedule);
 	buf_release(&next);
+	buf_release(&last);
 	alloc_free(lines);
 	zones_release(&zones);
 }
 
-void
-when_print_table_json(const struct entry_conf *entries, size_t n, us_t now)
+static void
+add_json_time(struct js *w, const char *key, const struct line *l, us_t t, bool known)
 {
-	struct buf b, text;
+	struct buf text;
+
+	buf_init(&text, 0);
+	if (known)
+		when_add_iso(&text, l->entry.plan.schedule.zone, t);
+	js_key(w, key);
+	js_string(w, known ? buf_span(&text) : SPAN_NONE);
+	buf_release(&text);
+}
+
+static void
+add_json_line(struct js *w, const struct line *l)
+{
+	const struct entry_conf *c = l->from->conf;
+	struct buf text;
+
+	buf_init(&text, 0);
+	entry_add_schedule(&text, c);
+	js_object(w);
+	js_key(w, "name");
+	js_text(w, c->name);
+	js_key(w, "from");
+	js_text(w, l->from->from);
+	js_key(w, "schedule");
+	js_string(w, buf_span(&text));
+	js_key(w, "task");
+	js_text(w, c->task);
+	js_key(w, "args");
+	js_raw(w, c->args ? span_of(c->args) : SPAN("[]"));
+	js_key(w, "kwargs");
+	js_raw(w, c->kwargs ? span_of(c->kwargs) : SPAN("{}"));
+	js_key(w, "exchange");
+	js_text(w, c->exchange);
+	js_key(w, "routing_key");
+	js_text(w, c->routing_key);
+	js_key(w, "paused");
+	js_bool(w, l->from->paused);
+	add_json_time(w, "next", l, l->next, l->next != SCHEDULE_NEVER);
+	add_json_time(w, "last", l, l->from->ran, l->from->ran != INT64_MIN);
+	js_key(w, "runs");
+	js_int(w, l->from->runs);
+	js_object_end(w);
+	buf_release(&text);
+}
+
+void
+when_print_table_json(const struct when_entry *entries, size_t n, us_t now)
+{
 	struct zones zones;
 	struct line *lines;
+	struct buf b;
 	struct js w;
 
 	zones_init(&zones);
 	lines = lines_of(entries, n, &zones, now);
 	buf_init(&b, 0);
-	buf_init(&text, 0);
 	js_init(&w, &b);
 	js_array(&w);
-	for (size_t i = 0; i < n; i++) {
-		const struct entry_conf *c = lines[i].entry.conf;
-
-		js_object(&w);
-		js_key(&w, "name");
-		js_text(&w, c->name);
-		js_key(&w, "schedule");
-		buf_reset(&text);
-		entry_add_schedule(&text, c);
-		js_string(&w, buf_span(&text));
-		js_key(&w, "task");
-		js_text(&w, c->task);
-		js_key(&w, "exchange");
-		js_text(&w, c->exchange);
-		js_key(&w, "routing_key");
-		js_text(&w, c->routing_key);
-		js_key(&w, "next");
-		buf_reset(&text);
-		if (lines[i].next != SCHEDULE_NEVER)
-			when_add_iso(&text, lines[i].entry.plan.schedule.zone, lines[i].next);
-		js_string(&w, text.len ? buf_span(&text) : SPAN_NONE);
-		js_object_end(&w);
-	}
+	for (size_t i = 0; i < n; i++)
+		add_json_line(&w, &lines[i]);
 	js_array_end(&w);
 	out_json(&b);
 	buf_release(&b);
-	buf_release(&text);
 	alloc_free(lines);
 	zones_release(&zones);
 }

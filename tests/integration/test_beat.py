@@ -8,104 +8,16 @@ import random
 import re
 import signal
 import time
-import uuid
 from datetime import datetime, timezone
 
 import pytest
 
 import harness
-from harness import SLOW, WARREN
+from beats import beat, inbox, run_id, wait_leader  # noqa: F401 (fixtures)
+from harness import SLOW
 from warren_servers import wait_until
 
-SPACE = uuid.UUID("5a0c6b3e-6b7e-4c58-9d0e-7c1f62d0b8a4")
 FULL = bool(os.environ.get("WARREN_FULL"))
-
-
-def iso(us):
-    t = datetime.fromtimestamp(us // 10 ** 6, timezone.utc)
-    return t.replace(microsecond=us % 10 ** 6).isoformat()
-
-
-def run_id(entry, due_us, group="warren.beat"):
-    return str(uuid.uuid5(SPACE, "%s/%s@%s" % (group, entry, iso(due_us))))
-
-
-@pytest.fixture
-def beat(site, built, programs, tmp_path):
-    running = []
-
-    def start(schedule, *args, name="a", ready=r"(stands by|leads: )"):
-        """A scheduler with these entries (JSON is YAML); each name has a state file of its own."""
-        conf = tmp_path / ("beat-%s.yaml" % name)
-        conf.write_text(json.dumps({"schedule": schedule}))
-        conf.chmod(0o644)
-        argv = [WARREN, "beat", "--config", str(conf), "--beat-name", "beat-%s@host" % name,
-                "--beat-state", str(tmp_path / ("state-%s" % name) / "beat.json"), *args]
-        started = programs("beat-" + name, argv, site.env())
-        started.name = name
-        running.append(started)
-        if ready:
-            started.wait_line(ready)
-        return started
-    yield start
-    for b in running:
-        if b.alive():
-            b.send_signal(signal.SIGCONT)
-            assert b.stop() == 0, b.output()
-
-
-class Inbox:
-    """Takes every message of a queue as it is."""
-
-    def __init__(self, site, queue):
-        self.site, self.queue = site, queue
-        self.messages = []
-        self.connect()
-
-    def connect(self):
-        self.connection = self.site.raw_connection()
-        self.channel = self.connection.default_channel
-
-    def take(self):
-        while True:
-            m = self.channel.basic_get(self.queue, no_ack=True)
-            if m is None:
-                return self.messages
-            self.messages.append(m)
-
-    def wait(self, n, timeout_s=20):
-        wait_until(lambda: len(self.take()) >= n, timeout_s * SLOW, lambda: "%d messages in %s, there are %d" % (
-            n, self.queue, len(self.messages)), every_s=0.05)
-        return self.messages
-
-    def ids(self):
-        return [m.headers["id"] for m in self.messages]
-
-    def close(self):
-        self.connection.release()
-
-
-@pytest.fixture
-def inbox(site):
-    opened = []
-
-    def open_inbox(queue):
-        wait_until(lambda: queue in site.queues(), 20 * SLOW, "queue " + queue)
-        opened.append(Inbox(site, queue))
-        return opened[-1]
-    yield open_inbox
-    for box in opened:
-        box.close()
-
-
-def wait_leader(beats, timeout_s=15):
-    """The one that leads now, by its own words."""
-    def leads():
-        for b in beats:
-            if b.alive() and len(b.lines(r" leads: ")) > len(b.lines(r" leads no more")):
-                return b
-        return None
-    return wait_until(leads, timeout_s * SLOW, "a leader", every_s=0.01)
 
 
 # --- the commands ------------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ __wrap_unlinkat(int dir, const char *name, int flags)
 static void
 set(struct state *s, const char *name, us_t done)
 {
-	assert_ok(state_set(s, span_of(name), &(struct state_row){ "every 30s", done, INT64_MIN, 7 }));
+	assert_ok(state_set(s, span_of(name), &(struct row){ "every 30s", done, INT64_MIN, 7 }));
 }
 
 static void
@@ -114,7 +114,7 @@ static void
 reads_what_it_wrote(void **state UNUSED)
 {
 	const char *odd = "n\"ight\\ly \xc3\xa9\n";
-	const struct state_row *row;
+	const struct row *row;
 	struct state s;
 	struct errtext t;
 
@@ -122,8 +122,8 @@ reads_what_it_wrote(void **state UNUSED)
 	set(&s, odd, 1795229760651564);
 	set(&s, "gone", 5);
 	state_forget(&s, SPAN("gone"));
-	assert_ok(state_set(
-		&s, SPAN("ran"), &(struct state_row){ "cron 0 2 * * *", 60000000, 30000000, INT64_MAX }));
+	assert_ok(
+		state_set(&s, SPAN("ran"), &(struct row){ "cron 0 2 * * *", 60000000, 30000000, INT64_MAX }));
 	assert_ok(state_save(&s, &t));
 	state_close(&s);
 

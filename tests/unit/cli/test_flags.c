@@ -54,6 +54,7 @@ teardown(void **state)
 	conf_release(&f->cli.conf);
 	arena_release(&f->cli.arena);
 	alloc_free(f->cli.args);
+	alloc_free(f->cli.given);
 	alloc_free(f);
 	return 0;
 }
@@ -75,7 +76,10 @@ parse(struct fixture *f, const char *line)
 		f->argc++;
 	}
 	alloc_free(f->cli.args);
+	alloc_free(f->cli.given);
 	f->cli.args = NULL;
+	f->cli.given = NULL;
+	f->cli.n_given = 0;
 	f->cli.n_args = 0;
 	return flags_parse(&f->cli, f->argc, f->argv);
 }

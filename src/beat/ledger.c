@@ -1,0 +1,334 @@
+/* Scripts, and the parsing of what they answer. Answers are words ("ok", "exists", ...) or, for reading, one array of everything. */
+#include "beat/ledger.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+
+/* In the order in which every script gets them. */
+enum key { K_REVISION, K_TOKEN, K_LEADER, K_ENTRIES, K_PAUSES, K_RUNS, KEYS };
+static const char *const key_names[KEYS] = { "revision", "token", "leader", "entries", "pauses", "runs" };
+
+#define ARGS_MAX (2 + 2 * LEDGER_ROWS_MAX)
+
+#define NOW "local t = redis.call('TIME') local now = string.format('%d%06d', t[1], t[2])\n"
+#define CHANGED "redis.call('INCR', KEYS[1]) return 'ok'\n"
+
+/* ARGV: the node of a new leader, or "". */
+static const char read_script[] =
+	"local token = redis.call('GET', KEYS[2]) or '0'\n"
+	"if ARGV[1] ~= '' then\n" NOW "  token = tostring(redis.call('INCR', KEYS[2]))\n"
+	"  redis.call('HSET', KEYS[3], 'node', ARGV[1], 'token', token, 'since', now)\n"
+	"end\n"
+	"return {redis.call('GET', KEYS[1]) or '0', token, redis.call('HGET', KEYS[3], 'node') or '',\n"
+	"  redis.call('HGETALL', KEYS[4]), redis.call('HGETALL', KEYS[5]), redis.call('HGETALL', KEYS[6])}\n";
+static const char look_script[] = "return {redis.call('GET', KEYS[1]) or '0', redis.call('GET', KEYS[2]) or "
+				  "'0', redis.call('HGET', KEYS[3], 'node') or ''}\n";
+/* ARGV: token, name, row, name, row... */
+static const char write_script[] =
+	"if tonumber(redis.call('GET', KEYS[2]) or '0') > tonumber(ARGV[1]) then return 'exists' end\n"
+	"for i = 2, #ARGV, 2 do redis.call('HSET', KEYS[6], ARGV[i], ARGV[i + 1]) end\n"
+	"return 'ok'\n";
+/* ARGV: name, entry. What is left of an earlier one of that name is not its own. */
+static const char add_script[] =
+	"if redis.call('HEXISTS', KEYS[4], ARGV[1]) == 1 then return 'exists' end\n" NOW
+	"redis.call('HSET', KEYS[4], ARGV[1], now .. ' ' .. ARGV[2])\n"
+	"redis.call('HDEL', KEYS[5], ARGV[1])\n"
+	"redis.call('HDEL', KEYS[6], ARGV[1])\n" CHANGED;
+/* ARGV: name, old entry, new entry, "1" when it counts anew. */
+static const char edit_script[] =
+	"local was = redis.call('HGET', KEYS[4], ARGV[1])\n"
+	"if not was then return 'missing' end\n"
+	"local since, json = string.match(was, '^(%d+) (.*)$')\n"
+	"if json ~= ARGV[2] then return 'exists' end\n" NOW "if ARGV[4] == '1' then since = now end\n"
+	"redis.call('HSET', KEYS[4], ARGV[1], since .. ' ' .. ARGV[3])\n" CHANGED;
+static const char remove_script[] = "if redis.call('HDEL', KEYS[4], ARGV[1]) == 0 then return 'missing' end\n"
+				    "redis.call('HDEL', KEYS[5], ARGV[1])\n"
+				    "redis.call('HDEL', KEYS[6], ARGV[1])\n" CHANGED;
+/* ARGV: name, "paused" or "resumed". */
+static const char pause_script[] =
+	"local is = string.match(redis.call('HGET', KEYS[5], ARGV[1]) or 'resumed 0', '^%a+')\n"
+	"if is == ARGV[2] then return 'exists' end\n" NOW
+	"redis.call('HSET', KEYS[5], ARGV[1], ARGV[2] .. ' ' .. now)\n" CHANGED;
+
+struct ledger {
+	struct rds *rds;
+	char *keys[KEYS];
+	const struct ledger_ops *ops;
+	void *owner;
+	struct list asked;
+};
+
+struct asked {
+	struct list link;
+	ledger_stock_fn *stock_fn; /* one of the two */
+	ledger_fn *fn;
+	void *owner;
+};
+
+/* --- answers ----------------------------------------------------------------------------------------------------------- */
+
+static int64_t
+number(const struct rds_reply *r)
+{
+	int64_t v = 0;
+
+	return text_parse_int(r->str, &v) ? v : 0;
+}
+
+/* Field and value after the other, as HGETALL gives them. */
+static size_t
+count_pairs(const struct rds_reply *r)
+{
+	return r->type == RDS_ARRAY ? r->n_items / 2 : 0;
+}
+
+/* "paused 1795229760651564": the word, and the time behind it. */
+static struct span
+split_time(struct span value, us_t *since)
+{
+	struct span word = span_split(&value, ' ');
+
+	if (!text_parse_int(value, since))
+		*since = 0;
+	return word;
+}
+
+static void
+hand_on(const struct asked *a, const struct rds_reply *r)
+{
+	const struct rds_reply *hashes = r->n_items == 6 ? r->items + 3 : NULL;
+	struct ledger_stock s = { .revision = number(&r->items[0]), .token = number(&r->items[1]) };
+	struct ledger_entry *entries;
+	struct ledger_pause *pauses;
+	struct ledger_run *runs;
+
+	if (r->items[2].str.len > 0)
+		s.leader = r->items[2].str;
+	if (hashes == NULL) {
+		a->stock_fn(a->owner, E_OK, &s, "");
+		return;
+	}
+	s.n_entries = count_pairs(&hashes[0]);
+	s.n_pauses = count_pairs(&hashes[1]);
+	s.n_runs = count_pairs(&hashes[2]);
+	s.entries = entries = must_alloc((s.n_entries + 1) * sizeof(*entries));
+	s.pauses = pauses = must_alloc((s.n_pauses + 1) * sizeof(*pauses));
+	s.runs = runs = must_alloc((s.n_runs + 1) * sizeof(*runs));
+	for (size_t i = 0; i < s.n_entries; i++) {
+		struct span json = hashes[0].items[2 * i + 1].str, since = span_split(&json, ' ');
+
+		entries[i] = (struct ledger_entry){ .name = hashes[0].items[2 * i].str,
+			.json = json.ptr ? json : SPAN("") };
+		if (!text_parse_int(since, &entries[i].since))
+			entries[i].since = 0;
+	}
+	for (size_t i = 0; i < s.n_pauses; i++) {
+		pauses[i].name = hashes[1].items[2 * i].str;
+		pauses[i].paused =
+			span_is(split_time(hashes[1].items[2 * i + 1].str, &pauses[i].since), "paused");
+	}
+	for (size_t i = 0; i < s.n_runs; i++)
+		runs[i] = (struct ledger_run){ hashes[2].items[2 * i].str, hashes[2].items[2 * i + 1].str };
+	a->stock_fn(a->owner, E_OK, &s, "");
+	alloc_free(entries);
+	alloc_free(pauses);
+	alloc_free(runs);
+}
+
+static enum err
+verdict(struct span word)
+{
+	return span_is(word, "ok")         ? E_OK
+		: span_is(word, "exists")  ? E_EXISTS
+		: span_is(word, "missing") ? E_MISSING
+					   : E_FORMAT;
+}
+
+static void
+on_answer(void *owner, enum err e, const struct rds_reply *r)
+{
+	struct asked *a = owner;
+	struct errtext t = { "" };
+
+	list_unlink(&a->link);
+	if (e != E_OK)
+		err_set(&t, e, "%s", e == E_TIMEOUT ? "no answer in time" : "the connection was lost");
+	else if (r->type == RDS_ERROR)
+		e = err_set(&t, E_REFUSED, "%.*s", SPAN_FMT(r->str));
+	else if (a->fn == NULL && (r->type != RDS_ARRAY || (r->n_items != 6 && r->n_items != 3)))
+		e = err_set(&t, E_FORMAT, "an answer of another form than expected");
+	if (a->fn != NULL)
+		a->fn(a->owner, e == E_OK ? verdict(r->str) : e, t.text);
+	else if (e == E_OK)
+		hand_on(a, r);
+	else
+		a->stock_fn(a->owner, e, NULL, t.text);
+	alloc_free(a);
+}
+
+/* --- questions --------------------------------------------------------------------------------------------------------- */
+
+static enum err
+run(struct ledger *g, const char *script, const struct span *args, size_t n_args, const struct asked *how)
+{
+	size_t n = 3 + KEYS + n_args, i;
+	struct span *argv = must_alloc(n * sizeof(*argv));
+	struct asked *a = must_alloc(sizeof(*a));
+	enum err e;
+
+	argv[0] = SPAN("EVAL");
+	argv[1] = span_of(script);
+	argv[2] = SPAN("6");
+	for (i = 0; i < KEYS; i++)
+		argv[3 + i] = span_of(g->keys[i]);
+	for (i = 0; i < n_args; i++)
+		argv[3 + KEYS + i] = args[i];
+	*a = *how;
+	e = rds_command(g->rds, argv, n, 0, on_answer, a);
+	if (e == E_OK)
+		list_push(&g->asked, &a->link);
+	else
+		alloc_free(a);
+	alloc_free(argv);
+	return e;
+}
+
+enum err
+ledger_read(struct ledger *g, const char *node, ledger_stock_fn *fn, void *owner)
+{
+	return run(g, read_script, &(struct span){ node ? node : "", node ? strlen(node) : 0 }, 1,
+		&(struct asked){ .stock_fn = fn, .owner = owner });
+}
+
+enum err
+ledger_look(struct ledger *g, ledger_stock_fn *fn, void *owner)
+{
+	return run(g, look_script, NULL, 0, &(struct asked){ .stock_fn = fn, .owner = owner });
+}
+
+enum err
+ledger_write(
+	struct ledger *g, int64_t token, const struct ledger_run *runs, size_t n, ledger_fn *fn, void *owner)
+{
+	struct span *args = must_alloc(ARGS_MAX * sizeof(*args));
+	char text[24];
+	enum err e;
+
+	assert(n <= LEDGER_ROWS_MAX);
+	snprintf(text, sizeof(text), "%lld", (long long)token);
+	args[0] = span_of(text);
+	for (size_t i = 0; i < n; i++) {
+		args[1 + 2 * i] = runs[i].name;
+		args[2 + 2 * i] = runs[i].json;
+	}
+	e = run(g, write_script, args, 1 + 2 * n, &(struct asked){ .fn = fn, .owner = owner });
+	alloc_free(args);
+	return e;
+}
+
+enum err
+ledger_add(struct ledger *g, struct span name, struct span json, ledger_fn *fn, void *owner)
+{
+	const struct span args[] = { name, json };
+
+	return run(g, add_script, args, ARRAY_LEN(args), &(struct asked){ .fn = fn, .owner = owner });
+}
+
+enum err
+ledger_edit(struct ledger *g, struct span name, struct span old, struct span json, bool anew, ledger_fn *fn,
+	void *owner)
+{
+	const struct span args[] = { name, old, json, anew ? SPAN("1") : SPAN("0") };
+
+	return run(g, edit_script, args, ARRAY_LEN(args), &(struct asked){ .fn = fn, .owner = owner });
+}
+
+enum err
+ledger_remove(struct ledger *g, struct span name, ledger_fn *fn, void *owner)
+{
+	return run(g, remove_script, &name, 1, &(struct asked){ .fn = fn, .owner = owner });
+}
+
+enum err
+ledger_pause(struct ledger *g, struct span name, bool paused, ledger_fn *fn, void *owner)
+{
+	const struct span args[] = { name, paused ? SPAN("paused") : SPAN("resumed") };
+
+	return run(g, pause_script, args, ARRAY_LEN(args), &(struct asked){ .fn = fn, .owner = owner });
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_up(void *owner)
+{
+	struct ledger *g = owner;
+
+	g->ops->on_up(g->owner);
+}
+
+static void
+on_down(void *owner, const struct rds_down *d)
+{
+	struct ledger *g = owner;
+
+	g->ops->on_down(g->owner, d);
+}
+
+enum err
+ledger_new(struct ledger **out, struct loop *l, const struct ledger_conf *c, const struct ledger_ops *ops,
+	void *owner, struct errtext *t)
+{
+	static const struct rds_ops rds_ops = { .on_up = on_up, .on_down = on_down };
+	struct rds_conf conf = {
+		.url = c->url, .connect_ms = c->connect_ms, .command_ms = c->command_ms, .tls = c->tls
+	};
+	const char *prefix = c->prefix ? c->prefix : "";
+	/* Joined as the results' keys are: with a '_' unless the prefix ends like one that needs none. */
+	bool joined = *prefix == '\0' || strchr(":_-.", prefix[strlen(prefix) - 1]) != NULL;
+	struct ledger *g = must_alloc(sizeof(*g));
+	enum err e;
+
+	g->ops = ops;
+	g->owner = owner;
+	list_init(&g->asked);
+	/* The braces keep all keys of a group on one node of a cluster. */
+	for (int i = 0; i < KEYS; i++)
+		g->keys[i] = must_printf(
+			"%s%swarren:beat:{%s}:%s", prefix, joined ? "" : "_", c->group, key_names[i]);
+	e = rds_new(&g->rds, l, &conf, &rds_ops, g, t);
+	if (e != E_OK) {
+		ledger_close(g);
+		return e;
+	}
+	rds_start(g->rds);
+	*out = g;
+	return E_OK;
+}
+
+void
+ledger_close(struct ledger *g)
+{
+	struct list *it;
+
+	if (g == NULL)
+		return;
+	rds_close(g->rds);
+	while ((it = list_pop(&g->asked)) != NULL)
+		alloc_free(container_of(it, struct asked, link));
+	for (int i = 0; i < KEYS; i++)
+		alloc_free(g->keys[i]);
+	alloc_free(g);
+}
+
+bool
+ledger_is_up(const struct ledger *g)
+{
+	return rds_is_up(g->rds);
+}
+
+const char *
+ledger_url(const struct ledger *g)
+{
+	return rds_url(g->rds);
+}

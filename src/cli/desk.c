@@ -1,0 +1,187 @@
+/* A loop of its own, turned until the answer is there. */
+#include "cli/desk.h"
+
+#include "base/clock.h"
+
+static void
+on_up(void *owner UNUSED)
+{
+}
+
+static void
+on_down(void *owner, const struct rds_down *down)
+{
+	struct desk *d = owner;
+
+	d->why_err = err_set(&d->why, down->err, "cannot reach %s (%s)", down->url, down->text);
+}
+
+/* Until it is up, or the first attempt has failed. */
+static enum err
+connect(struct desk *d, struct errtext *t)
+{
+	ms_t until = clock_mono_ms() + d->wait_ms;
+
+	while (!ledger_is_up(d->ledger) && d->why_err == E_OK && clock_mono_ms() < until)
+		loop_turn(d->loop, until - clock_mono_ms());
+	if (ledger_is_up(d->ledger))
+		return E_OK;
+	if (d->why_err == E_OK)
+		return err_set(t, E_TIMEOUT, "cannot reach %s in time", ledger_url(d->ledger));
+	return err_set(t, d->why_err == E_SYS ? E_CLOSED : d->why_err, "%s", d->why.text);
+}
+
+enum err
+desk_open(struct desk *d, struct cli *cli, struct errtext *t)
+{
+	static const struct ledger_ops ops = { .on_up = on_up, .on_down = on_down };
+	struct ledger_conf conf;
+	enum err e;
+
+	*d = (struct desk){ .wait_ms = cli->conf.o.connect_timeout };
+	setup_store(cli, &conf);
+	if (conf.url == NULL)
+		return err_set(t, E_CONF,
+			"entries are added, changed and paused in Redis, and there is none: give "
+			"--beat-store redis://... (or set "
+			"beat_store, or a result_backend that is Redis), the same as the schedulers have");
+	d->loop = loop_new(t);
+	if (d->loop == NULL)
+		return E_SYS;
+	e = ledger_new(&d->ledger, d->loop, &conf, &ops, d, t);
+	return e == E_OK ? connect(d, t) : e;
+}
+
+void
+desk_close(struct desk *d)
+{
+	ledger_close(d->ledger);
+	if (d->loop != NULL) {
+		loop_settle(d->loop, 0);
+		loop_free(d->loop);
+	}
+	arena_release(&d->arena);
+	*d = (struct desk){ 0 };
+}
+
+/* --- questions --------------------------------------------------------------------------------------------------------- */
+
+static enum err
+wait(struct desk *d, enum err asked, struct errtext *t)
+{
+	d->answered = false;
+	if (asked != E_OK)
+		return err_set(t, E_CLOSED, "%s does not take the question now: %s", ledger_url(d->ledger),
+			err_name(asked));
+	/* Every command has a time limit, so this ends. */
+	while (!d->answered)
+		loop_turn(d->loop, -1);
+	if (d->text.text[0] != '\0')
+		err_set(t, d->err, "%s: %s", ledger_url(d->ledger), d->text.text);
+	return d->err;
+}
+
+static void
+on_done(void *owner, enum err e, const char *why)
+{
+	struct desk *d = owner;
+
+	d->answered = true;
+	d->err = err_set(&d->text, e, "%s", why);
+}
+
+static struct span
+keep(struct desk *d, struct span s)
+{
+	struct span copy = arena_dup(&d->arena, s);
+
+	if (copy.ptr == NULL)
+		d->err = err_set(&d->text, E_NOMEM, "out of memory");
+	return copy;
+}
+
+static void *
+keep_array(struct desk *d, const void *from, size_t bytes)
+{
+	void *copy = arena_alloc(&d->arena, bytes + 1);
+
+	if (copy == NULL)
+		d->err = err_set(&d->text, E_NOMEM, "out of memory");
+	else if (bytes > 0)
+		memcpy(copy, from, bytes);
+	return copy;
+}
+
+static void
+on_stock(void *owner, enum err e, const struct ledger_stock *s, const char *why)
+{
+	struct desk *d = owner;
+	struct ledger_entry *entries;
+	struct ledger_pause *pauses;
+	struct ledger_run *runs;
+
+	on_done(d, e, why);
+	arena_release(&d->arena);
+	d->stock = (struct ledger_stock){ 0 };
+	if (e != E_OK)
+		return;
+	entries = keep_array(d, s->entries, s->n_entries * sizeof(*entries));
+	pauses = keep_array(d, s->pauses, s->n_pauses * sizeof(*pauses));
+	runs = keep_array(d, s->runs, s->n_runs * sizeof(*runs));
+	if (d->err != E_OK)
+		return;
+	for (size_t i = 0; i < s->n_entries; i++) {
+		entries[i].name = keep(d, entries[i].name);
+		entries[i].json = keep(d, entries[i].json);
+	}
+	for (size_t i = 0; i < s->n_pauses; i++)
+		pauses[i].name = keep(d, pauses[i].name);
+	for (size_t i = 0; i < s->n_runs; i++) {
+		runs[i].name = keep(d, runs[i].name);
+		runs[i].json = keep(d, runs[i].json);
+	}
+	d->stock = *s;
+	d->stock.leader = s->leader.ptr ? keep(d, s->leader) : SPAN_NONE;
+	d->stock.entries = entries;
+	d->stock.pauses = pauses;
+	d->stock.runs = runs;
+}
+
+enum err
+desk_read(struct desk *d, struct errtext *t)
+{
+	return wait(d, ledger_read(d->ledger, NULL, on_stock, d), t);
+}
+
+struct span
+desk_find(const struct desk *d, struct span name)
+{
+	for (size_t i = 0; i < d->stock.n_entries; i++)
+		if (span_eq(d->stock.entries[i].name, name))
+			return d->stock.entries[i].json;
+	return SPAN_NONE;
+}
+
+enum err
+desk_add(struct desk *d, struct span name, struct span json, struct errtext *t)
+{
+	return wait(d, ledger_add(d->ledger, name, json, on_done, d), t);
+}
+
+enum err
+desk_edit(struct desk *d, struct span name, struct span old, struct span json, bool anew, struct errtext *t)
+{
+	return wait(d, ledger_edit(d->ledger, name, old, json, anew, on_done, d), t);
+}
+
+enum err
+desk_remove(struct desk *d, struct span name, struct errtext *t)
+{
+	return wait(d, ledger_remove(d->ledger, name, on_done, d), t);
+}
+
+enum err
+desk_pause(struct desk *d, struct span name, bool paused, struct errtext *t)
+{
+	return wait(d, ledger_pause(d->ledger, name, paused, on_done, d), t);
+}
