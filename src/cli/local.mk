@@ -1,15 +1,67 @@
-# src/cli
+# src/cli: a line for each file
 noinst_LIBRARIES += libcli.a
-libcli_a_SOURCES = src/cli/app.c src/cli/app.h src/cli/app_settings.c src/cli/probe.c src/cli/probe.h src/cli/bulk.c src/cli/bulk.h src/cli/call.c src/cli/call.h src/cli/cmd.h src/cli/cmd_config.c src/cli/cmd_help.c \
-	src/cli/cmd_dead.c src/cli/cmd_purge.c src/cli/cmd_result.c src/cli/cmd_run.c src/cli/cmd_send.c src/cli/cmd_status.c src/cli/cmd_worker.c \
-	src/cli/dead.h src/cli/dead_ask.c src/cli/dead_look.c \
-	src/cli/dead_print.c src/cli/dead_purge.c src/cli/dead_replay.c src/cli/flags.c src/cli/help.c src/cli/out.c src/cli/out.h src/cli/pools.c src/cli/sender.c src/cli/setup.c src/cli/setup.h \
-	src/cli/show.c src/cli/show.h src/cli/table.c \
-	src/cli/cmd_control.c src/cli/cmd_events.c src/cli/cmd_inspect.c src/cli/cmd_report.c src/cli/remote.c src/cli/remote.h src/cli/remote_table.c src/cli/settings.c src/cli/term.c src/cli/term.h src/cli/top.c src/cli/top.h \
-	src/cli/cmd_beat.c src/cli/cmd_schedule.c src/cli/schedule.c src/cli/when.c src/cli/when.h
-	src/cli/cmd_control.c src/cli/cmd_inspect.c src/cli/cmd_report.c src/cli/remote.c src/cli/remote.h src/cli/remote_table.c src/cli/settings.c \
-	src/cli/cmd_beat.c src/cli/cmd_schedule.c src/cli/desk.c src/cli/desk.h src/cli/listing.c src/cli/listing.h \
-	src/cli/schedule.c src/cli/schedule.h src/cli/schedule_cmd.h src/cli/schedule_edit.c src/cli/schedule_run.c src/cli/when.c src/cli/when.h
+libcli_a_SOURCES =
+libcli_a_SOURCES += src/cli/app.c
+libcli_a_SOURCES += src/cli/app.h
+libcli_a_SOURCES += src/cli/app_settings.c
+libcli_a_SOURCES += src/cli/bulk.c
+libcli_a_SOURCES += src/cli/bulk.h
+libcli_a_SOURCES += src/cli/call.c
+libcli_a_SOURCES += src/cli/call.h
+libcli_a_SOURCES += src/cli/cmd.h
+libcli_a_SOURCES += src/cli/cmd_beat.c
+libcli_a_SOURCES += src/cli/cmd_config.c
+libcli_a_SOURCES += src/cli/cmd_control.c
+libcli_a_SOURCES += src/cli/cmd_dead.c
+libcli_a_SOURCES += src/cli/cmd_events.c
+libcli_a_SOURCES += src/cli/cmd_help.c
+libcli_a_SOURCES += src/cli/cmd_inspect.c
+libcli_a_SOURCES += src/cli/cmd_purge.c
+libcli_a_SOURCES += src/cli/cmd_report.c
+libcli_a_SOURCES += src/cli/cmd_result.c
+libcli_a_SOURCES += src/cli/cmd_run.c
+libcli_a_SOURCES += src/cli/cmd_schedule.c
+libcli_a_SOURCES += src/cli/cmd_send.c
+libcli_a_SOURCES += src/cli/cmd_status.c
+libcli_a_SOURCES += src/cli/cmd_worker.c
+libcli_a_SOURCES += src/cli/dead.h
+libcli_a_SOURCES += src/cli/dead_ask.c
+libcli_a_SOURCES += src/cli/dead_look.c
+libcli_a_SOURCES += src/cli/dead_print.c
+libcli_a_SOURCES += src/cli/dead_purge.c
+libcli_a_SOURCES += src/cli/dead_replay.c
+libcli_a_SOURCES += src/cli/desk.c
+libcli_a_SOURCES += src/cli/desk.h
+libcli_a_SOURCES += src/cli/flags.c
+libcli_a_SOURCES += src/cli/help.c
+libcli_a_SOURCES += src/cli/listing.c
+libcli_a_SOURCES += src/cli/listing.h
+libcli_a_SOURCES += src/cli/out.c
+libcli_a_SOURCES += src/cli/out.h
+libcli_a_SOURCES += src/cli/pools.c
+libcli_a_SOURCES += src/cli/probe.c
+libcli_a_SOURCES += src/cli/probe.h
+libcli_a_SOURCES += src/cli/remote.c
+libcli_a_SOURCES += src/cli/remote.h
+libcli_a_SOURCES += src/cli/remote_table.c
+libcli_a_SOURCES += src/cli/schedule.c
+libcli_a_SOURCES += src/cli/schedule.h
+libcli_a_SOURCES += src/cli/schedule_cmd.h
+libcli_a_SOURCES += src/cli/schedule_edit.c
+libcli_a_SOURCES += src/cli/schedule_run.c
+libcli_a_SOURCES += src/cli/sender.c
+libcli_a_SOURCES += src/cli/settings.c
+libcli_a_SOURCES += src/cli/setup.c
+libcli_a_SOURCES += src/cli/setup.h
+libcli_a_SOURCES += src/cli/show.c
+libcli_a_SOURCES += src/cli/show.h
+libcli_a_SOURCES += src/cli/table.c
+libcli_a_SOURCES += src/cli/term.c
+libcli_a_SOURCES += src/cli/term.h
+libcli_a_SOURCES += src/cli/top.c
+libcli_a_SOURCES += src/cli/top.h
+libcli_a_SOURCES += src/cli/when.c
+libcli_a_SOURCES += src/cli/when.h
 libcli_a_CFLAGS = $(AM_CFLAGS)
 
 bin_PROGRAMS += warren
