@@ -122,6 +122,48 @@ backend_kept(struct backend *b, const char *set, us_t oldest, size_t max, backen
 	return b->ops->kept != NULL ? b->ops->kept(b, set, oldest, max, fn, owner) : E_MISSING;
 }
 
+bool
+backend_has_notes(const struct backend *b)
+{
+	return b->has_notes;
+}
+
+void
+backend_store_with_note(struct backend_store *s, const struct note *n)
+{
+	struct buf text;
+
+	s->has_note = true;
+	s->note[0] = '\0';
+	if (n->state == NOTE_FREE && n->deaths == 0)
+		return;
+	buf_init(&text, 0);
+	note_add_text(&text, n);
+	/* Too long, or out of memory: it is removed. */
+	if (text.err == E_OK && text.len < sizeof(s->note))
+		snprintf(s->note, sizeof(s->note), "%s", buf_text(&text));
+	buf_release(&text);
+}
+
+enum err
+backend_note(struct backend *b, const struct note *n, backend_note_fn *fn, void *owner)
+{
+	return b->has_notes ? b->ops->note(b, n, fn, owner) : E_MISSING;
+}
+
+enum err
+backend_claim(struct backend *b, const struct note *n, bool wants_result, backend_claim_fn *fn, void *owner)
+{
+	return b->has_notes ? b->ops->claim(b, n, wants_result, fn, owner) : E_MISSING;
+}
+
+void
+backend_note_cancel(struct backend *b, void *owner)
+{
+	if (b->has_notes)
+		b->ops->note_cancel(b, owner);
+}
+
 enum err
 backend_forget(struct backend *b, struct span id, backend_load_fn *fn, void *owner)
 {

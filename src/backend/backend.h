@@ -18,6 +18,7 @@ struct backend_conf {
 	const char *key_prefix;    /* global_keyprefix; NULL = none */
 	struct stream_tls_conf tls;
 	ms_t command_ms;           /* 0 = 5 s */
+	ms_t lease_ms;             /* how long a note of a run holds (backend/note.h); 0 = none are kept */
 };
 
 struct backend_events {
@@ -35,6 +36,8 @@ struct backend_store {
 	struct buf payload;        /* the encoded result */
 	char id[256];              /* of the task, NUL-terminated: longer ids are refused */
 	bool is_final;             /* SUCCESS, FAILURE, REVOKED */
+	bool has_note;             /* a note is written in the same step, see backend_store_with_note */
+	char note[160];            /* its text; "" = the note is removed */
 	void *flight;              /* the attempt under way, NULL = none */
 };
 

@@ -3,6 +3,7 @@
 #define WARREN_BACKEND_OPS_H
 
 #include "backend/chords.h"
+#include "backend/note.h"
 
 struct backend_ops {
 	void (*close)(struct backend *b);
@@ -21,6 +22,10 @@ struct backend_ops {
 	/* May be NULL: no chords. op's words are set. */
 	enum err (*chord)(struct backend *b, struct backend_chord *op);
 	void (*chord_cancel)(struct backend *b, struct backend_chord *op);
+	/* May be NULL, all three. */
+	enum err (*note)(struct backend *b, const struct note *n, backend_note_fn *fn, void *owner);
+	enum err (*claim)(struct backend *b, const struct note *n, bool wants_result, backend_claim_fn *fn, void *owner);
+	void (*note_cancel)(struct backend *b, void *owner);
 	enum err (*forget)(struct backend *b, struct span id, backend_load_fn *fn, void *owner);
 	enum err (*wait)(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner);
 };
@@ -28,6 +33,7 @@ struct backend_ops {
 /* The head of every kind's own struct. */
 struct backend {
 	const struct backend_ops *ops;
+	bool has_notes;
 	struct loop *loop;
 	const struct backend_events *events;
 	void *owner;

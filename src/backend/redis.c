@@ -13,9 +13,15 @@
 /*
  * The state stands at the front of what Celery and warren write, so that 64 bytes tell it; whatever else stands there is decoded in full.
  * KEYS[1] the key; ARGV: text, seconds to keep (0 = for ever), "1" when the new state is final. SET is called so that its error comes
- * back as it is: before Redis 7 a failing script hides "OOM ..." behind words of its own.
+ * back as it is: before Redis 7 a failing script hides "OOM ..." behind words of its own. KEYS[2], with the end of a run: its note; ARGV: the
+ * text of that ("" = none) and the milliseconds to keep it.
  */
 static const char script[] =
+	"local function note()\n"
+	"  if not KEYS[2] then return end\n"
+	"  if ARGV[4] == '' then redis.call('DEL', KEYS[2])\n"
+	"  else redis.pcall('SET', KEYS[2], ARGV[4], 'PX', ARGV[5]) end\n"
+	"end\n"
 	"local head = redis.pcall('GETRANGE', KEYS[1], 0, 63)\n"
 	"if type(head) == 'table' then return head end\n"
 	"if head ~= '' then\n"
@@ -24,7 +30,7 @@ static const char script[] =
 	"    local fine, meta = pcall(cjson.decode, redis.call('GET', KEYS[1]))\n"
 	"    state = fine and type(meta) == 'table' and meta['status']\n"
 	"  end\n"
-	"  if state == 'SUCCESS' then return 0 end\n"
+	"  if state == 'SUCCESS' then note() return 0 end\n"
 	"  if ARGV[3] ~= '1' and (state == 'FAILURE' or state == 'REVOKED') then return 0 end\n"
 	"end\n"
 	"local done\n"
@@ -32,6 +38,7 @@ static const char script[] =
 	"else done = redis.pcall('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end\n"
 	"if done['err'] then return done end\n"
 	"redis.call('PUBLISH', KEYS[1], ARGV[1])\n"
+	"note()\n"
 	"return 1\n";
 
 #define RETRY_BASE_MS 50
@@ -255,14 +262,22 @@ take_off(struct redis_backend *rb, struct backend_store *s)
 static enum err
 send(struct redis_backend *rb, struct backend_store *s)
 {
-	struct span argv[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("1"), redis_key(rb, span_of(s->id)), buf_span(&s->payload),
-		span_of(rb->ttl), s->is_final ? SPAN("1") : SPAN("0") };
-	struct flight *f = argv[3].ptr != NULL ? take_off(rb, s) : NULL;
+	struct span is_final = s->is_final ? SPAN("1") : SPAN("0"), key = redis_key(rb, span_of(s->id));
+	struct span plain[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("1"), key, buf_span(&s->payload), span_of(rb->ttl), is_final };
+	struct span noting[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("2"), key, SPAN_NONE, buf_span(&s->payload), span_of(rb->ttl), is_final,
+		span_of(s->note), SPAN(REDIS_NOTE_KEEP_OVER_TEXT) };
+	struct flight *f;
 	enum err e;
 
+	if (s->has_note) {
+		redis_note_key(rb, &rb->text, span_of(s->id));
+		noting[4] = buf_span(&rb->text);
+	}
+	f = key.ptr != NULL && rb->text.err == E_OK ? take_off(rb, s) : NULL;
 	if (f == NULL)
 		return E_NOMEM;
-	e = rds_command(rb->rds, argv, ARRAY_LEN(argv), 0, on_stored, f);
+	e = s->has_note ? rds_command(rb->rds, noting, ARRAY_LEN(noting), 0, on_stored, f) :
+			  rds_command(rb->rds, plain, ARRAY_LEN(plain), 0, on_stored, f);
 	if (e != E_OK) {
 		list_push(&rb->spare_flights, &f->link);
 		return e;
@@ -380,17 +395,21 @@ on_loaded(void *owner, enum err e, const struct rds_reply *r)
 	alloc_free(l);
 }
 
+/* A result that is forgotten is of a task that is to run again, whatever was noted of its runs. */
 static enum err
 ask(struct redis_backend *rb, const char *command, struct span id, backend_load_fn *fn, void *owner)
 {
-	struct span argv[] = { span_of(command), redis_key(rb, id) };
+	bool forgets = strcmp(command, "DEL") == 0;
+	struct span argv[] = { span_of(command), redis_key(rb, id), SPAN_NONE };
 	struct load *l = argv[1].ptr != NULL ? alloc_zero(sizeof(*l)) : NULL;
 	enum err e;
 
 	if (l == NULL)
 		return E_NOMEM;
 	*l = (struct load){ .fn = fn, .owner = owner };
-	e = rds_command(rb->rds, argv, ARRAY_LEN(argv), 0, on_loaded, l);
+	redis_note_key(rb, &rb->text, id);
+	argv[2] = buf_span(&rb->text);
+	e = rds_command(rb->rds, argv, forgets ? 3 : 2, 0, on_loaded, l);
 	if (e == E_OK)
 		list_push(&rb->loads, &l->link);
 	else
@@ -484,6 +503,7 @@ redis_free(void *p)
 	free_flights(&rb->flights);
 	free_flights(&rb->spare_flights);
 	buf_release(&rb->key);
+	buf_release(&rb->text);
 	alloc_free(rb->prefix);
 	if (rb->own[0] != NULL)
 		explicit_bzero(rb->own[0], strlen(rb->own[0]));
@@ -508,6 +528,7 @@ redis_close(struct backend *b)
 		unlink_store(rb, container_of(it, struct backend_store, link));
 	redis_chords_release(rb);
 	redis_kept_release(rb);
+	redis_notes_release(rb);
 	redis_waits_release(rb);
 	loop_timer_release(&rb->retry);
 	loop_reap(b->loop, redis_free, rb);
@@ -545,7 +566,8 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 	static const struct backend_ops ops = {
 		.close = redis_close, .is_up = redis_is_up, .url = redis_url, .store = redis_store, .cancel = redis_cancel,
 		.pending = redis_pending, .load = redis_load, .load_cancel = redis_load_cancel, .keep = redis_keep, .kept = redis_kept,
-		.chord = redis_chord, .chord_cancel = redis_chord_cancel, .forget = redis_forget, .wait = redis_wait_open,
+		.chord = redis_chord, .chord_cancel = redis_chord_cancel, .note = redis_note, .claim = redis_claim, .note_cancel = redis_note_cancel,
+		.forget = redis_forget, .wait = redis_wait_open,
 	};
 	static const struct rds_ops rds_ops = { .on_up = on_up, .on_down = on_down };
 	struct redis_backend *rb;
@@ -557,7 +579,8 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 	rb = alloc_zero(sizeof(*rb));
 	if (rb == NULL)
 		return err_set(t, E_NOMEM, "out of memory for the result backend");
-	rb->base = (struct backend){ .ops = &ops, .loop = l, .events = ev, .owner = owner };
+	rb->base = (struct backend){ .ops = &ops, .has_notes = conf->lease_ms > 0, .loop = l, .events = ev, .owner = owner };
+	rb->lease_ms = conf->lease_ms;
 	list_init(&rb->stores);
 	list_init(&rb->flights);
 	list_init(&rb->spare_flights);
@@ -565,9 +588,11 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 	list_init(&rb->asked);
 	list_init(&rb->chords.ops);
 	list_init(&rb->chords.flights);
+	list_init(&rb->noted);
 	list_init(&rb->all_waits);
 	map_init(&rb->waits);
 	buf_init(&rb->key, 0);
+	buf_init(&rb->text, 0);
 	e = keep_conf(rb, conf);
 	if (e == E_OK)
 		e = loop_timer_init(&rb->retry, l, on_retry, rb);

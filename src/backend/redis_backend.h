@@ -2,6 +2,7 @@
 #ifndef WARREN_BACKEND_REDIS_BACKEND_H
 #define WARREN_BACKEND_REDIS_BACKEND_H
 
+#include "backend/note.h"
 #include "backend/ops.h"
 #include "base/map.h"
 #include "store/redis.h"
@@ -22,7 +23,8 @@ struct redis_backend {
 	char *own[4];                /* URL and TLS files */
 	char *prefix;                /* of every key: "<global_keyprefix>_celery-task-meta-" */
 	size_t own_prefix;           /* how much of it is the user's own */
-	struct buf key;              /* the one in use, kept for its memory */
+	struct buf key, text;        /* those in use, kept for their memory */
+	ms_t lease_ms;
 	char ttl[24];                /* seconds; "0" = keep for ever */
 	struct rds *rds;
 	char sha[48];                /* of the script, "" until it is loaded on this connection */
@@ -35,6 +37,7 @@ struct redis_backend {
 	struct list loads;
 	struct list asked;           /* commands about sets */
 	struct redis_chords chords;
+	struct list noted;           /* and about notes */
 	struct loop_timer retry;     /* after an error that passes */
 	unsigned failures;
 	struct rds *listener;        /* subscriptions; opened by the first wait */
@@ -67,5 +70,15 @@ void redis_chords_on_down(struct redis_backend *rb);
 void redis_chords_release(struct redis_backend *rb);
 /* Tells people that Redis is there and does not do what it is asked for now. */
 void redis_tell_delay(struct redis_backend *rb, struct span answer, ms_t wait);
+
+/* How long a note that a run is over for good stays: it is of interest only to copies that are on the way. */
+#define REDIS_NOTE_KEEP_OVER 3600000
+#define REDIS_NOTE_KEEP_OVER_TEXT "3600000"
+/* Into key: "warren:run:<id>" behind the user's prefix. */
+void redis_note_key(const struct redis_backend *rb, struct buf *key, struct span id);
+enum err redis_note(struct backend *b, const struct note *n, backend_note_fn *fn, void *owner) MUSTCHECK;
+enum err redis_claim(struct backend *b, const struct note *n, bool wants_result, backend_claim_fn *fn, void *owner) MUSTCHECK;
+void redis_note_cancel(struct backend *b, void *owner);
+void redis_notes_release(struct redis_backend *rb);
 
 #endif

@@ -33,6 +33,7 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 	const struct options *o = &cli->conf.o;
 
 	w->version = PACKAGE_VERSION;
+	w->all_ask = strcmp(o->deduplicate, "all") == 0;
 	w->track_started = o->track_started;
 	w->result_extended = o->result_extended;
 	w->message_max = o->message_max;
@@ -45,6 +46,7 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 	w->quiet_banner = quiet;
 	setup_broker(cli, &w->broker);
 	setup_backend(cli, &w->backend);
+	w->backend.lease_ms = o->lease;
 	w->settings = setup_settings(cli, false);
 	w->settings_all = setup_settings(cli, true);
 }

@@ -5,10 +5,14 @@
 #ifndef WARREN_CORE_EFFECT_H
 #define WARREN_CORE_EFFECT_H
 
+#include "wire/note.h"
 #include "wire/result.h"
 
 enum effect_type {
 	EFF_CHECK,       /* look up what is stored for this id; answer with request_on_checked */
+	EFF_CLAIM,       /* ask for this attempt (wire/note.h); answer with request_on_claimed */
+	EFF_NOTE,        /* note that it runs here, from now until its end; no answer */
+	EFF_MOVE,        /* note `next`, the copy that will take its place; answer with request_on_moved */
 	EFF_HOLD,        /* not due before `until`; answer with request_on_due */
 	EFF_RUN,         /* give it to the next free slot; answer with request_on_started */
 	EFF_ARM_STARTED, /* answer with request_on_started_due after `delay`, unless it has ended by then */
@@ -42,7 +46,9 @@ enum report_kind {
 	REPORT_UNKNOWN,    /* no such task here */
 	REPORT_REFUSED,    /* it asks for something that is not carried out */
 	REPORT_INVALID,    /* no task at all */
-	REPORT_DONE_BEFORE, /* redelivered, and its final result is stored */
+	REPORT_DONE_BEFORE, /* redelivered, and its final result is stored, or a copy has taken its place */
+	REPORT_HELD_OFF,    /* `text`, another worker, runs it: this copy comes again in `delay_s` */
+	REPORT_MOVED_ON,    /* redelivered after its end, before its copy was seen: the copy is sent again */
 };
 
 struct report {
@@ -60,6 +66,7 @@ struct effect {
 	enum effect_type type;
 	union {
 		us_t until;
+		struct note_next next;
 		ms_t delay;
 		int todo; /* enum flow_todo */
 		struct {

@@ -8,6 +8,8 @@
 #include "base/js.h"
 #include "core/ladder.h"
 
+#define DELIVERIES_MAX 20
+
 void
 request_init(struct request *r, const struct request_rules *rules)
 {
@@ -47,14 +49,20 @@ request_state_name(enum request_state s)
 	return names[s];
 }
 
-/* Known, not expired, not done before: hold it until it is due, or run it. */
-static void
-hold_or_run(struct request *r, us_t wall, struct effects *out)
+/* Known, not expired, not done before: hold it until it is due, ask for it, or run it. */
+void
+request_go_on(struct request *r, us_t wall, struct effects *out)
 {
 	int64_t delay_s = r->task.eta == INT64_MIN ? 0 : ladder_delay_s(r->task.eta, wall);
 	struct report *rep;
 
 	if (r->task.eta == INT64_MIN || r->task.eta <= wall) {
+		if (request_must_claim(r)) {
+			r->state = REQUEST_CHECKING;
+			r->has_asked = true;
+			request_add(out, EFF_CLAIM);
+			return;
+		}
 		r->state = REQUEST_WAITING;
 		request_add(out, EFF_RUN);
 	} else if (delay_s == 0 || r->queue.len > LADDER_QUEUE_MAX) {
@@ -63,6 +71,9 @@ hold_or_run(struct request *r, us_t wall, struct effects *out)
 		request_add(out, EFF_HOLD)->u.until = r->task.eta;
 	} else {
 		r->mail = (struct mail){ .kind = MAIL_LATER, .delay_s = delay_s };
+		/* The copy is not marked as redelivered, and must ask all the same. */
+		if (r->redelivered)
+			r->been.held++;
 		rep = request_report(out, REPORT_DELAYED);
 		rep->text = r->task.eta_text;
 		rep->delay_s = (double)delay_s;
@@ -92,6 +103,26 @@ refuse_canvas(struct request *r, us_t wall, struct effects *out)
 	request_go_dead(r, "canvas", why.text);
 	err.text = span_of(r->mail.error.text);
 	request_report(out, REPORT_REFUSED)->text = err.text;
+	request_end_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
+	return true;
+}
+
+/*
+ * Where runs are not noted, a quorum queue's own count of deliveries is all there is against a task that takes its workers down with it. They
+ * are not all runs, so it may take more of them: as many as RabbitMQ 4 allows.
+ */
+static bool
+refuse_poison(struct request *r, us_t wall, struct effects *out)
+{
+	struct result_error err = { .type = SPAN("WorkerLostError"), .module = SPAN("billiard.exceptions") };
+
+	if (r->rules->has_notes || r->deliveries <= DELIVERIES_MAX || r->deliveries <= r->rule->max_lost)
+		return false;
+	buf_reset(&r->note);
+	buf_addf(&r->note, "this message was delivered %lld times and came back each time: the task may end its workers", (long long)r->deliveries);
+	err.text = buf_span(&r->note);
+	request_report(out, REPORT_LOST)->text = err.text;
+	request_go_dead(r, "lost", buf_text(&r->note));
 	request_end_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
 	return true;
 }
@@ -131,12 +162,14 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 		request_end_revoked(r, SPAN("revoked"), 0, in->wall, out);
 		return;
 	}
-	if (r->redelivered && request_leaves_result(r, false)) {
+	if (refuse_poison(r, in->wall, out))
+		return;
+	if (r->redelivered && !r->rules->has_notes && request_leaves_result(r, false)) {
 		r->state = REQUEST_CHECKING;
 		request_add(out, EFF_CHECK);
 		return;
 	}
-	hold_or_run(r, in->wall, out);
+	request_go_on(r, in->wall, out);
 }
 
 void
@@ -149,7 +182,7 @@ request_on_checked(struct request *r, const struct result *stored, us_t wall, st
 		if (r->revoked)
 			request_end_revoked(r, SPAN("revoked"), 0, wall, out);
 		else
-			hold_or_run(r, wall, out);
+			request_go_on(r, wall, out);
 		return;
 	}
 	request_report(out, REPORT_DONE_BEFORE);
@@ -164,7 +197,7 @@ request_on_due(struct request *r, us_t wall, struct effects *out)
 {
 	assert(r->state == REQUEST_HELD);
 	if (!revoke_expired(r, wall, out))
-		hold_or_run(r, wall, out);
+		request_go_on(r, wall, out);
 }
 
 static void
@@ -191,10 +224,19 @@ request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct
 		r->acked = true;
 		request_add(out, EFF_ACK_EARLY);
 	}
-	if (r->rules->track_started && request_leaves_result(r, false))
+	if ((r->rules->track_started && request_leaves_result(r, false)) || r->rules->has_notes)
 		request_add(out, EFF_ARM_STARTED)->u.delay = r->rules->started_after_ms;
 	add_limits(r, out);
 	request_report(out, REPORT_STARTED);
+}
+
+static void
+note_run(struct request *r, struct effects *out)
+{
+	if (!r->rules->has_notes || r->is_noted || r->task.id.len == 0)
+		return;
+	r->is_noted = true;
+	request_add(out, EFF_NOTE);
 }
 
 void
@@ -203,6 +245,9 @@ request_on_started_due(struct request *r, struct effects *out)
 	struct effect *e;
 
 	if (r->state != REQUEST_RUNNING)
+		return;
+	note_run(r, out);
+	if (!r->rules->track_started || !request_leaves_result(r, false))
 		return;
 	buf_reset(&r->scratch);
 	buf_addf(&r->scratch, "{\"pid\": %lld, \"hostname\": ", (long long)r->child_pid);
@@ -250,6 +295,9 @@ request_on_channel_lost(struct request *r, struct effects *out)
 	case REQUEST_RUNNING:
 	case REQUEST_STORING:
 	case REQUEST_COUNTING:
+		/* Its message goes to somebody else now. */
+		note_run(r, out);
+		break;
 	case REQUEST_PUBLISHING:
 	case REQUEST_CLOSING:
 	case REQUEST_SETTLED:

@@ -36,8 +36,10 @@ struct request_rules {
 	bool has_backend;
 	bool has_chords;          /* it can count their members */
 	bool track_started;
-	ms_t started_after_ms;    /* STARTED is stored once a task has run for so long: short ones cost one write, not two */
+	ms_t started_after_ms;    /* a run is noted and STARTED stored once it has lasted so long: short ones cost one write, not three */
 	bool result_extended;
+	bool has_notes;           /* runs are noted: who comes again, or later, asks first */
+	bool all_ask;             /* ... and everybody else too, so that a message published twice runs once */
 	struct task_rules tasks;
 };
 
@@ -63,8 +65,13 @@ struct request {
 	const struct request_rules *rules;
 	const struct task_rule *rule; /* of this task; set by request_on_received */
 	struct forward_counts been;
+	int64_t came_lost, came_requeued; /* the same, as it came: they are part of the attempt's number */
 	struct task task;         /* zeroed when the message is no task */
 	bool redelivered;
+	int64_t deliveries;       /* a quorum queue's own count of those before this one; 0 = none, or not known */
+	bool is_noted;            /* the attempt is ours, as the note says */
+	bool has_asked;           /* it was claimed: copies of it may be about, which must learn of its end */
+	int64_t deaths;           /* of workers, during this attempt */
 	struct span queue;        /* it was delivered from */
 	int64_t child_pid;
 	int64_t started_us;       /* monotonic; when the child got it */
@@ -94,6 +101,14 @@ struct request_arrival {
 void request_on_received(struct request *r, const struct request_arrival *in, struct effects *out);
 /* The stored result of a redelivered task; NULL = there is none. */
 void request_on_checked(struct request *r, const struct result *stored, us_t wall, struct effects *out);
+/* NULL: it cannot be known. It is run then: rather twice than never. */
+void request_on_claimed(struct request *r, const struct note_answer *a, us_t wall, struct effects *out);
+void request_on_moved(struct request *r, struct effects *out);
+/* What is noted of it in this state, but for the owner. At its end that it is over, or nothing when nobody can ask. */
+struct note request_note(const struct request *r, enum note_state state);
+struct note request_note_end(const struct request *r);
+/* A stored result answers a claim: not of a mere retry, which a task that was sent again under its old id may have. */
+bool request_wants_result(const struct request *r);
 void request_on_due(struct request *r, us_t wall, struct effects *out);
 void request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct effects *out);
 void request_on_started_due(struct request *r, struct effects *out);

@@ -82,7 +82,7 @@ run_again(struct request *r, const struct run_error *cause, double delay_s, cons
 		r->mail.eta = now->wall + (us_t)(delay_s * 1e6);
 	if (r->mail.eta != 0 && r->queue.len <= LADDER_QUEUE_MAX)
 		r->mail.delay_s = ladder_delay_s(r->mail.eta, now->wall);
-	request_after_store(r, out);
+	request_move(r, r->mail.eta, out);
 }
 
 /* The delay a retry frame asks for; an eta that cannot be read counts as none. */
@@ -151,13 +151,13 @@ retry_by_rule(struct request *r, const struct run_error *cause, const struct req
 
 /* Celery puts it back into the queue, from where it returns at once, for as long as the task insists; here it takes its time. */
 static void
-give_back(struct request *r, uint64_t random, struct effects *out)
+give_back(struct request *r, const struct request_now *now, struct effects *out)
 {
 	r->mail = (struct mail){ .kind = MAIL_REQUEUE };
 	if (r->queue.len <= LADDER_QUEUE_MAX)
-		r->mail.delay_s = retry_requeue_delay_s(r->been.requeued, random);
+		r->mail.delay_s = retry_requeue_delay_s(r->been.requeued, now->random);
 	r->been.requeued++;
-	request_after_store(r, out);
+	request_move(r, r->mail.delay_s > 0 ? now->wall + r->mail.delay_s * 1000000 : 0, out);
 }
 
 static void
@@ -165,7 +165,7 @@ on_reject(struct request *r, const struct run_frame *f, const struct request_now
 {
 	request_report(out, REPORT_REJECTED)->text = f->reason;
 	if (f->requeue && !r->acked) {
-		give_back(r, now->random, out);
+		give_back(r, now, out);
 		return;
 	}
 	r->refused = true;
@@ -282,7 +282,7 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 	struct report *rep;
 
 	assert(r->state == REQUEST_RUNNING);
-	r->been.lost++;
+	r->been.lost += r->deaths + 1;
 	buf_reset(&r->note);
 	buf_addf(&r->note, "the process running this task %s", how);
 	if (r->been.lost > 1)
@@ -296,7 +296,7 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 	rep->runtime_us = now->mono_us - r->started_us;
 	if (!r->acked && r->been.lost <= r->rule->max_lost) {
 		r->mail = (struct mail){ .kind = MAIL_LOST };
-		request_after_store(r, out);
+		request_move(r, 0, out);
 		return;
 	}
 	request_go_dead(r, "lost", buf_text(&r->note));

@@ -6,6 +6,12 @@
 
 /* One more effect, zeroed but for its type. */
 struct effect *request_add(struct effects *out, enum effect_type type);
+/* Nothing speaks against it: hold it until it is due, ask for it, or run it. */
+void request_go_on(struct request *r, us_t wall, struct effects *out);
+/* Whether it has to be asked for before it runs. */
+bool request_must_claim(const struct request *r);
+/* This attempt is over and r->mail takes its place: noted first, where runs are noted. */
+void request_move(struct request *r, us_t due, struct effects *out);
 /* One more report. */
 struct report *request_report(struct effects *out, enum report_kind kind);
 /* The part of a result that is the same in every state. */

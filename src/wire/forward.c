@@ -9,6 +9,7 @@ static const struct {
 } counters[] = {
 	{ "x-warren-lost", offsetof(struct forward_counts, lost) },
 	{ "x-warren-requeued", offsetof(struct forward_counts, requeued) },
+	{ "x-warren-held", offsetof(struct forward_counts, held) },
 };
 
 void

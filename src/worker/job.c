@@ -4,6 +4,7 @@
  */
 #include "worker/job.h"
 
+#include "backend/note.h"
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/id.h"
@@ -12,12 +13,19 @@
 #include "worker/report.h"
 #include "worker/state.h"
 
+/* Of a quorum queue: how often it was delivered before. */
+#define DELIVERIES_HEADER "x-delivery-count"
+
 static void
 on_timer_due(void *owner)
 {
 	struct job *j = owner;
 	struct effects fx = { .count = 0 };
 
+	if (j->request.state == REQUEST_CHECKING) {
+		runs_claim(j);
+		return;
+	}
 	request_on_due(&j->request, clock_wall_us(), &fx);
 	job_apply(j, &fx);
 }
@@ -55,6 +63,7 @@ job_free(struct job *j)
 	ledger_release(&j->ledger);
 	/* No-op unless it is asked for the result just now. */
 	backend_load_cancel(j->pool->worker->backend, j);
+	backend_note_cancel(j->pool->worker->backend, j);
 	backend_store_cancel(&j->state);
 	backend_store_release(&j->state);
 	backend_store_cancel(&j->final);
@@ -85,6 +94,7 @@ job_finish(struct job *j, enum settle how)
 	/* E_CLOSED: the channel ended this very turn; the broker delivers the message again, and its stored result answers that. */
 	if (e == E_OK && !j->tag_lost && how != SETTLE_FORGET)
 		feed_on_settled(&p->feed, j->consumer);
+	runs_end(j, how == SETTLE_ACK || how == SETTLE_REJECT || j->request.acked);
 	p->worker->processed++;
 	job_free(j);
 	pool_on_job_gone(p);
@@ -99,6 +109,8 @@ on_final_stored(struct backend_store *s, enum err e, const char *why)
 	struct effects fx = { .count = 0 };
 
 	FAIL_POINT("P5");
+	if (e == E_OK && s->has_note)
+		j->has_note = false;
 	request_on_stored(&j->request, e, why, clock_wall_us(), &fx);
 	job_apply(j, &fx);
 }
@@ -152,6 +164,7 @@ store_final(struct job *j, const struct result *r)
 
 	FAIL_POINT("P4");
 	buf_reset(&j->next_state);
+	runs_end_with_result(j);
 	e = backend_store(j->pool->worker->backend, &j->final, r, on_final_stored);
 	if (e == E_OK)
 		return false;
@@ -183,11 +196,9 @@ check(struct job *j)
 	return job_apply(j, &fx);
 }
 
-static void
-hold(struct job *j, us_t until)
+void
+job_arm(struct job *j, ms_t delay)
 {
-	ms_t delay = (until - clock_wall_us()) / 1000 + 1;
-
 	if (j->timer.loop == NULL && loop_timer_init(&j->timer, j->pool->worker->loop, on_timer_due, j) != E_OK)
 		abort();
 	loop_timer_arm(&j->timer, delay < 1 ? 1 : delay);
@@ -244,8 +255,15 @@ apply_one(struct job *j, const struct effect *e)
 	case EFF_CHECK:
 		return check(j);
 	case EFF_HOLD:
-		hold(j, e->u.until);
+		job_arm(j, (e->u.until - clock_wall_us()) / 1000 + 1);
 		return false;
+	case EFF_CLAIM:
+		return runs_claim(j);
+	case EFF_NOTE:
+		runs_begin(j);
+		return false;
+	case EFF_MOVE:
+		return runs_move(j, &e->u.next);
 	case EFF_RUN:
 		pool_enqueue(j->pool, j);
 		return false;
@@ -313,8 +331,13 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 	struct job *j = job_new(p, d, consumer);
 	struct request_arrival in = { .wall = clock_wall_us() };
 	struct effects fx = { .count = 0 };
+	struct request *r = &j->request;
 
-	forward_counts_read(&j->request.been, &j->msg->headers);
+	forward_counts_read(&r->been, &j->msg->headers);
+	r->came_lost = r->been.lost;
+	r->came_requeued = r->been.requeued;
+	if (!table_get_int(&j->msg->headers, DELIVERIES_HEADER, &r->deliveries))
+		r->deliveries = 0;
 	if (d->spoiled != NULL) {
 		in.fault = TASK_FAULT_TOO_BIG;
 		in.why = d->spoiled;
@@ -411,6 +434,24 @@ leave(struct job *j, const struct effects *fx)
 		loop_timer_disarm(&j->timer);
 	}
 	return job_apply(j, fx);
+}
+
+bool
+job_on_claimed(struct job *j, const struct note_answer *a)
+{
+	struct effects fx = { .count = 0 };
+
+	request_on_claimed(&j->request, a, clock_wall_us(), &fx);
+	return job_apply(j, &fx);
+}
+
+bool
+job_on_moved(struct job *j)
+{
+	struct effects fx = { .count = 0 };
+
+	request_on_moved(&j->request, &fx);
+	return job_apply(j, &fx);
 }
 
 bool

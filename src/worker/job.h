@@ -28,7 +28,10 @@ struct job {
 	bool state_busy;
 	struct buf next_state;        /* name of the newest state that waits for `state`; empty = none */
 	struct buf next_meta;
-	struct loop_timer timer;      /* until it is due */
+	struct loop_timer timer;      /* until it is due, or the backend can be asked again */
+	bool has_note;                /* the note in the backend says that it is ours */
+	bool waits_for_backend;       /* it has to ask before it runs */
+	ms_t noted_at;
 	struct list letters;          /* not confirmed yet */
 	struct ledger ledger;           /* what its canvas has in the backend */
 };
@@ -54,6 +57,11 @@ bool job_on_revoked(struct job *j);
 /* ... and wants its run ended. */
 bool job_on_terminated(struct job *j, int signum);
 bool job_on_channel_lost(struct job *j);
+/* NULL: it cannot be known. */
+bool job_on_claimed(struct job *j, const struct note_answer *a);
+bool job_on_moved(struct job *j);
+/* Its timer: on_due, or another question to the backend. */
+void job_arm(struct job *j, ms_t delay);
 /* A redelivery of a task that still runs here: the new tag replaces the lost one. Takes d->msg. */
 void job_adopt(struct job *j, struct bus_delivery *d, size_t consumer);
 /* Gives a delivery that has not begun back to its queue and frees the job. */

@@ -19,6 +19,7 @@ libworker_a_SOURCES = \
 	src/worker/pulse.c src/worker/pulse.h \
 	src/worker/report.c src/worker/report.h \
 	src/worker/revocation.c src/worker/revocation.h \
+	src/worker/runs.c src/worker/runs.h \
 	src/worker/slot.c src/worker/slot.h \
 	src/worker/state.h \
 	src/worker/sweep.c src/worker/sweep.h \

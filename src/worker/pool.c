@@ -88,16 +88,29 @@ pool_knows(const struct pool *p, struct span task_name)
 
 /* --- deliveries ------------------------------------------------------------------------------------------------------ */
 
-/* The job of this id whose delivery was lost with its channel, if it still goes on here. */
+/*
+ * The job whose delivery was lost with its channel and that still goes on here, when this is its message or a copy of it that another worker
+ * held off. Not a retry: that has its own life.
+ */
 static struct job *
-find_orphan(struct pool *p, struct span id)
+find_orphan(struct pool *p, const struct bus_delivery *d)
 {
+	struct span id = table_get_string(&d->msg->headers, "id");
+	struct forward_counts been;
 	struct list *it, *tmp;
+	int64_t retries;
 
+	forward_counts_read(&been, &d->msg->headers);
+	if (!d->redelivered && been.held == 0)
+		return NULL;
+	if (!table_get_int(&d->msg->headers, "retries", &retries))
+		retries = 0;
 	LIST_EACH(&p->jobs, it, tmp) {
 		struct job *j = container_of(it, struct job, link);
+		const struct request *r = &j->request;
 
-		if (j->tag_lost && span_eq(j->request.task.id, id))
+		if (j->tag_lost && !r->acked && span_eq(r->task.id, id) && r->task.retries == retries && r->came_lost == been.lost &&
+			r->came_requeued == been.requeued)
 			return j;
 	}
 	return NULL;
@@ -106,7 +119,7 @@ find_orphan(struct pool *p, struct span id)
 void
 pool_on_delivery(struct pool *p, struct bus_delivery *d, size_t consumer)
 {
-	struct job *j = NULL;
+	struct job *j;
 
 	if (worker_is_stopping(p->worker)) {
 		/* On its way while the consumer was cancelled. An error means that the broker has it back already. */
@@ -115,8 +128,7 @@ pool_on_delivery(struct pool *p, struct bus_delivery *d, size_t consumer)
 		bus_msg_free(d->msg);
 		return;
 	}
-	if (d->redelivered)
-		j = find_orphan(p, table_get_string(&d->msg->headers, "id"));
+	j = find_orphan(p, d);
 	if (j != NULL)
 		job_adopt(j, d, consumer);
 	else

@@ -258,6 +258,8 @@ type_of(const struct job *j, const struct report *r)
 	case REPORT_IGNORED:
 	case REPORT_INVALID:
 	case REPORT_DONE_BEFORE:
+	case REPORT_HELD_OFF:
+	case REPORT_MOVED_ON:
 		break;
 	}
 	return EVENT_OTHER;

@@ -93,6 +93,13 @@ report_task(const struct job *j, const struct report *r)
 		LOG(MESSAGE_INVALID, LOG_SPAN("why", r->text), LOG_SPAN("queue", j->request.queue),
 			LOG_INT("bytes", j->msg->body.len));
 		break;
+	case REPORT_HELD_OFF:
+		LOG(TASK_HELD_OFF, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("node", r->text),
+			LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)));
+		break;
+	case REPORT_MOVED_ON:
+		LOG(TASK_MOVED_ON, LOG_SPAN("task", name), LOG_SPAN("id", id));
+		break;
 	case REPORT_DONE_BEFORE:
 		LOG(TASK_DONE_BEFORE, LOG_SPAN("task", name), LOG_SPAN("id", id));
 		break;
@@ -116,6 +123,12 @@ void
 report_state_refused(const struct job *j, const char *why)
 {
 	LOG(STATE_REFUSED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_STR("why", why));
+}
+
+void
+report_waits_for_backend(const struct job *j)
+{
+	LOG(TASK_WAITS, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id));
 }
 
 void

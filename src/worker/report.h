@@ -10,6 +10,7 @@ void report_task(const struct job *j, const struct report *r);
 void report_dead_letter(const struct job *j);
 void report_adopted(const struct job *j);
 void report_state_refused(const struct job *j, const char *why);
+void report_waits_for_backend(const struct job *j);
 void report_check_failed(const struct job *j, const char *why);
 
 #endif

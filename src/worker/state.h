@@ -10,6 +10,7 @@
 #include "worker/post.h"
 #include "worker/pulse.h"
 #include "worker/revocation.h"
+#include "worker/runs.h"
 #include "worker/notify.h"
 #include "worker/pool.h"
 #include "worker/sweep.h"
@@ -32,6 +33,7 @@ struct worker {
 	struct control control;
 	struct pulse pulse;
 	struct revocation revocation;
+	struct runs runs;
 	struct notify notify;
 	struct request_rules rules;
 	struct task_limits limits;

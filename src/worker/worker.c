@@ -17,6 +17,7 @@
 #include "backend/chords.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "backend/note.h"
 #include "worker/banner.h"
 #include "worker/state.h"
 
@@ -272,6 +273,7 @@ on_backend_up(void *owner)
 
 	LOG(BACKEND_CONNECTED, LOG_STR("url", backend_url(w->backend)));
 	revocation_load(&w->revocation);
+	runs_on_backend_up(&w->runs);
 }
 
 static void
@@ -421,12 +423,16 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 	e = watch_signals(w, t);
 	if (e == E_OK)
 		e = open_connections(w, t);
+	if (e == E_OK)
+		e = runs_init(&w->runs, w, backend_has_notes(w->backend) ? conf->backend.lease_ms : 0);
 	if (e != E_OK)
 		return e;
 	w->rules = (struct request_rules){
 		.node = conf->node,
 		.has_backend = !backend_is_none(w->backend),
 		.has_chords = backend_has_chords(w->backend),
+		.has_notes = backend_has_notes(w->backend),
+		.all_ask = conf->all_ask,
 		.track_started = conf->track_started,
 		.started_after_ms = 50,
 		.result_extended = conf->result_extended,
@@ -450,6 +456,7 @@ worker_close(struct worker *w)
 	control_close(&w->control);
 	pulse_close(&w->pulse);
 	revocation_release(&w->revocation);
+	runs_release(&w->runs);
 	bus_topo_cancel(w->topo);
 	bus_pub_close(w->pub);
 	bus_conn_close(w->consume, LINGER_MS);

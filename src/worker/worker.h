@@ -37,6 +37,7 @@ struct worker_conf {
 	size_t n_pools;
 	struct task_rules tasks;              /* limits and retries by task name */
 	const struct routes *routes;          /* where follow-ups go that name no queue */
+	bool all_ask;                         /* every task asks before it runs, not only those that come again */
 	bool track_started;                   /* store STARTED (on by default) */
 	bool result_extended;
 	int64_t message_max;                  /* bytes of one task's body, inflated; 0 = 64 MiB */

@@ -18,9 +18,9 @@ import report  # noqa: E402
 import systems  # noqa: E402
 from warren_servers import Failed, Servers  # noqa: E402
 
-PHASES = ("consume", "publish", "memory", "start")
+PHASES = ("consume", "cost", "publish", "memory", "start")
 SECONDS, SECONDS_QUICK = 5.0, 1.5
-MEMORY_SLOTS = START_SLOTS = 8
+MEMORY_SLOTS = START_SLOTS = COST_SLOTS = 8
 START_ROUNDS = 3
 
 
@@ -28,7 +28,7 @@ def arguments():
     p = argparse.ArgumentParser(prog="bench.py", description=__doc__)
     p.add_argument("--builddir", default="build", help="where warren, rawloop and noop.so were built (default: build)")
     p.add_argument("--output", default=None, help="the JSON file (default: bench.json in the build folder)")
-    p.add_argument("--only", default=",".join(PHASES), help="any of consume,publish,memory,start")
+    p.add_argument("--only", default=",".join(PHASES), help="any of consume,cost,publish,memory,start")
     p.add_argument("--slots", default="1,2,8,32", help="slots of the consuming cases")
     p.add_argument("--systems", default="raw,warren-c,warren-py,warren-celery,celery", help="any of these")
     p.add_argument("--rounds", type=int, help="each case so many times, in turn (default: 2, with --quick 1)")
@@ -103,6 +103,20 @@ class Run:
                             (number + 1, slots, system.title, report.rate(run["rate"]), run["tasks"], run["seconds"],
                              100 * run["others"]))
 
+    def cost(self):
+        """What the lease and STARTED cost, each for itself: C slots, which do least beside them."""
+        plain = next((s for s in self.chosen if s.key == "warren-c"), None)
+        rate = systems.GUESS["warren-c"][1]
+        for number in range(self.args.rounds if plain else 0):
+            for system in systems.variants(plain):
+                tasks = max(int(rate * (SECONDS_QUICK if self.args.quick else SECONDS)), 50 * COST_SLOTS)
+                run = self.case(system.key, system.title, measure.consume, system, COST_SLOTS, tasks)
+                if run:
+                    rate = run["rate"]
+                    self.data["cost"].setdefault(system.key, []).append(run)
+                    self.data["variants"][system.key] = system.title
+                    say("  round %d  %-8s %9s tasks/s" % (number + 1, system.title, report.rate(run["rate"])))
+
     def publish(self):
         ways = systems.producers(self.bench, self.args)
         for number in range(self.args.rounds):
@@ -158,7 +172,7 @@ def check_programs(args):
 
 def run_all(args, folder):
     data = {"machine": machine(args), "rounds": args.rounds, "quick": args.quick, "producers": {}, "void": [],
-            "consume": {}, "publish": {}, "memory": {}, "start": {}}
+            "consume": {}, "cost": {}, "variants": {}, "publish": {}, "memory": {}, "start": {}}
     if data["machine"].get("sanitizers"):
         say("NOTE: warren is built with sanitizers; its numbers mean nothing.")
     say("%d CPUs, load %.1f before the run" % (data["machine"]["cpus"], data["machine"]["load_before"]))

@@ -110,7 +110,8 @@ class Moment:
             return sum(procs[p][1] for p in tree(root, procs) if p in procs)
 
         self.worker = used(worker_pid) if worker_pid else 0
-        self.ours = self.worker + sum(used(bench.servers.pid(s)) for s in ("rabbitmq", "redis")) + sum(os.times()[:4])
+        self.redis = used(bench.servers.pid("redis"))
+        self.ours = self.worker + self.redis + used(bench.servers.pid("rabbitmq")) + sum(os.times()[:4])
         self.all = machine_seconds()
 
     def others_since(self, before):
@@ -264,6 +265,8 @@ def consume(bench, system, slots, tasks):
         raise Void("%d tasks are too few to measure" % tasks)
     return {"tasks": tasks, "seconds": seconds, "rate": done / seconds,
             "cpu_us_per_task": 1e6 * (last.worker - first.worker) / done,
+            "redis_us_per_task": 1e6 * (last.redis - first.redis) / done,
+            "all_us_per_task": 1e6 * (last.ours - first.ours) / done,
             "others": last.others_since(first)}
 
 

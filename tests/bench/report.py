@@ -64,6 +64,9 @@ def summarise(data):
         if top:
             out["publish"][key] = {"rate": top["rate"], "spread": spread(runs), "others": top["others"],
                                    "over_raw": raw and top["rate"] / raw["rate"]}
+    out["cost"] = {k: {"rate": best(runs)["rate"], "spread": spread(runs), "others": best(runs)["others"],
+                       **{f: min(r[f] for r in runs) for f in ("cpu_us_per_task", "redis_us_per_task", "all_us_per_task")}}
+                   for k, runs in data.get("cost", {}).items() if runs}
     out["memory"] = {k: runs[-1] for k, runs in data["memory"].items() if runs}
     for key, runs in data["start"].items():
         if runs:
@@ -133,6 +136,12 @@ def render(data, titles):
         if data["rounds"] > 1:
             parts.append("  distance between best and worst round\n" + table(head[:len(keys) + 1], noise))
         parts.append("  CPU of this machine that others took meanwhile\n" + table(head[:len(keys) + 1], others))
+    if s["cost"]:
+        plain = s["cost"].get("neither", {}).get("rate")
+        rows = [[data["variants"][k], rate(c["rate"]), percent(ratio(c["rate"], plain)), "%.1f" % c["cpu_us_per_task"], "%.1f" % c["redis_us_per_task"], "%.1f" % c["all_us_per_task"], percent(c["spread"]),
+                 percent(c["others"])] for k, c in s["cost"].items()]
+        parts.append("What is written beside the results, warren C, 8 slots, tasks per second (%s)\n%s" %
+                     (which, table(["", "rate", "of neither", "worker, us of CPU", "Redis", "all", "best to worst", "others' CPU"], rows)))
     if s["publish"]:
         rows = [[data["producers"][k], rate(p["rate"]), percent(p["over_raw"]), percent(p["spread"]), percent(p["others"])]
                 for k, p in s["publish"].items()]

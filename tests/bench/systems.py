@@ -54,6 +54,9 @@ class Warren(System):
         super().__init__(key, title)
         self.warren, self.runner = warren, runner
 
+    def with_flags(self, key, title, *flags):
+        return Warren(key, title, self.warren, [*self.runner, *flags])
+
     def worker(self, bench, slots, level):
         argv = [self.warren, "worker", *self.runner, "-Q", bench.queue, "-c", str(slots), "-n", "bench@%h", "-l", level]
         return argv, self.environment(bench)
@@ -87,6 +90,16 @@ def all_systems(builddir):
         Warren("warren-py", "warren Python", warren, ["-A", "noop"]),
         Warren("warren-celery", "warren, Celery app", warren, ["-A", "noop_celery"]),
         Celery("celery", "Celery"),
+    ]
+
+
+def variants(warren):
+    """One system with and without what it writes beside the results."""
+    return [
+        warren.with_flags("neither", "neither", "--lease", "0", "--no-track-started"),
+        warren.with_flags("started", "STARTED", "--lease", "0", "--track-started"),
+        warren.with_flags("lease", "lease", "--no-track-started"),
+        warren.with_flags("both", "both", "--track-started"),
     ]
 
 

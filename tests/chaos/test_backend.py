@@ -151,11 +151,11 @@ def test_f78_first_success_stays(lab):
     """Two workers run the same task; the one that began second ends first."""
     lab.declare()
     broker = lab.broker_proxy()
-    lab.worker("--broker-heartbeat", "1s", broker=broker)
+    lab.worker("--broker-heartbeat", "1s", "--lease", "0", broker=broker)
     task_id = lab.send("turn", (lab.journal, lab.gate), gives=2)
     lab.wait_starts(1)
     broker.blackhole()
-    lab.worker("--broker-heartbeat", "1s")
+    lab.worker("--broker-heartbeat", "1s", "--lease", "0")
     lab.wait_starts(2)
     open(lab.gate + ".2", "a").close()
     lab.wait_state(task_id, "SUCCESS")

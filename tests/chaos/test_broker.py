@@ -143,12 +143,34 @@ def test_f06_partition_that_outlasts_the_heartbeat(lab, kind):
     lab.send_run(gated=True)
     lab.wait_starts(1)
     broker.blackhole()
-    # The broker notices by itself and gives the task to another.
+    # The broker notices by itself and gives the task to another, who sees that it runs.
+    other = lab.worker("--broker-heartbeat", "1s")
+    other.wait_line("still runs on w1@", count=2, timeout_s=40)
+    assert lab.starts() == 1
+    lab.open_gate()
+    lab.wait_ends(1)
+    other.wait_line("was finished before")
+    broker.heal()
+    cut_off.wait_line("Connected to", count=2)
+    lab.close_books(starts=(1, 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_f06_partition_from_broker_and_redis(lab, kind):
+    """Nobody can know that it still runs: it runs twice, and has one result."""
+    lab.declare(kind)
+    broker, redis = lab.broker_proxy(), lab.redis_proxy()
+    cut_off = lab.worker("--broker-heartbeat", "1s", broker=broker, redis=redis)
+    lab.send_run(gated=True)
+    lab.wait_starts(1)
+    broker.blackhole()
+    redis.blackhole()
     lab.worker("--broker-heartbeat", "1s")
-    lab.wait_starts(2, timeout_s=30)
+    lab.wait_starts(2, timeout_s=40)
     lab.open_gate()
     lab.wait_ends(2)
     broker.heal()
+    redis.heal()
     cut_off.wait_line("Connected to", count=2)
     lab.close_books(starts=(2, 2))
 

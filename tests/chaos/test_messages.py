@@ -201,6 +201,18 @@ def test_f63_published_twice(lab):
     lab.close_books(starts=(1, 2))
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_f63_published_twice_and_all_ask(lab, workers):
+    lab.declare()
+    for _ in range(workers):
+        lab.worker("--deduplicate", "all", c=2 // workers)
+    for _ in range(2):
+        lab.send_run(task_id="twice", gated=True)
+    wait_until(lambda: any(w.lines("still runs on") for w in lab.workers), 20 * SLOW, "one of them to be held off")
+    lab.open_gate()
+    lab.close_books(starts=(1, 1))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_f64_poison_that_kills_its_child(lab, kind):
     lab.declare(kind)
@@ -233,6 +245,29 @@ def test_f64_poison_survives_a_change_of_worker(lab):
     lab.wait_state(headers["id"], "FAILURE")
     assert 4 <= lab.starts(headers["id"]) <= 5
     lab.wait_quiet()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_f64_poison_that_kills_its_worker(lab, kind):
+    """Nobody is left to count: the next worker does, by the note of the one that died."""
+    lab.declare(kind)
+    config = lab.config("tasks:\n  parricide: { max_lost: 1 }\n")
+    body, headers = encode("parricide", (lab.journal,))
+    lab.publish(body, headers)
+    runs = 0
+    while lab.state(headers["id"]) != "FAILURE":
+        w = lab.worker(*config)
+        wait_until(lambda: not w.alive() or lab.state(headers["id"]) == "FAILURE", 40 * SLOW, "it to run, or to be given up")
+        runs += not w.alive()
+    # Two are counted; the first may have been too short for a note.
+    assert 2 <= runs <= 3 and lab.starts(headers["id"]) == runs
+    lab.wait_quiet()
+    wait_until(lambda: lab.site.counter("messages", "warren.dead." + lab.queue) == 1, 20 * SLOW, "the dead letter")
+    [(dead_body, dead_headers, _)] = lab.dead()
+    assert as_bytes(dead_body) == body.encode()
+    assert dead_headers["x-warren-reason"] == "lost" and "ended without a word" in dead_headers["x-warren-error"]
+    lab.send_run()
+    lab.wait_final()
 
 
 @pytest.mark.parametrize("kind", KINDS)

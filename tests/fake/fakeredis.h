@@ -27,7 +27,7 @@ struct fake {
 	char got[65536];
 	size_t len;
 	char line[65536];
-	struct span argv[8];
+	struct span argv[16];
 	size_t argc;
 };
 
@@ -136,7 +136,7 @@ fake_take(struct fake *f)
 		pos = (size_t)(end + 2 - f->got);
 		if (pos + (size_t)len + 2 > f->len)
 			return false;
-		assert_true(out + (size_t)len + 2 < sizeof(f->line) && f->argc < 8);
+		assert_true(out + (size_t)len + 2 < sizeof(f->line) && f->argc < ARRAY_LEN(f->argv));
 		f->argv[f->argc++] = (struct span){ f->line + out, (size_t)len };
 		memcpy(f->line + out, f->got + pos, (size_t)len);
 		out += (size_t)len;

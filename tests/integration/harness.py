@@ -64,7 +64,8 @@ class Site:
         self.apps.clear()
 
     def env(self, **more):
-        return environment(**dict({"WARREN_BROKER": self.broker, "WARREN_RESULT_BACKEND": self.backend}, **more))
+        # A short lease: what ran in a worker that was killed runs again soon.
+        return environment(**dict({"WARREN_BROKER": self.broker, "WARREN_RESULT_BACKEND": self.backend, "WARREN_LEASE": "1s"}, **more))
 
     def app(self, **conf):
         """A Celery application for clients in this process."""

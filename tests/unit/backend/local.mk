@@ -1,5 +1,6 @@
 # tests/unit/backend
-BACKEND_TESTS = tests/unit/backend/test_backend tests/unit/backend/test_redis tests/unit/backend/test_redis_chord tests/unit/backend/test_redis_kept tests/unit/backend/test_redis_wait
+BACKEND_TESTS = tests/unit/backend/test_backend tests/unit/backend/test_redis tests/unit/backend/test_redis_chord \
+	tests/unit/backend/test_redis_kept tests/unit/backend/test_redis_note tests/unit/backend/test_redis_wait
 check_PROGRAMS += $(BACKEND_TESTS)
 TESTS += $(BACKEND_TESTS)
 tests_unit_backend_test_backend_SOURCES = tests/unit/backend/test_backend.c tests/fake/fakeredis.h
@@ -8,6 +9,8 @@ tests_unit_backend_test_redis_SOURCES = tests/unit/backend/test_redis.c tests/un
 tests_unit_backend_test_redis_LDADD = $(LIBS_BACKEND) $(CMOCKA_LIBS)
 tests_unit_backend_test_redis_kept_SOURCES = tests/unit/backend/test_redis_kept.c tests/unit/backend/fixture.h tests/fake/fakeredis.h
 tests_unit_backend_test_redis_kept_LDADD = $(LIBS_BACKEND) $(CMOCKA_LIBS)
+tests_unit_backend_test_redis_note_SOURCES = tests/unit/backend/test_redis_note.c tests/unit/backend/fixture.h tests/fake/fakeredis.h
+tests_unit_backend_test_redis_note_LDADD = $(LIBS_BACKEND) $(CMOCKA_LIBS)
 tests_unit_backend_test_redis_wait_SOURCES = tests/unit/backend/test_redis_wait.c tests/unit/backend/fixture.h tests/fake/fakeredis.h
 tests_unit_backend_test_redis_wait_LDADD = $(LIBS_BACKEND) $(CMOCKA_LIBS)
 tests_unit_backend_test_redis_chord_SOURCES = tests/unit/backend/test_redis_chord.c tests/unit/backend/fixture.h tests/fake/fakeredis.h
