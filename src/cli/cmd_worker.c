@@ -9,6 +9,7 @@
 struct worker_flags {
 	struct runner_flags runner;
 	struct opt_list queues, pool;
+	const char *autoscale;
 	bool json_logs, quiet;
 };
 
@@ -16,9 +17,37 @@ static const struct opt_row rows[] = {
 	RUNNER_FLAGS(worker_flags, runner),
 	FLAG(worker_flags, queues, list, .short_flag = 'Q', .help = "queues to take tasks from [the default queue]"),
 	FLAG(worker_flags, pool, list, .short_flag = 'P', .arg = "NAME,...", .help = "run only these pools of the configuration"),
+	FLAG(worker_flags, autoscale, text, .def = "", .arg = "MAX,MIN",
+		.help = "with -A, --module or --runner: at least MIN slots, up to MAX when they are needed, instead of -c"),
 	FLAG(worker_flags, json_logs, bool, .help = "the same as --log-format json"),
 	FLAG(worker_flags, quiet, bool, .short_flag = 'q', .help = "no banner"),
 };
+
+/* For queues that the worker is told of while it runs. */
+static void
+add_known_queues(struct cli *cli, struct worker_conf *w)
+{
+	const struct conf *c = &cli->conf;
+	struct bus_topo_queue *queues = arena_zero(&cli->arena, (c->n_queues + 1) * sizeof(*queues));
+
+	w->queues_must_exist = !c->o.create_queues;
+	w->known_queues = queues;
+	for (size_t i = 0; queues != NULL && i < c->n_queues; i++)
+		queues[w->n_known_queues++] = setup_queue(cli, c->queues[i].item.name);
+}
+
+/* The flag concerns the pool that is made of flags. */
+static enum err
+add_autoscale(struct cli *cli, const struct worker_flags *f, struct pool_conf *pools, struct errtext *t)
+{
+	if (*f->autoscale == '\0')
+		return E_OK;
+	if (!setup_has_runner(&f->runner))
+		return err_set(t, E_CONF, "--autoscale needs -A, --module or --runner; the pools of the configuration have a key `autoscale`");
+	if (cli->conf.origin[CONF_OPT_concurrency].source == CONF_FLAG)
+		return err_set(t, E_CONF, "-c and --autoscale are both given: keep one of them");
+	return setup_autoscale(f->autoscale, &pools[0].scaling, t);
+}
 
 static void
 log_note(const char *module, const char *setting, const char *note)
@@ -44,6 +73,7 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 	w->heartbeat_ms = o->heartbeat > 0 ? o->heartbeat : -1;
 	w->no_control = !o->remote_control;
 	w->quiet_banner = quiet;
+	add_known_queues(cli, w);
 	setup_broker(cli, &w->broker);
 	setup_backend(cli, &w->backend);
 	w->backend.lease_ms = o->lease;
@@ -70,8 +100,10 @@ worker_main(struct cli *cli)
 		e = setup_pools(cli, &f->runner, &f->queues, &f->pool, &pools, &w.n_pools, &why);
 	if (e == E_OK) {
 		w.pools = pools;
-		e = setup_rules(cli, &w.tasks, &why);
+		e = add_autoscale(cli, f, pools, &why);
 	}
+	if (e == E_OK)
+		e = setup_rules(cli, &w.tasks, &why);
 	if (e == E_OK)
 		e = setup_routes(cli, &routes, &why);
 	w.routes = routes;

@@ -4,6 +4,8 @@
  */
 #include "cli/app.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <unistd.h>
 
@@ -177,12 +179,76 @@ is_given(const struct conf_pool *pool, const char *key)
 	return conf_is_given(conf_section("pools"), pool, key);
 }
 
+static enum err
+set_scaling(struct scale_conf *c, struct span key, struct span value, struct errtext *t)
+{
+	int64_t n;
+
+	if (span_is(key, "idle"))
+		return text_parse_duration(value, &c->idle_ms) && c->idle_ms >= 1000 ? E_OK
+			: err_set(t, E_CONF, "autoscale: idle is a time of at least 1s, not '%.*s'", SPAN_FMT(value));
+	if (!span_is(key, "min") && !span_is(key, "max"))
+		return err_set(t, E_CONF, "autoscale: '%.*s' is none of min, max and idle", SPAN_FMT(key));
+	if (!text_parse_int(value, &n) || n < 1 || n > POOL_SLOTS_MAX)
+		return err_set(t, E_CONF, "autoscale: %.*s is a number from 1 to %d, not '%.*s'", SPAN_FMT(key), POOL_SLOTS_MAX, SPAN_FMT(value));
+	*(span_is(key, "min") ? &c->min : &c->max) = (uint32_t)n;
+	return E_OK;
+}
+
+static enum err
+check_scaling(const struct scale_conf *c, struct errtext *t)
+{
+	if (c->max == 0)
+		return err_set(t, E_CONF, "autoscale: max is missing");
+	return c->min > c->max ? err_set(t, E_CONF, "autoscale: min (%u) is more than max (%u)", c->min, c->max) : E_OK;
+}
+
+/* { min: 1, max: 8, idle: 30s } */
+static enum err
+pool_scaling(const struct conf_pool *from, struct scale_conf *out, struct errtext *t)
+{
+	struct scale_conf c = { .min = 1, .idle_ms = SCALE_IDLE_MS };
+	enum err e = E_OK;
+
+	for (size_t i = 0; e == E_OK && i < from->autoscale.n; i++) {
+		struct span value = span_of(from->autoscale.items[i]), key = span_split(&value, '=');
+
+		e = set_scaling(&c, key, value, t);
+	}
+	if (e != E_OK || from->autoscale.n == 0)
+		return e;
+	if (from->concurrency > 0)
+		return err_set(t, E_CONF, "concurrency and autoscale are both given: keep one of them");
+	*out = c;
+	return check_scaling(&c, t);
+}
+
+enum err
+setup_autoscale(const char *text, struct scale_conf *out, struct errtext *t)
+{
+	struct scale_conf c = { .min = 1, .idle_ms = SCALE_IDLE_MS };
+	struct span rest = span_of(text), max = span_trim(span_split(&rest, ',')), min = span_trim(rest);
+	enum err e;
+
+	if (*text == '\0')
+		return E_OK;
+	e = set_scaling(&c, SPAN("max"), max, t);
+	if (e == E_OK && min.len > 0)
+		e = set_scaling(&c, SPAN("min"), min, t);
+	if (e == E_OK)
+		e = check_scaling(&c, t);
+	if (e == E_OK)
+		*out = c;
+	return e == E_OK ? e : err_prefix(t, e, "--autoscale MAX,MIN");
+}
+
 /* A pool of the settings, or the one made of flags. */
 static enum err
 make_pool(struct cli *cli, const struct conf_pool *from, const struct runner_flags *r, const char *where, struct pool_conf *to,
 	struct errtext *t)
 {
 	const struct options *o = &cli->conf.o;
+	enum err e;
 
 	if (count_runners(r) != 1)
 		return err_set(t, E_CONF, "%s: exactly one of app, module and runner must be given", where);
@@ -206,7 +272,8 @@ make_pool(struct cli *cli, const struct conf_pool *from, const struct runner_fla
 			where, (long long)to->max_memory_per_child, (long long)to->max_memory_per_child);
 	to->queues = pool_queues(cli, &from->queues, app_of_pool(cli, to->name), &to->n_queues);
 	to->env = pool_env(cli, &from->env, to->runner[0]);
-	return E_OK;
+	e = pool_scaling(from, &to->scaling, t);
+	return e == E_OK ? e : err_prefix(t, e, "%s", where);
 }
 
 static bool

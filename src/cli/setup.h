@@ -48,6 +48,8 @@ struct runner_flags {
 	{ .name = "pass_env", .type = OPT_T_list, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, pass_env), \
 		.arg = "NAME,...", .help = "variables of this environment that tasks get too; patterns such as 'AWS_*'" }
 
+/* Celery's --autoscale MAX,MIN; "" leaves *out as it is. */
+enum err setup_autoscale(const char *text, struct scale_conf *out, struct errtext *t) MUSTCHECK;
 bool setup_has_runner(const struct runner_flags *r);
 /*
  * The pools to run: one named "default" made from the flags, or those of the settings (all, or the `chosen` ones). Queues empty = those of

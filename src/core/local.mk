@@ -16,6 +16,7 @@ libcore_a_SOURCES = \
 	src/core/revoke.c src/core/revoke.h \
 	src/core/route.c src/core/route.h \
 	src/core/rule.c src/core/rule.h \
+	src/core/scale.c src/core/scale.h \
 	src/core/schedule.c src/core/schedule.h \
 	src/core/view.c src/core/view.h \
 	src/core/watchdog.c src/core/watchdog.h \

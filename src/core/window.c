@@ -9,22 +9,65 @@ window_choose(size_t queues, bool refuses_shared)
 	return refuses_shared ? WINDOW_SPREAD : WINDOW_SHARED;
 }
 
-size_t
-window_consumers(enum window_mode m, size_t queues, size_t slots)
+static uint32_t
+claim(const struct window_share *s)
 {
-	return m == WINDOW_SPREAD ? slots : queues;
+	return s->state != WINDOW_OFF && s->prefetch > s->held ? s->prefetch : s->held;
+}
+
+uint32_t
+window_claims(const struct window_share *shares, size_t n)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += claim(&shares[i]);
+	return sum;
+}
+
+/* The one whose end makes the most room; of those the one with the smallest window, because the rest of it has to be added again. */
+static size_t
+find_spare(const struct window_share *shares, size_t n)
+{
+	size_t best = n;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t room = claim(&shares[i]) - shares[i].held, most = best < n ? claim(&shares[best]) - shares[best].held : 0;
+
+		if (shares[i].state != WINDOW_ON)
+			continue;
+		if (best == n || room > most || (room == most && shares[i].prefetch < shares[best].prefetch))
+			best = i;
+	}
+	return best;
+}
+
+struct window_change
+window_fit(enum window_mode m, const struct window_share *shares, size_t n, uint32_t slots)
+{
+	struct window_change c = { .action = WINDOW_KEEP };
+	uint32_t sum = window_claims(shares, n), later = 0;
+
+	for (size_t i = 0; i < n; i++)
+		later += shares[i].state == WINDOW_LEAVING ? shares[i].held : claim(&shares[i]);
+	if (sum < slots) {
+		c.action = WINDOW_ADD;
+		c.prefetch = m == WINDOW_SPREAD ? 1 : slots - sum;
+	} else if (later > slots && (c.consumer = find_spare(shares, n)) < n) {
+		c.action = WINDOW_CANCEL;
+	}
+	return c;
 }
 
 size_t
-window_first_queue(enum window_mode m, size_t consumer, size_t queues)
+window_thinnest(const struct window_queue *queues, size_t n)
 {
-	return m == WINDOW_SPREAD ? consumer % queues : consumer;
-}
+	size_t best = SIZE_MAX;
 
-int
-window_prefetch(enum window_mode m, size_t slots)
-{
-	return m == WINDOW_SPREAD ? 1 : (int)slots;
+	for (size_t i = 0; i < n; i++)
+		if (!queues[i].off && (best == SIZE_MAX || queues[i].idle + queues[i].busy < queues[best].idle + queues[best].busy))
+			best = i;
+	return best;
 }
 
 /* Waiting messages for each consumer that is or would be there; a queue without any counts as needier. */
@@ -66,6 +109,8 @@ move_to_work(const struct window_queue *queues, size_t n, size_t turn)
 	for (size_t k = 0; k < n; k++) {
 		size_t i = (turn + k) % n;
 
+		if (queues[i].off)
+			continue;
 		/* An idle consumer there already will get what waits. */
 		if (queues[i].ready > queues[i].idle && need(&queues[i]) > most) {
 			most = need(&queues[i]);
@@ -89,12 +134,15 @@ static struct window_move
 even_out(const struct window_queue *queues, size_t n, size_t turn)
 {
 	size_t poor = n, rich = n;
-	uint32_t most = 0, total = 0;
+	uint32_t most = 0, total = 0, open = 0;
 
 	for (size_t k = 0; k < n; k++) {
 		size_t i = (turn + k) % n;
 		uint32_t count = queues[i].idle + queues[i].busy;
 
+		if (queues[i].off)
+			continue;
+		open++;
 		total += count;
 		if (count == 0 && poor == n)
 			poor = i;
@@ -104,7 +152,7 @@ even_out(const struct window_queue *queues, size_t n, size_t turn)
 		}
 	}
 	/* A consumer that is alone on its queue only leaves it when there are fewer of them than queues. */
-	if (poor == n || rich == n || (most < 2 && total >= n))
+	if (poor == n || rich == n || (most < 2 && total >= open))
 		return (struct window_move){ .wanted = false };
 	return (struct window_move){ .wanted = true, .from = rich, .to = poor };
 }
@@ -115,7 +163,7 @@ window_decide(const struct window_queue *queues, size_t n, size_t turn)
 	struct window_move m = move_to_work(queues, n, turn);
 
 	for (size_t i = 0; i < n && !m.wanted; i++)
-		if (queues[i].ready > 0)
+		if (queues[i].ready > 0 && !queues[i].off)
 			return m;
 	return m.wanted ? m : even_out(queues, n, turn);
 }

@@ -10,13 +10,16 @@ add_pool(struct buf *b, const struct pool *p)
 {
 	const struct pool_conf *c = p->conf;
 
-	buf_addf(b, "  .> %-14s %d slot%s", c->name, c->concurrency, c->concurrency == 1 ? "" : "s");
+	if (p->scaling.max > 0)
+		buf_addf(b, "  .> %-14s %u to %u slots", c->name, p->scaling.min, p->scaling.max);
+	else
+		buf_addf(b, "  .> %-14s %zu slot%s", c->name, p->size, p->size == 1 ? "" : "s");
 	buf_adds(b, ", runner");
 	for (size_t i = 0; c->runner[i] != NULL; i++)
 		buf_addf(b, " %s", c->runner[i]);
 	buf_adds(b, "\n     queues        ");
-	for (size_t i = 0; i < c->n_queues; i++)
-		buf_addf(b, "%s%s", i > 0 ? ", " : "", c->queues[i].name);
+	for (size_t i = 0; i < p->n_queues; i++)
+		buf_addf(b, "%s%s", i > 0 ? ", " : "", p->queues[i].topo.name);
 	buf_addc(b, '\n');
 }
 

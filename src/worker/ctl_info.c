@@ -220,8 +220,9 @@ ctl_active_queues(struct ctl *c)
 
 	js_array(c->js);
 	for (size_t i = 0; i < w->n_pools; i++)
-		for (size_t k = 0; k < w->pools[i].conf->n_queues; k++)
-			add_queue(c->js, &w->pools[i].conf->queues[k]);
+		for (size_t k = 0; k < w->pools[i].n_queues; k++)
+			if (w->pools[i].queues[k].wanted)
+				add_queue(c->js, &w->pools[i].queues[k].topo);
 	js_array_end(c->js);
 }
 
@@ -251,14 +252,15 @@ ctl_report(struct ctl *c)
 	buf_addf(&b, "platform -> system:%s arch:%s kernel:%s\n", system.sysname, system.machine, system.release);
 	buf_addf(&b, "broker -> %s\nresults -> %s\n", bus_conn_url(w->consume), backend_url(w->backend));
 	for (size_t i = 0; i < w->n_pools; i++) {
-		const struct pool_conf *p = w->pools[i].conf;
+		const struct pool *p = &w->pools[i];
 
-		buf_addf(&b, "pool %s -> %d slots, runner", p->name, p->concurrency);
-		for (size_t k = 0; p->runner[k] != NULL; k++)
-			buf_addf(&b, " %s", p->runner[k]);
+		buf_addf(&b, "pool %s -> %zu slots, runner", p->conf->name, p->size);
+		for (size_t k = 0; p->conf->runner[k] != NULL; k++)
+			buf_addf(&b, " %s", p->conf->runner[k]);
 		buf_adds(&b, ", queues");
 		for (size_t k = 0; k < p->n_queues; k++)
-			buf_addf(&b, " %s", p->queues[k].name);
+			if (p->queues[k].wanted)
+				buf_addf(&b, " %s", p->queues[k].topo.name);
 		buf_addc(&b, '\n');
 	}
 	buf_addf(&b, "settings -> %s\n", w->conf->settings != NULL ? w->conf->settings : "{}");
@@ -293,8 +295,8 @@ ctl_memdump(struct ctl *c)
 	buf_adds(&b, "worker: ");
 	text_add_size(&b, worker_memory(getpid()));
 	for (size_t i = 0; i < w->n_pools; i++)
-		for (int k = 0; k < w->pools[i].conf->concurrency; k++) {
-			const struct slot *s = &w->pools[i].slots[k];
+		for (size_t k = 0; k < w->pools[i].n_slots; k++) {
+			const struct slot *s = w->pools[i].slots[k];
 
 			if (s->child == NULL)
 				continue;

@@ -54,11 +54,11 @@ add_writes(struct ctl *c)
 	buf_init(&all, 0);
 	buf_init(&raw, 0);
 	for (size_t i = 0; i < w->n_pools; i++)
-		for (int k = 0; k < w->pools[i].conf->concurrency; k++, slots++)
-			total += w->pools[i].slots[k].runs;
+		for (size_t k = 0; k < w->pools[i].n_slots; k++, slots++)
+			total += w->pools[i].slots[k]->runs;
 	for (size_t i = 0; i < w->n_pools; i++)
-		for (int k = 0; k < w->pools[i].conf->concurrency; k++) {
-			int64_t runs = w->pools[i].slots[k].runs;
+		for (size_t k = 0; k < w->pools[i].n_slots; k++) {
+			int64_t runs = w->pools[i].slots[k]->runs;
 
 			buf_addf(&all, "%s%.2f", all.len > 0 ? ", " : "", total > 0 ? (double)runs / (double)total : 0.0);
 			buf_addf(&raw, "%s%lld", raw.len > 0 ? ", " : "", (long long)runs);
@@ -92,9 +92,9 @@ add_processes(struct ctl *c)
 	js_key(c->js, "processes");
 	js_array(c->js);
 	for (size_t i = 0; i < w->n_pools; i++)
-		for (int k = 0; k < w->pools[i].conf->concurrency; k++)
-			if (w->pools[i].slots[k].child != NULL)
-				js_int(c->js, child_pid(w->pools[i].slots[k].child));
+		for (size_t k = 0; k < w->pools[i].n_slots; k++)
+			if (w->pools[i].slots[k]->child != NULL)
+				js_int(c->js, child_pid(w->pools[i].slots[k]->child));
 	js_array_end(c->js);
 }
 
@@ -104,7 +104,7 @@ slots_of(const struct worker *w)
 	int64_t n = 0;
 
 	for (size_t i = 0; i < w->n_pools; i++)
-		n += w->pools[i].conf->concurrency;
+		n += (int64_t)w->pools[i].size;
 	return n;
 }
 
@@ -196,6 +196,35 @@ add_rusage(struct ctl *c)
 	js_object_end(c->js);
 }
 
+/* Of all pools that scale together: Celery knows one. `qty` is how many slots are about to be added or to go. */
+static void
+add_autoscaler(struct ctl *c)
+{
+	const struct worker *w = c->worker;
+	int64_t min = 0, max = 0, current = 0, size = 0;
+
+	for (size_t i = 0; i < w->n_pools; i++) {
+		const struct pool *p = &w->pools[i];
+
+		if (p->scaling.max == 0)
+			continue;
+		min += p->scaling.min;
+		max += p->scaling.max;
+		size += (int64_t)p->size;
+		for (size_t k = 0; k < p->n_slots; k++)
+			current += !p->slots[k]->fresh;
+	}
+	if (max == 0)
+		return;
+	js_key(c->js, "autoscaler");
+	js_object(c->js);
+	add_int(c->js, "max", max);
+	add_int(c->js, "min", min);
+	add_int(c->js, "current", current);
+	add_int(c->js, "qty", current > size ? current - size : size - current);
+	js_object_end(c->js);
+}
+
 /* What Celery's has no place for. */
 static void
 add_own(struct ctl *c)
@@ -211,16 +240,22 @@ add_own(struct ctl *c)
 	js_key(c->js, "pools");
 	js_object(c->js);
 	for (size_t i = 0; i < w->n_pools; i++) {
-		const struct pool_conf *p = w->pools[i].conf;
+		const struct pool *p = &w->pools[i];
 
-		js_key_span(c->js, span_of(p->name));
+		js_key_span(c->js, span_of(p->conf->name));
 		js_object(c->js);
-		add_int(c->js, "concurrency", p->concurrency);
-		add_int(c->js, "held", (int64_t)list_count(&w->pools[i].jobs));
+		add_int(c->js, "concurrency", (int64_t)p->size);
+		add_int(c->js, "window", p->feed.window);
+		add_int(c->js, "held", (int64_t)list_count(&p->jobs));
+		if (p->scaling.max > 0) {
+			add_int(c->js, "min", p->scaling.min);
+			add_int(c->js, "max", p->scaling.max);
+		}
 		js_key(c->js, "queues");
 		js_array(c->js);
 		for (size_t k = 0; k < p->n_queues; k++)
-			js_text(c->js, p->queues[k].name);
+			if (p->queues[k].wanted)
+				js_text(c->js, p->queues[k].topo.name);
 		js_array_end(c->js);
 		js_object_end(c->js);
 	}
@@ -242,6 +277,7 @@ ctl_stats(struct ctl *c)
 	add_pool(c);
 	add_broker(c);
 	add_int(c->js, "prefetch_count", slots_of(c->worker));
+	add_autoscaler(c);
 	add_rusage(c);
 	add_own(c);
 	js_object_end(c->js);

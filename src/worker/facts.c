@@ -32,8 +32,8 @@ worker_active(const struct worker *w)
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->n_pools; i++)
-		for (int k = 0; k < w->pools[i].conf->concurrency; k++)
-			n += w->pools[i].slots[k].job != NULL;
+		for (size_t k = 0; k < w->pools[i].n_slots; k++)
+			n += w->pools[i].slots[k]->job != NULL;
 	return n;
 }
 

@@ -1,119 +1,321 @@
 /*
- * Consumers of one pool. Each open of the channel begins from nothing: window, then one consume per consumer. A probe asks the
- * broker how many messages wait where: every ten seconds for the watchdog, four times a second in the spread mode, where
- * consumers move to them.
+ * Consumers of one pool. Each open of the channel begins from nothing: its mode, its window, its consumers. From then on fit() takes one
+ * step after the other towards the window and the queues that are wanted, each time something has changed or has been answered.
+ *
+ * A channel that has deliveries is never closed for a change: their tags would go with it, and other workers would get what runs here. So a
+ * pool that gets further queues while it runs goes over to the spread mode, which every kind of queue takes.
+ *
+ * A probe asks the broker how many messages wait where: every ten seconds for the watchdog, more often where consumers move to
+ * them, or where slots come and go with them.
  */
 #include "worker/feed.h"
 
 #include "base/log.h"
 #include "worker/state.h"
 
-#define PROBE_MS 250
+#define PROBE_SPREAD_MS 250
+#define PROBE_SCALE_MS 500
 /* How often the watchdog looks. */
 #define LOOK_MS 10000
 
-static void consumer_start(struct consumer *c);
-
-static void
-add_tag(char *out, size_t size, const struct consumer *c)
+static bool
+is_usable(const struct feed *f, size_t queue)
 {
-	snprintf(out, size, "%s/%s/%zu", c->feed->pool->worker->conf->node, c->feed->pool->conf->name, c->index);
+	return f->pool->queues[queue].wanted && f->pool->queues[queue].declared;
+}
+
+static size_t
+usable_queues(const struct feed *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->pool->n_queues; i++)
+		n += is_usable(f, i);
+	return n;
 }
 
 static const char *
 queue_name(const struct feed *f, size_t queue)
 {
-	return f->pool->conf->queues[queue].name;
+	return f->pool->queues[queue].topo.name;
+}
+
+/* --- the window of single consumers ------------------------------------------------------------------------------------- */
+
+static struct window_share *
+shares_of(const struct feed *f)
+{
+	struct window_share *shares = must_alloc(sizeof(*shares) * (f->n_consumers + 1));
+
+	for (size_t i = 0; i < f->n_consumers; i++) {
+		const struct consumer *c = f->consumers[i];
+
+		shares[i].prefetch = c->prefetch;
+		shares[i].held = c->held;
+		shares[i].state = c->state == CONSUMER_OFF ? WINDOW_OFF
+			: c->state == CONSUMER_CANCELLING ? WINDOW_LEAVING : WINDOW_ON;
+	}
+	return shares;
+}
+
+uint32_t
+feed_claims(const struct feed *f)
+{
+	struct window_share *shares = shares_of(f);
+	uint32_t claims = window_claims(shares, f->n_consumers);
+
+	alloc_free(shares);
+	return f->mode == WINDOW_SHARED && f->granted > claims ? f->granted : claims;
+}
+
+/* Which queues have how many consumers; one that moves counts where it goes. */
+static void
+count_consumers(const struct feed *f, struct window_queue *counts)
+{
+	for (size_t i = 0; i < f->n_consumers; i++) {
+		const struct consumer *c = f->consumers[i];
+
+		if (c->moves)
+			counts[c->next_queue].idle++;
+		else if (c->state == CONSUMER_ON && c->held > 0)
+			counts[c->queue].busy++;
+		else if (c->state == CONSUMER_ON || c->state == CONSUMER_STARTING)
+			counts[c->queue].idle++;
+	}
+	for (size_t i = 0; i < f->pool->n_queues; i++)
+		counts[i].off = !is_usable(f, i);
+}
+
+static struct consumer *
+new_consumer(struct feed *f)
+{
+	struct consumer *c = NULL;
+
+	/* One that was on its way somewhere first. */
+	for (size_t i = 0; i < f->n_consumers; i++) {
+		struct consumer *old = f->consumers[i];
+
+		if (old->state == CONSUMER_OFF && old->held == 0 && (c == NULL || (old->moves && !c->moves)))
+			c = old;
+	}
+	if (c != NULL)
+		return c;
+	c = must_alloc(sizeof(*c));
+	*c = (struct consumer){ .feed = f, .index = f->n_consumers };
+	f->consumers = must_resize(f->consumers, sizeof(struct consumer *) * (f->n_consumers + 1));
+	f->consumers[f->n_consumers++] = c;
+	return c;
+}
+
+static size_t
+thinnest_queue(const struct feed *f)
+{
+	struct window_queue *counts = must_alloc(sizeof(*counts) * (f->pool->n_queues + 1));
+	size_t queue;
+
+	count_consumers(f, counts);
+	queue = window_thinnest(counts, f->pool->n_queues);
+	alloc_free(counts);
+	return queue;
+}
+
+/* False when the channel takes nothing. */
+static bool
+add_consumer(struct feed *f, uint32_t prefetch, size_t queue)
+{
+	struct consumer *c = new_consumer(f);
+
+	c->queue = c->moves && is_usable(f, c->next_queue) ? c->next_queue : queue;
+	c->prefetch = prefetch;
+	if (f->mode != WINDOW_SHARED && f->qos != (int)prefetch) {
+		if (bus_qos(f->chan, (int)prefetch, false, NULL, NULL) != E_OK)
+			return false;
+		f->qos = (int)prefetch;
+	}
+	return consumer_start(c, queue_name(f, c->queue));
+}
+
+/* What consumers may hold that neither end nor wait for their last delivery to be settled. */
+static uint32_t
+standing(const struct feed *f)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < f->n_consumers; i++)
+		if (f->consumers[i]->state == CONSUMER_ON || f->consumers[i]->state == CONSUMER_STARTING)
+			sum += f->consumers[i]->prefetch;
+	return sum;
 }
 
 static void
-check_ready(struct feed *f)
+fit_shares(struct feed *f)
 {
+	for (;;) {
+		struct window_share *shares = shares_of(f);
+		struct window_change c = window_fit(f->mode, shares, f->n_consumers, f->window);
+
+		alloc_free(shares);
+		if (c.action == WINDOW_CANCEL)
+			consumer_cancel(f->consumers[c.consumer]);
+		else if (c.action == WINDOW_KEEP || !add_consumer(f, c.prefetch, thinnest_queue(f)))
+			break;
+	}
+	f->fits = standing(f) == f->window;
+}
+
+/* --- the window of the whole channel ------------------------------------------------------------------------------------ */
+
+static void
+on_window_set(void *owner, const struct bus_answer *a)
+{
+	struct feed *f = owner;
+
+	if (a->err != E_OK)
+		return;
+	f->granted = (uint32_t)f->shared_qos;
+	pool_on_window(f->pool);
+}
+
+static bool
+has_consumer(const struct feed *f, size_t queue)
+{
+	for (size_t i = 0; i < f->n_consumers; i++)
+		if (f->consumers[i]->queue == queue && f->consumers[i]->state != CONSUMER_OFF)
+			return true;
+	return false;
+}
+
+static void
+fit_shared(struct feed *f)
+{
+	if (f->shared_qos != (int)f->window) {
+		if (bus_qos(f->chan, (int)f->window, true, on_window_set, f) != E_OK)
+			return;
+		f->shared_qos = (int)f->window;
+		if (f->granted < f->window)
+			f->granted = f->window;
+	}
+	for (size_t i = 0; i < f->pool->n_queues; i++)
+		if (is_usable(f, i) && !has_consumer(f, i) && !add_consumer(f, 0, i))
+			return;
+	f->fits = true;
+}
+
+/* --- towards what is wanted --------------------------------------------------------------------------------------------- */
+
+/* Queues that are no longer wanted lose their consumers. */
+static void
+leave_queues(struct feed *f)
+{
+	for (size_t i = 0; i < f->n_consumers; i++)
+		if (!is_usable(f, f->consumers[i]->queue))
+			consumer_cancel(f->consumers[i]);
+}
+
+/* True when all consumers are off, those that the broker still has to answer about included. */
+static bool
+cancel_all(struct feed *f)
+{
+	bool all_off = true;
+
+	for (size_t i = 0; i < f->n_consumers; i++) {
+		consumer_cancel(f->consumers[i]);
+		all_off &= f->consumers[i]->state == CONSUMER_OFF;
+	}
+	return all_off;
+}
+
+/* False while it is on the way from one mode to another. */
+static bool
+settle_mode(struct feed *f)
+{
+	size_t queues = usable_queues(f), served = 0;
+
+	if (!f->has_mode) {
+		f->mode = window_choose(queues, f->refuses_shared);
+		f->has_mode = true;
+		return true;
+	}
+	for (size_t i = 0; i < f->pool->n_queues; i++)
+		served += is_usable(f, i) && has_consumer(f, i);
+	if (f->mode == WINDOW_SPREAD || queues == served || (f->mode == WINDOW_ONE && queues < 2))
+		return true;
+	/* One queue of the shared window that came back after it was deleted is no change. */
+	if (f->mode == WINDOW_SHARED && !f->pool->queues_changed)
+		return true;
+	if (!cancel_all(f))
+		return false;
+	if (f->mode == WINDOW_SHARED && bus_qos(f->chan, 0, true, NULL, NULL) != E_OK)
+		return false;
+	f->mode = WINDOW_SPREAD;
+	f->shared_qos = -1;
+	f->granted = 0;
+	return true;
+}
+
+static ms_t
+probe_ms(const struct feed *f)
+{
+	if (f->mode == WINDOW_SPREAD && usable_queues(f) > 1)
+		return PROBE_SPREAD_MS;
+	return f->pool->scaling.max > 0 ? PROBE_SCALE_MS : LOOK_MS;
+}
+
+static void
+arm_probe(struct feed *f)
+{
+	f->probe_every = probe_ms(f);
+	loop_timer_arm(&f->probe_timer, f->probe_every);
+}
+
+static void
+fit(struct feed *f)
+{
+	f->fits = false;
+	if (!f->wanted || !f->topology_ok || !bus_chan_is_open(f->chan))
+		return;
+	leave_queues(f);
+	if (usable_queues(f) == 0 || !settle_mode(f))
+		return;
+	if (f->mode == WINDOW_SHARED)
+		fit_shared(f);
+	else
+		fit_shares(f);
+	if (!f->probe_timer.armed || probe_ms(f) < f->probe_every)
+		arm_probe(f);
+}
+
+void
+feed_on_consumer(struct feed *f, struct consumer *c)
+{
+	if (!f->wanted) {
+		consumer_cancel(c);
+		return;
+	}
+	if (c->state == CONSUMER_ON)
+		f->pool->queues[c->queue].added = false;
+	fit(f);
+	pool_on_window(f->pool);
 	if (feed_is_consuming(f))
 		worker_check_ready(f->pool->worker);
 }
 
-/* --- one consumer ------------------------------------------------------------------------------------------------------ */
-
-static void
-on_consuming(void *owner, const struct bus_answer *a)
+void
+feed_set_window(struct feed *f, uint32_t window)
 {
-	struct consumer *c = owner;
-
-	/* A refusal closes the channel; its on_close says what it was. */
-	if (a->err != E_OK)
+	if (f->window == window)
 		return;
-	c->state = CONSUMER_ON;
-	if (!c->feed->wanted)
-		feed_stop(c->feed);
-	else
-		check_ready(c->feed);
+	f->window = window;
+	fit(f);
 }
 
-static void
-consumer_start(struct consumer *c)
+void
+feed_on_queues(struct feed *f)
 {
-	struct feed *f = c->feed;
-	char tag[512];
-
-	add_tag(tag, sizeof(tag), c);
-	c->queue = c->next_queue;
-	if (bus_consume(f->chan, span_of(queue_name(f, c->queue)), span_of(tag), false, false, NULL, on_consuming, c) == E_OK)
-		c->state = CONSUMER_STARTING;
-}
-
-static void
-consumer_go_on(struct consumer *c)
-{
-	if (c->state == CONSUMER_OFF && c->held == 0 && c->feed->wanted && c->feed->mode == WINDOW_SPREAD)
-		consumer_start(c);
-}
-
-static void
-on_cancelled(void *owner, const struct bus_answer *a)
-{
-	struct consumer *c = owner;
-
-	if (a->err != E_OK)
-		return;
-	c->state = CONSUMER_OFF;
-	consumer_go_on(c);
-}
-
-static void
-consumer_cancel(struct consumer *c)
-{
-	char tag[512];
-
-	add_tag(tag, sizeof(tag), c);
-	if (c->state == CONSUMER_ON && bus_cancel(c->feed->chan, span_of(tag), on_cancelled, c) == E_OK)
-		c->state = CONSUMER_CANCELLING;
-}
-
-static struct consumer *
-find_consumer(struct feed *f, struct span tag)
-{
-	char own[512];
-
-	for (size_t i = 0; i < f->n_consumers; i++) {
-		add_tag(own, sizeof(own), &f->consumers[i]);
-		if (span_is(tag, own))
-			return &f->consumers[i];
-	}
-	return NULL;
-}
-
-/* The index is the number behind the last slash; no search on the hot path. */
-static struct consumer *
-consumer_of(struct feed *f, struct span tag)
-{
-	size_t i = tag.len, n = 0, unit = 1;
-
-	while (i > 0 && tag.ptr[i - 1] >= '0' && tag.ptr[i - 1] <= '9') {
-		n += unit * (size_t)(tag.ptr[--i] - '0');
-		unit *= 10;
-	}
-	return n < f->n_consumers ? &f->consumers[n] : NULL;
+	f->counts = must_resize(f->counts, sizeof(*f->counts) * (f->pool->n_queues + 1));
+	/* Answers that come now are of the queues as they were. */
+	f->answers_due = 0;
+	fit(f);
 }
 
 /* --- moving consumers -------------------------------------------------------------------------------------------------- */
@@ -124,7 +326,7 @@ move_one(struct feed *f, struct window_move m)
 	struct consumer *best = NULL;
 
 	for (size_t i = 0; i < f->n_consumers; i++) {
-		struct consumer *c = &f->consumers[i];
+		struct consumer *c = f->consumers[i];
 
 		if (c->state == CONSUMER_ON && c->queue == m.from && (best == NULL || c->held < best->held))
 			best = c;
@@ -132,6 +334,7 @@ move_one(struct feed *f, struct window_move m)
 	if (best == NULL)
 		return;
 	best->next_queue = m.to;
+	best->moves = true;
 	consumer_cancel(best);
 }
 
@@ -140,40 +343,31 @@ decide_moves(struct feed *f)
 {
 	struct window_move m;
 
-	for (size_t i = 0; i < f->n_consumers; i++) {
-		const struct consumer *c = &f->consumers[i];
-
-		/* One that is on its way counts where it goes. */
-		if (c->held > 0 && c->state == CONSUMER_ON)
-			f->counts[c->queue].busy++;
-		else
-			f->counts[c->state == CONSUMER_ON ? c->queue : c->next_queue].idle++;
-	}
-	m = window_decide(f->counts, f->pool->conf->n_queues, f->turn++);
-	if (m.wanted)
+	count_consumers(f, f->counts);
+	m = window_decide(f->counts, f->pool->n_queues, f->turn++);
+	if (m.wanted && !f->counts[m.to].off)
 		move_one(f, m);
 }
 
-static int
-feed_multiplier(const struct feed *f)
+static uint32_t
+held_by_all(const struct feed *f)
 {
-	return f->pool->conf->prefetch_multiplier > 1 ? f->pool->conf->prefetch_multiplier : 1;
+	uint32_t held = 0;
+
+	for (size_t i = 0; i < f->n_consumers; i++)
+		held += f->consumers[i]->held;
+	return held;
 }
 
 static void
-look(struct feed *f)
+look(struct feed *f, uint32_t ready)
 {
-	struct watchdog_look now = { .is_consuming = feed_is_consuming(f), .deliveries = f->deliveries };
-	size_t held = 0;
+	struct watchdog_look now = { .is_consuming = feed_is_consuming(f), .deliveries = f->deliveries, .ready = ready };
 
 	if (loop_now(f->pool->worker->loop) < f->next_look)
 		return;
 	f->next_look = loop_now(f->pool->worker->loop) + LOOK_MS;
-	for (size_t i = 0; i < f->pool->conf->n_queues; i++)
-		now.ready += f->counts[i].ready;
-	for (size_t i = 0; i < f->n_consumers; i++)
-		held += f->consumers[i].held;
-	now.has_room = held < (size_t)(f->pool->conf->concurrency * feed_multiplier(f));
+	now.has_room = held_by_all(f) < f->window;
 	if (!watchdog_on_look(&f->watchdog, &now))
 		return;
 	LOG(CONSUMING_STUCK, LOG_STR("pool", f->pool->conf->name), LOG_INT("ready", now.ready));
@@ -184,38 +378,36 @@ static void
 on_probed(void *owner, const struct bus_answer *a)
 {
 	struct feed *f = owner;
+	uint32_t ready = 0;
 
 	if (a->err == E_OK)
-		for (size_t i = 0; i < f->pool->conf->n_queues; i++)
+		for (size_t i = 0; i < f->pool->n_queues; i++)
 			if (span_is(a->queue, queue_name(f, i)))
 				f->counts[i].ready = a->messages;
 	if (f->answers_due == 0 || --f->answers_due > 0)
 		return;
-	look(f);
+	for (size_t i = 0; i < f->pool->n_queues; i++)
+		ready += f->counts[i].ready;
+	look(f, ready);
 	if (f->mode == WINDOW_SPREAD)
 		decide_moves(f);
-}
-
-static ms_t
-probe_ms(const struct feed *f)
-{
-	return f->mode == WINDOW_SPREAD ? PROBE_MS : LOOK_MS;
+	pool_on_look(f->pool, ready);
 }
 
 static void
 on_probe_due(void *owner)
 {
 	struct feed *f = owner;
-	size_t n = f->pool->conf->n_queues;
+	size_t n = f->pool->n_queues;
 
-	loop_timer_arm(&f->probe_timer, probe_ms(f));
+	arm_probe(f);
 	if (f->answers_due > 0 || !feed_is_consuming(f) || !bus_chan_is_open(f->probe))
 		return;
 	memset(f->counts, 0, sizeof(*f->counts) * n);
 	for (size_t i = 0; i < n; i++) {
 		struct bus_queue q = { .name = span_of(queue_name(f, i)), .passive = true };
 
-		if (bus_queue_declare(f->probe, &q, on_probed, f) == E_OK)
+		if (is_usable(f, i) && bus_queue_declare(f->probe, &q, on_probed, f) == E_OK)
 			f->answers_due++;
 	}
 }
@@ -240,52 +432,30 @@ static void
 forget_consumers(struct feed *f)
 {
 	for (size_t i = 0; i < f->n_consumers; i++) {
-		f->consumers[i].state = CONSUMER_OFF;
-		f->consumers[i].held = 0;
+		f->consumers[i]->state = CONSUMER_OFF;
+		f->consumers[i]->held = 0;
+		f->consumers[i]->moves = false;
 	}
 	f->answers_due = 0;
-}
-
-static void
-plan_consumers(struct feed *f)
-{
-	const struct pool_conf *conf = f->pool->conf;
-
-	f->mode = window_choose(conf->n_queues, f->refuses_shared);
-	f->n_consumers = window_consumers(f->mode, conf->n_queues, (size_t)conf->concurrency);
-	f->consumers = must_resize(f->consumers, sizeof(*f->consumers) * f->n_consumers);
-	for (size_t i = 0; i < f->n_consumers; i++)
-		f->consumers[i] = (struct consumer){
-			.feed = f,
-			.index = i,
-			.next_queue = window_first_queue(f->mode, i, conf->n_queues),
-		};
-}
-
-/* Applies what the feed wants to a channel that has nothing yet. */
-static void
-apply(struct feed *f)
-{
-	int prefetch;
-
-	if (!f->wanted || !f->topology_ok || !bus_chan_is_open(f->chan))
-		return;
-	for (size_t i = 0; i < f->n_consumers; i++)
-		if (f->consumers[i].state != CONSUMER_OFF)
-			return;
-	plan_consumers(f);
-	prefetch = window_prefetch(f->mode, (size_t)f->pool->conf->concurrency) * feed_multiplier(f);
-	if (bus_qos(f->chan, prefetch, f->mode == WINDOW_SHARED, NULL, NULL) != E_OK)
-		return;
-	for (size_t i = 0; i < f->n_consumers; i++)
-		consumer_start(&f->consumers[i]);
-	loop_timer_arm(&f->probe_timer, probe_ms(f));
+	f->has_mode = f->fits = false;
+	f->pool->queues_changed = false;
+	f->granted = 0;
+	f->qos = f->shared_qos = -1;
 }
 
 static void
 on_open(void *owner)
 {
-	apply(owner);
+	fit(owner);
+}
+
+/* A queue that was added at run time and from which nobody may consume must not keep the others from being served. */
+static void
+blame_added(struct feed *f, const char *why)
+{
+	for (size_t i = 0; i < f->n_consumers; i++)
+		if (f->consumers[i]->state == CONSUMER_STARTING && f->pool->queues[f->consumers[i]->queue].added)
+			pool_drop_queue(f->pool, f->consumers[i]->queue, why);
 }
 
 static void
@@ -293,6 +463,8 @@ on_close(void *owner, const struct bus_close *why)
 {
 	struct feed *f = owner;
 
+	if (why->by_server)
+		blame_added(f, why->text);
 	forget_consumers(f);
 	if (why->by_server) {
 		LOG(CHANNEL_CLOSED, LOG_STR("pool", f->pool->conf->name), LOG_INT("code", why->code), LOG_STR("why", why->text));
@@ -306,7 +478,7 @@ static void
 on_deliver(void *owner, struct bus_delivery *d)
 {
 	struct feed *f = owner;
-	struct consumer *c = consumer_of(f, d->consumer);
+	struct consumer *c = consumer_find(f, d->consumer);
 
 	if (c == NULL) {
 		/* Not one of ours: cannot be, but must not be kept. */
@@ -324,13 +496,12 @@ static void
 on_cancel(void *owner, struct span tag)
 {
 	struct feed *f = owner;
-	struct consumer *c = find_consumer(f, tag);
+	struct consumer *c = consumer_find(f, tag);
 
 	if (c == NULL)
 		return;
 	LOG(CONSUMER_CANCELLED, LOG_STR("pool", f->pool->conf->name), LOG_STR("queue", queue_name(f, c->queue)));
 	c->state = CONSUMER_OFF;
-	c->next_queue = c->queue;
 	f->topology_ok = false;
 	worker_ensure_queues(f->pool->worker);
 }
@@ -344,7 +515,8 @@ feed_open(struct feed *f, struct pool *p, struct bus_conn *c, struct errtext *t)
 
 	memset(f, 0, sizeof(*f));
 	f->pool = p;
-	f->counts = must_alloc(sizeof(*f->counts) * p->conf->n_queues);
+	f->qos = f->shared_qos = -1;
+	f->counts = must_alloc(sizeof(*f->counts) * (p->n_queues + 1));
 	e = loop_timer_init(&f->probe_timer, p->worker->loop, on_probe_due, f);
 	if (e == E_OK)
 		e = bus_chan_new(&f->chan, c, &ops, f);
@@ -359,6 +531,8 @@ feed_close(struct feed *f)
 	bus_chan_close(f->chan);
 	bus_chan_close(f->probe);
 	loop_timer_release(&f->probe_timer);
+	for (size_t i = 0; i < f->n_consumers; i++)
+		alloc_free(f->consumers[i]);
 	alloc_free(f->consumers);
 	alloc_free(f->counts);
 	memset(f, 0, sizeof(*f));
@@ -368,20 +542,15 @@ void
 feed_on_topology(struct feed *f, bool ok)
 {
 	f->topology_ok = ok;
-	if (!ok)
-		return;
-	apply(f);
-	/* After a server-sent cancel only some are off. */
-	for (size_t i = 0; i < f->n_consumers && f->wanted && bus_chan_is_open(f->chan); i++)
-		if (f->consumers[i].state == CONSUMER_OFF && (f->mode != WINDOW_SPREAD || f->consumers[i].held == 0))
-			consumer_start(&f->consumers[i]);
+	if (ok)
+		fit(f);
 }
 
 void
 feed_start(struct feed *f)
 {
 	f->wanted = true;
-	apply(f);
+	fit(f);
 }
 
 void
@@ -390,7 +559,7 @@ feed_stop(struct feed *f)
 	f->wanted = false;
 	loop_timer_disarm(&f->probe_timer);
 	for (size_t i = 0; i < f->n_consumers; i++)
-		consumer_cancel(&f->consumers[i]);
+		consumer_cancel(f->consumers[i]);
 }
 
 bool
@@ -398,20 +567,26 @@ feed_is_consuming(const struct feed *f)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < f->n_consumers; i++) {
-		/* In the spread mode some are always on their way. */
-		if (f->consumers[i].state == CONSUMER_ON)
-			any = true;
-		else if (f->mode != WINDOW_SPREAD)
+	for (size_t i = 0; i < f->n_consumers; i++)
+		any |= f->consumers[i]->state == CONSUMER_ON;
+	/* In the spread mode some are always on their way. */
+	if (f->mode == WINDOW_SPREAD && any)
+		return true;
+	for (size_t i = 0; i < f->pool->n_queues; i++) {
+		bool served = !f->pool->queues[i].wanted;
+
+		for (size_t k = 0; k < f->n_consumers; k++)
+			served |= f->consumers[k]->queue == i && f->consumers[k]->state == CONSUMER_ON;
+		if (!served)
 			return false;
 	}
-	return any;
+	return true;
 }
 
 bool
 feed_on_shared_refused(struct feed *f)
 {
-	if (f->mode != WINDOW_SHARED || f->refuses_shared || f->pool->conf->n_queues < 2)
+	if (f->mode != WINDOW_SHARED || f->refuses_shared || usable_queues(f) < 2)
 		return false;
 	f->refuses_shared = true;
 	return true;
@@ -420,7 +595,7 @@ feed_on_shared_refused(struct feed *f)
 struct span
 feed_queue(const struct feed *f, size_t consumer)
 {
-	return span_of(queue_name(f, f->consumers[consumer].queue));
+	return span_of(queue_name(f, f->consumers[consumer]->queue));
 }
 
 void
@@ -430,8 +605,10 @@ feed_on_settled(struct feed *f, size_t consumer)
 
 	if (consumer >= f->n_consumers)
 		return;
-	c = &f->consumers[consumer];
+	c = f->consumers[consumer];
 	if (c->held > 0)
 		c->held--;
-	consumer_go_on(c);
+	if (!f->fits)
+		fit(f);
+	pool_on_window(f->pool);
 }

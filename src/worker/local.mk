@@ -3,6 +3,7 @@ noinst_LIBRARIES += libworker.a
 libworker_a_SOURCES = \
 	src/worker/banner.c src/worker/banner.h \
 	src/worker/childenv.c src/worker/childenv.h \
+	src/worker/consumer.c src/worker/consumer.h \
 	src/worker/control.c src/worker/control.h \
 	src/worker/ctl.h \
 	src/worker/ctl_events.c src/worker/ctl_info.c src/worker/ctl_limits.c src/worker/ctl_pool.c \
@@ -16,6 +17,7 @@ libworker_a_SOURCES = \
 	src/worker/notify.c src/worker/notify.h \
 	src/worker/output.c src/worker/output.h \
 	src/worker/pool.c src/worker/pool.h \
+	src/worker/pool_queues.c \
 	src/worker/pulse.c src/worker/pulse.h \
 	src/worker/report.c src/worker/report.h \
 	src/worker/revocation.c src/worker/revocation.h \

@@ -1,6 +1,9 @@
 /*
  * Between deliveries and slots. Deliveries are handed out in order of arrival, once a turn, after everything readable has been
  * read; a pool has at most as many of them as slots, so one waits only while a child is being replaced.
+ *
+ * The number of slots may change. A pool that grows starts children first and takes more deliveries when they are up; one that shrinks asks the
+ * broker for less first, and lets a slot go when no delivery can come for it any more and its task has ended.
  */
 #include "worker/pool.h"
 
@@ -30,6 +33,156 @@ dispatch_soon(struct pool *p)
 	loop_defer(p->worker->loop, LOOP_DECIDE, &p->dispatch, on_dispatch, p);
 }
 
+/* --- how many slots ----------------------------------------------------------------------------------------------------- */
+
+static size_t
+live_slots(const struct pool *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_slots; i++)
+		n += !p->slots[i]->stopping;
+	return n;
+}
+
+/* The lowest that no slot has. */
+static int
+free_index(const struct pool *p)
+{
+	bool *used = must_alloc(p->n_slots + 1);
+	int index = 0;
+
+	for (size_t i = 0; i < p->n_slots; i++)
+		if ((size_t)p->slots[i]->index < p->n_slots)
+			used[p->slots[i]->index] = true;
+	while (used[index])
+		index++;
+	alloc_free(used);
+	return index;
+}
+
+static struct slot *
+add_slot(struct pool *p)
+{
+	struct slot *s = must_alloc(sizeof(*s));
+
+	slot_init(s, p, free_index(p));
+	p->slots = must_resize(p->slots, sizeof(struct slot *) * (p->n_slots + 1));
+	p->slots[p->n_slots++] = s;
+	return s;
+}
+
+/* Slots that have ended for good; not from within their own callbacks. */
+static void
+on_tidy(void *owner)
+{
+	struct pool *p = owner;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_slots; i++) {
+		struct slot *s = p->slots[i];
+
+		if (s->stopping && s->state == SLOT_DOWN) {
+			slot_release(s);
+			alloc_free(s);
+		} else
+			p->slots[n++] = s;
+	}
+	p->n_slots = n;
+	worker_check_drained(p->worker);
+}
+
+/* The one that is missed least; NULL: all have a task, and who has one keeps its slot. */
+static struct slot *
+find_spare(const struct pool *p)
+{
+	struct slot *best = NULL;
+
+	for (size_t i = 0; i < p->n_slots; i++) {
+		struct slot *s = p->slots[i];
+
+		/* Not yet up rather than up, and of two such the younger. */
+		if (!s->stopping && s->job == NULL && s->state != SLOT_BUSY && (best == NULL || s->state <= best->state))
+			best = s;
+	}
+	return best;
+}
+
+/* Deliveries it may hold for each slot. */
+static size_t
+multiplier(const struct pool *p)
+{
+	return p->conf->prefetch_multiplier > 1 ? (size_t)p->conf->prefetch_multiplier : 1;
+}
+
+/* A slot goes when neither the size nor a delivery that may still come asks for it. */
+static void
+trim(struct pool *p)
+{
+	size_t live = live_slots(p), keep;
+	struct slot *s;
+
+	if (live <= p->size || worker_is_stopping(p->worker))
+		return;
+	keep = (feed_claims(&p->feed) + multiplier(p) - 1) / multiplier(p);
+	if (keep < p->size)
+		keep = p->size;
+	for (; live > keep && (s = find_spare(p)) != NULL; live--)
+		slot_stop(s, false);
+}
+
+/* Slots that were added while it runs count once their child is up: what is delivered shall not wait for one that loads its model. */
+static void
+set_window(struct pool *p)
+{
+	size_t fresh = 0;
+
+	for (size_t i = 0; i < p->n_slots; i++)
+		fresh += p->slots[i]->fresh && !p->slots[i]->stopping;
+	feed_set_window(&p->feed, (uint32_t)((fresh < p->size ? p->size - fresh : 1) * multiplier(p)));
+}
+
+void
+pool_on_window(struct pool *p)
+{
+	if (p->n_slots > p->size)
+		trim(p);
+}
+
+void
+pool_set_size(struct pool *p, size_t size, const char *why)
+{
+	size_t live = live_slots(p);
+
+	if (size == p->size)
+		return;
+	LOG(POOL_SIZE, LOG_STR("pool", p->conf->name), LOG_INT("before", p->size), LOG_INT("size", size), LOG_STR("why", why));
+	p->size = size;
+	for (; live < size; live++) {
+		struct slot *s = add_slot(p);
+
+		s->fresh = true;
+		slot_start(s);
+	}
+	set_window(p);
+	trim(p);
+	set_window(p);
+}
+
+void
+pool_on_look(struct pool *p, uint32_t ready)
+{
+	struct scale_look look = { .now = loop_now(p->worker->loop), .size = (uint32_t)p->size, .ready = ready };
+
+	if (p->scaling.max == 0 || worker_is_stopping(p->worker))
+		return;
+	for (size_t i = 0; i < p->n_slots; i++)
+		look.busy += p->slots[i]->job != NULL;
+	pool_set_size(p, scale_decide(&p->scale, &p->scaling, &look), "autoscale");
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------------- */
+
 enum err
 pool_init(struct pool *p, struct worker *w, const struct pool_conf *conf, struct errtext *t)
 {
@@ -42,14 +195,20 @@ pool_init(struct pool *p, struct worker *w, const struct pool_conf *conf, struct
 	list_init(&p->jobs);
 	list_init(&p->waiting);
 	map_init(&p->tasks);
-	p->slots = must_alloc(sizeof(*p->slots) * (size_t)conf->concurrency);
-	for (int i = 0; i < conf->concurrency; i++)
-		slot_init(&p->slots[i], p, i);
+	p->size = (size_t)conf->concurrency;
+	p->scaling = conf->scaling;
+	if (p->scaling.max > 0)
+		p->size = p->scaling.min;
+	for (size_t i = 0; i < p->size; i++)
+		add_slot(p);
+	pool_init_queues(p);
 	e = childenv_argv(&p->argv, conf->runner, t);
 	if (e == E_OK)
 		e = childenv_new(&p->envp, conf, w->conf->node, t);
 	if (e == E_OK)
 		e = feed_open(&p->feed, p, w->consume, t);
+	if (e == E_OK)
+		set_window(p);
 	return e == E_OK ? E_OK : err_prefix(t, e, "pool %s", conf->name);
 }
 
@@ -61,12 +220,16 @@ pool_release(struct pool *p)
 	if (p->worker == NULL)
 		return;
 	loop_undefer(&p->dispatch);
+	loop_undefer(&p->tidy);
 	LIST_EACH(&p->jobs, it, tmp)
 		job_free(container_of(it, struct job, link));
-	for (int i = 0; i < p->conf->concurrency; i++)
-		slot_release(&p->slots[i]);
+	for (size_t i = 0; i < p->n_slots; i++) {
+		slot_release(p->slots[i]);
+		alloc_free(p->slots[i]);
+	}
 	alloc_free(p->slots);
 	feed_close(&p->feed);
+	pool_release_queues(p);
 	map_release(&p->tasks, NULL);
 	childenv_free(p->argv);
 	childenv_free(p->envp);
@@ -76,8 +239,8 @@ void
 pool_start(struct pool *p)
 {
 	/* The first that cannot start may have ended it all. */
-	for (int i = 0; i < p->conf->concurrency && !worker_is_stopping(p->worker); i++)
-		slot_start(&p->slots[i]);
+	for (size_t i = 0; i < p->n_slots && !worker_is_stopping(p->worker); i++)
+		slot_start(p->slots[i]);
 }
 
 bool
@@ -200,6 +363,11 @@ pool_on_slot_idle(struct pool *p, struct slot *s)
 	list_push(&p->idle, &s->link);
 	dispatch_soon(p);
 	pool_check_start(p);
+	if (s->fresh) {
+		s->fresh = false;
+		set_window(p);
+	}
+	pool_on_window(p);
 }
 
 /* What was revoked while this worker was away must be known before the first task comes. */
@@ -213,13 +381,14 @@ pool_check_start(struct pool *p)
 void
 pool_restart(struct pool *p)
 {
-	for (int i = 0; i < p->conf->concurrency; i++)
-		slot_replace(&p->slots[i]);
+	for (size_t i = 0; i < p->n_slots; i++)
+		slot_replace(p->slots[i]);
 }
 
 void
 pool_on_slot_down(struct pool *p, struct slot *s UNUSED)
 {
+	loop_defer(p->worker->loop, LOOP_FLUSH, &p->tidy, on_tidy, p);
 	worker_check_drained(p->worker);
 }
 
@@ -236,8 +405,8 @@ pool_on_start_failed(struct pool *p, struct slot *s, bool is_passing, const char
 void
 pool_stop_slots(struct pool *p, bool at_once)
 {
-	for (int i = 0; i < p->conf->concurrency; i++) {
-		struct slot *s = &p->slots[i];
+	for (size_t i = 0; i < p->n_slots; i++) {
+		struct slot *s = p->slots[i];
 		struct job *j = s->job;
 
 		s->job = at_once ? NULL : j;
@@ -251,8 +420,8 @@ pool_stop_slots(struct pool *p, bool at_once)
 bool
 pool_is_down(const struct pool *p)
 {
-	for (int i = 0; i < p->conf->concurrency; i++)
-		if (p->slots[i].state != SLOT_DOWN)
+	for (size_t i = 0; i < p->n_slots; i++)
+		if (p->slots[i]->state != SLOT_DOWN)
 			return false;
 	return true;
 }

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "core/request.h"
+#include "core/scale.h"
 #include "worker/feed.h"
 #include "worker/slot.h"
 #include "worker/worker.h"
@@ -11,11 +12,25 @@
 struct worker;
 struct job;
 
+struct pool_queue {
+	struct bus_topo_queue topo; /* its texts are the pool's, and stay as long as it: tasks point to them */
+	bool wanted;                /* consumed from */
+	bool added;                 /* while it runs, and never yet consumed from: a refusal costs it its place */
+	bool asked, declared;       /* it was part of what the broker is asked for; it is there */
+};
+
 struct pool {
 	struct worker *worker;
 	const struct pool_conf *conf;
 	struct feed feed;
-	struct slot *slots;
+	struct pool_queue *queues;
+	size_t n_queues;
+	bool queues_changed;        /* since the channel was opened: one more */
+	struct slot **slots;        /* those that are on their way out included */
+	size_t n_slots;
+	size_t size;                /* slots it is to have */
+	struct scale_conf scaling;  /* max 0: its size is changed by hand only */
+	struct scale scale;
 	struct list idle;           /* slots */
 	struct list jobs;           /* all */
 	struct list waiting;        /* jobs without a slot, in order of arrival */
@@ -24,7 +39,7 @@ struct pool {
 	bool is_ready;              /* a child has said hello */
 	char **envp;
 	char **argv;
-	struct loop_task dispatch;
+	struct loop_task dispatch, tidy;
 };
 
 enum err pool_init(struct pool *p, struct worker *w, const struct pool_conf *conf, struct errtext *t) MUSTCHECK;
@@ -34,6 +49,24 @@ void pool_start(struct pool *p);
 void pool_check_start(struct pool *p);
 /* Each slot gets a new child, after the task it runs. */
 void pool_restart(struct pool *p);
+/* Slots it is to have from now on, at least 1. Tasks that run in slots that are too many go on to their end. `why` is for the log. */
+void pool_set_size(struct pool *p, size_t size, const char *why);
+/* Broker's counts: tasks that wait in its queues. */
+void pool_on_look(struct pool *p, uint32_t ready);
+/* The deliveries it can hold may have become fewer: slots that are too many may go. */
+void pool_on_window(struct pool *p);
+/* pool_queues.c. Adds a queue, or takes it up again; the texts are copied. */
+void pool_init_queues(struct pool *p);
+void pool_release_queues(struct pool *p);
+void pool_add_queue(struct pool *p, const struct bus_topo_queue *q);
+/* False when it does not consume from it. What it has got from there it runs. */
+bool pool_cancel_queue(struct pool *p, struct span name);
+/* The broker does not let it have this queue. */
+void pool_drop_queue(struct pool *p, size_t queue, const char *why);
+/* NULL: it does not consume from it. */
+const struct pool_queue *pool_find_queue(const struct pool *p, struct span name);
+/* The queues that were asked for are there. False when others have come meanwhile. */
+bool pool_on_topology(struct pool *p);
 bool pool_knows(const struct pool *p, struct span task_name);
 
 void pool_on_delivery(struct pool *p, struct bus_delivery *d, size_t consumer);

@@ -101,6 +101,21 @@ on_timer(void *owner)
 	}
 }
 
+/* Asks the child to end; what follows depends on s->stopping. */
+static void
+retire(struct slot *s)
+{
+	static const char stop[] = "{\"stop\":{}}\n";
+
+	s->state = SLOT_ENDING;
+	s->retired = true;
+	list_unlink(&s->link);
+	/* A channel that takes no more is of a child that is about to end anyway, and the timer sees to it. */
+	if (stream_write(s->channel, SPAN(stop)) != E_OK)
+		child_signal_group(s->child, SIGTERM);
+	loop_timer_arm(&s->timer, ENDING_MS);
+}
+
 /* --- frames from the child ------------------------------------------------------------------------------------------ */
 
 static bool
@@ -122,7 +137,10 @@ on_hello(struct slot *s, const struct run_frame *f, struct arena *a, struct errt
 	loop_timer_disarm(&s->timer);
 	s->state = SLOT_IDLE;
 	pool_on_hello(s->pool, f, a);
-	pool_on_slot_idle(s->pool, s);
+	if (s->to_replace)
+		retire(s);
+	else
+		pool_on_slot_idle(s->pool, s);
 	return true;
 }
 
@@ -145,21 +163,6 @@ is_worn_out(const struct slot *s)
 	if (c->max_tasks_per_child > 0 && s->tasks_done >= c->max_tasks_per_child)
 		return true;
 	return c->max_memory_per_child > 0 && worker_memory(child_pid(s->child)) > c->max_memory_per_child;
-}
-
-/* Asks the child to end; what follows depends on s->stopping. */
-static void
-retire(struct slot *s)
-{
-	static const char stop[] = "{\"stop\":{}}\n";
-
-	s->state = SLOT_ENDING;
-	s->retired = true;
-	list_unlink(&s->link);
-	/* A channel that takes no more is of a child that is about to end anyway, and the timer sees to it. */
-	if (stream_write(s->channel, SPAN(stop)) != E_OK)
-		child_signal_group(s->child, SIGTERM);
-	loop_timer_arm(&s->timer, ENDING_MS);
 }
 
 static bool
@@ -540,8 +543,8 @@ slot_replace(struct slot *s)
 {
 	if (s->state == SLOT_IDLE)
 		retire(s);
-	else if (s->state == SLOT_BUSY)
-		s->to_replace = true;
+	else if (s->state == SLOT_BUSY || s->state == SLOT_STARTING)
+		s->to_replace = true; /* one that starts may have read what is old already */
 }
 
 void

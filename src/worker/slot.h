@@ -41,6 +41,7 @@ struct slot {
 	bool exited, channel_gone;
 	bool said_hello;           /* this child did */
 	bool stopping;             /* do not start again */
+	bool fresh;                /* added while the pool runs, and its first child is not up yet */
 	bool retired;              /* we asked it to end, its work being done */
 	unsigned failures;         /* starts in a row that came to nothing */
 	char why[256];             /* why we ended it: overrides how it ended; "" = it ended by itself */

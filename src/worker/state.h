@@ -40,7 +40,8 @@ struct worker {
 	struct pool *pools;
 	size_t n_pools;
 	enum worker_phase phase;
-	bool banner_shown, was_ready;
+	bool banner_shown;
+	bool was_ready;              /* and said so, on this connection */
 	int exit_code;
 	struct errtext error;        /* why it could not start */
 	struct loop_signal sigterm, sigint, sigquit;
@@ -70,7 +71,9 @@ void worker_fail(struct worker *w, const char *fmt, ...) PRINTFLIKE(2, 3);
 /* Something ended: see whether a drain is complete. */
 void worker_check_drained(struct worker *w);
 bool worker_is_stopping(const struct worker *w);
-/* A queue vanished under its consumers: make it again. */
+/* A queue vanished under its consumers, or a pool got another one: makes sure of all of them. */
 void worker_ensure_queues(struct worker *w);
+/* Whether so many more slots can have the descriptors they need; raises our limit when it may. */
+enum err worker_make_room(struct worker *w, size_t more, struct errtext *t) MUSTCHECK;
 
 #endif

@@ -143,22 +143,38 @@ worker_fail(struct worker *w, const char *fmt, ...)
 
 /* --- connections ------------------------------------------------------------------------------------------------------- */
 
+/* One that was added while the worker runs must not stand in the way of the others. */
+static void
+drop_refused(struct worker *w, const struct bus_topo_report *r)
+{
+	for (size_t i = 0; i < w->n_pools; i++)
+		for (size_t k = 0; k < w->pools[i].n_queues; k++)
+			if (w->pools[i].queues[k].added && r->queue != NULL && strcmp(w->pools[i].queues[k].topo.name, r->queue) == 0)
+				pool_drop_queue(&w->pools[i], k, r->text);
+}
+
 static void
 on_topology(void *owner, const struct bus_topo_report *r)
 {
 	struct worker *w = owner;
+	bool all = true;
 
 	w->topo = NULL;
 	/* Lost with the connection: the next up begins again. */
 	if (r->err == E_CLOSED)
 		return;
 	if (r->err != E_OK) {
+		drop_refused(w, r);
 		LOG(QUEUE_REFUSED, LOG_STR("queue", r->queue), LOG_STR("why", r->text), LOG_INT("retry", TOPOLOGY_RETRY_MS / 1000));
 		loop_timer_arm(&w->topo_retry, TOPOLOGY_RETRY_MS);
 		return;
 	}
 	for (size_t i = 0; i < w->n_pools; i++)
+		all &= pool_on_topology(&w->pools[i]);
+	for (size_t i = 0; i < w->n_pools; i++)
 		feed_on_topology(&w->pools[i].feed, true);
+	if (!all)
+		worker_ensure_queues(w);
 }
 
 void
@@ -170,11 +186,14 @@ worker_ensure_queues(struct worker *w)
 	if (w->topo != NULL || worker_is_stopping(w) || !bus_conn_is_up(w->consume))
 		return;
 	for (size_t i = 0; i < w->n_pools; i++) {
-		const struct pool_conf *c = w->pools[i].conf;
+		struct pool *p = &w->pools[i];
 
-		all = must_resize(all, sizeof(*all) * (n + c->n_queues));
-		memcpy(all + n, c->queues, sizeof(*all) * c->n_queues);
-		n += c->n_queues;
+		all = must_resize(all, sizeof(*all) * (n + p->n_queues + 1));
+		for (size_t k = 0; k < p->n_queues; k++) {
+			p->queues[k].asked = p->queues[k].wanted;
+			if (p->queues[k].wanted)
+				all[n++] = p->queues[k].topo;
+		}
 	}
 	if (bus_topo_ensure(&w->topo, w->consume, all, n, on_topology, w) != E_OK)
 		loop_timer_arm(&w->topo_retry, TOPOLOGY_RETRY_MS);
@@ -228,6 +247,7 @@ on_consume_down(void *owner, const struct bus_down *d)
 	struct worker *w = owner;
 	bool learnt = false;
 
+	w->was_ready = false;
 	for (size_t i = 0; i < w->n_pools; i++) {
 		feed_on_topology(&w->pools[i].feed, false);
 		if (d->code == AMQP_NOT_IMPLEMENTED)
@@ -310,6 +330,9 @@ worker_check_ready(struct worker *w)
 	for (size_t i = 0; i < w->n_pools; i++)
 		if (!w->pools[i].is_ready || !feed_is_consuming(&w->pools[i].feed))
 			return;
+	if (w->was_ready)
+		return;
+	w->was_ready = true;
 	w->phase = WORKER_RUNNING;
 	if (!w->banner_shown && !w->conf->quiet_banner) {
 		buf_init(&b, 0);
@@ -383,27 +406,42 @@ watch_signals(struct worker *w, struct errtext *t)
 
 /* Without room for all its children a worker would take tasks that it cannot run, or no longer reach the broker. */
 static enum err
-ensure_descriptors(const struct worker_conf *conf, struct errtext *t)
+ensure_descriptors(size_t slots, struct errtext *t)
 {
 	struct rlimit limit;
-	rlim_t need = DESCRIPTORS_SPARE, slots = 0;
+	rlim_t need = DESCRIPTORS_SPARE + (rlim_t)slots * DESCRIPTORS_PER_SLOT;
 
-	for (size_t i = 0; i < conf->n_pools; i++)
-		slots += (rlim_t)conf->pools[i].concurrency;
-	need += slots * DESCRIPTORS_PER_SLOT;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
 		return E_OK;
 	if (limit.rlim_max < need)
-		return err_set(t, E_CONF, "%llu slots need about %llu file descriptors and the limit is %llu: raise it (ulimit -n, or "
-			"LimitNOFILE= of the service), or have fewer slots", (unsigned long long)slots, (unsigned long long)need,
+		return err_set(t, E_CONF, "%zu slots need about %llu file descriptors and the limit is %llu: raise it (ulimit -n, or "
+			"LimitNOFILE= of the service), or have fewer slots", slots, (unsigned long long)need,
 			(unsigned long long)limit.rlim_max);
 	limit.rlim_cur = need;
 	return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? E_OK : err_sys(t, "cannot raise the limit of file descriptors");
 }
 
+/* A pool that scales may have all its slots at once. */
+static size_t
+slots_of(const struct pool_conf *c)
+{
+	return c->scaling.max > 0 ? c->scaling.max : (size_t)c->concurrency;
+}
+
+enum err
+worker_make_room(struct worker *w, size_t more, struct errtext *t)
+{
+	size_t slots = more;
+
+	for (size_t i = 0; i < w->n_pools; i++)
+		slots += w->pools[i].scaling.max > w->pools[i].size ? w->pools[i].scaling.max : w->pools[i].size;
+	return ensure_descriptors(slots, t);
+}
+
 static enum err
 worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 {
+	size_t slots = 0;
 	enum err e;
 
 	w->conf = conf;
@@ -414,7 +452,9 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 	buf_init(&w->part, 0);
 	w->limits = task_limits_default;
 	w->limits.body_max = (size_t)conf->message_max;
-	e = ensure_descriptors(conf, t);
+	for (size_t i = 0; i < conf->n_pools; i++)
+		slots += slots_of(&conf->pools[i]);
+	e = ensure_descriptors(slots, t);
 	if (e != E_OK)
 		return e;
 	w->loop = loop_new(t);

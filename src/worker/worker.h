@@ -10,6 +10,9 @@
 #include "bus/topo.h"
 #include "core/route.h"
 #include "core/rule.h"
+#include "core/scale.h"
+
+#define POOL_SLOTS_MAX 4096
 
 struct pool_conf {
 	const char *name;                     /* "default", or the key under pools: */
@@ -17,6 +20,7 @@ struct pool_conf {
 	const struct bus_topo_queue *queues;
 	size_t n_queues;
 	int concurrency;                      /* slots, >= 1 */
+	struct scale_conf scaling;            /* max > 0: begins with min slots instead, and has more when they are needed */
 	const char *const *runner;            /* argv of the child, NULL-ended; runner[0] "warren" means this very program */
 	const char *cwd;                      /* NULL = ours */
 	const char *const *env;               /* "KEY=value", NULL-ended; NULL = none */
@@ -35,6 +39,10 @@ struct worker_conf {
 	struct backend_conf backend;
 	const struct pool_conf *pools;
 	size_t n_pools;
+	/* How a queue is declared that a pool is told of while it runs. */
+	const struct bus_topo_queue *known_queues;
+	size_t n_known_queues;
+	bool queues_must_exist;
 	struct task_rules tasks;              /* limits and retries by task name */
 	const struct routes *routes;          /* where follow-ups go that name no queue */
 	bool all_ask;                         /* every task asks before it runs, not only those that come again */

@@ -203,10 +203,70 @@ drop_path(void **state)
 	return unlink(path);
 }
 
+static void
+autoscale_is_read_and_checked(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} bad[] = {
+		{ "{ min: 1 }", "max is missing" },
+		{ "{ min: 3, max: 2 }", "min (3) is more than max (2)" },
+		{ "{ max: 0 }", "max is a number from 1 to" },
+		{ "{ max: 2, mix: 3 }", "'mix' is none of min, max and idle" },
+		{ "{ max: 2, idle: 5ms }", "idle is a time of at least 1s" },
+	};
+	struct fixture *f = *state;
+	struct runner_flags no_runner = { .app = "" };
+	struct opt_list empty = { .n = 0 };
+	struct pool_conf *pools;
+	char text[200];
+	size_t n;
+
+	load(f, "pools: { a: { app: x, autoscale: { min: 2, max: 8, idle: 5s } }, b: { app: x, autoscale: { max: 3 } }, c: { app: x } }\n");
+	assert_int_equal(setup_pools(&f->cli, &no_runner, &empty, &empty, &pools, &n, &f->t), E_OK);
+	assert_int_equal(pools[0].scaling.min, 2);
+	assert_int_equal(pools[0].scaling.max, 8);
+	assert_int_equal(pools[0].scaling.idle_ms, 5000);
+	assert_int_equal(pools[1].scaling.min, 1);
+	assert_int_equal(pools[1].scaling.idle_ms, 30000);
+	assert_int_equal(pools[2].scaling.max, 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		snprintf(text, sizeof(text), "pools:\n  a: { app: x, autoscale: %s }\n", bad[i].text);
+		load(f, text);
+		assert_int_equal(setup_pools(&f->cli, &no_runner, &empty, &empty, &pools, &n, &f->t), E_CONF);
+		assert_non_null(strstr(f->t.text, bad[i].error));
+		assert_non_null(strstr(f->t.text, ":2: pool 'a': autoscale"));
+	}
+	load(f, "pools:\n  a: { app: x, concurrency: 2, autoscale: { max: 3 } }\n");
+	assert_int_equal(setup_pools(&f->cli, &no_runner, &empty, &empty, &pools, &n, &f->t), E_CONF);
+	assert_non_null(strstr(f->t.text, "keep one of them"));
+}
+
+static void
+autoscale_flag_is_celerys(void **state)
+{
+	struct scale_conf c = { .max = 0 };
+	struct errtext t;
+
+	(void)state;
+	assert_int_equal(setup_autoscale("", &c, &t), E_OK);
+	assert_int_equal(c.max, 0);
+	assert_int_equal(setup_autoscale("10,3", &c, &t), E_OK);
+	assert_true(c.max == 10 && c.min == 3 && c.idle_ms == 30000);
+	assert_int_equal(setup_autoscale("4", &c, &t), E_OK);
+	assert_true(c.max == 4 && c.min == 1);
+	assert_int_equal(setup_autoscale("3,10", &c, &t), E_CONF);
+	assert_non_null(strstr(t.text, "--autoscale MAX,MIN: autoscale: min (10) is more than max (3)"));
+	assert_int_equal(setup_autoscale("many", &c, &t), E_CONF);
+	assert_true(c.max == 4);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(autoscale_is_read_and_checked, setup, teardown),
+		cmocka_unit_test(autoscale_flag_is_celerys),
 		cmocka_unit_test_setup_teardown(a_task_that_says_nothing_has_the_default_rule, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_soft_limit_that_never_comes_is_a_mistake, setup, teardown),
 		cmocka_unit_test_setup_teardown(queues_are_declared_as_configured, setup, teardown),

@@ -12,6 +12,7 @@ CORE_TESTS = \
 	tests/unit/core/test_revoke \
 	tests/unit/core/test_route \
 	tests/unit/core/test_rule \
+	tests/unit/core/test_scale \
 	tests/unit/core/test_schedule \
 	tests/unit/core/test_view \
 	tests/unit/core/test_watchdog \
@@ -55,3 +56,5 @@ tests_unit_core_test_chord_SOURCES = tests/unit/core/test_chord.c
 tests_unit_core_test_chord_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_view_SOURCES = tests/unit/core/test_view.c
 tests_unit_core_test_view_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_scale_SOURCES = tests/unit/core/test_scale.c
+tests_unit_core_test_scale_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)

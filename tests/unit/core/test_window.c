@@ -17,35 +17,175 @@ one_queue_needs_no_shared_window(void **state)
 	assert_int_equal(window_choose(2, true), WINDOW_SPREAD);
 }
 
-/* The invariant: what consumers may hold together is never more than the slots. */
-static void
-windows_never_exceed_the_slots(void **state)
-{
-	(void)state;
-	for (size_t queues = 1; queues < 6; queues++) {
-		for (size_t slots = 1; slots < 40; slots++) {
-			enum window_mode one = window_choose(queues, true);
-			size_t sum = window_consumers(one, queues, slots) * (size_t)window_prefetch(one, slots);
+/* --- the window of single consumers ------------------------------------------------------------------------------------- */
 
-			assert_true(sum == slots);
-			if (queues > 1)
-				assert_int_equal(window_prefetch(WINDOW_SHARED, slots), slots);
+/* A broker that carries out what is planned: delivers whatever it may, and answers a cancel when it is asked to. */
+struct play {
+	enum window_mode mode;
+	struct window_share shares[64];
+	size_t n;
+};
+
+static void
+play_fit(struct play *p, uint32_t slots)
+{
+	struct window_change c;
+
+	while ((c = window_fit(p->mode, p->shares, p->n, slots)).action != WINDOW_KEEP) {
+		if (c.action == WINDOW_CANCEL) {
+			assert_int_equal(p->shares[c.consumer].state, WINDOW_ON);
+			p->shares[c.consumer].state = WINDOW_LEAVING;
+			continue;
 		}
+		assert_true(c.prefetch > 0 && p->n < 64);
+		p->shares[p->n++] = (struct window_share){ .prefetch = c.prefetch, .state = WINDOW_ON };
 	}
 }
 
 static void
-spread_begins_evenly(void **state)
+play_deliver(struct play *p)
 {
-	size_t count[3] = { 0 };
+	for (size_t i = 0; i < p->n; i++)
+		if (p->shares[i].state != WINDOW_OFF)
+			p->shares[i].held = p->shares[i].prefetch;
+}
+
+static void
+play_answer_cancels(struct play *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->shares[i].state == WINDOW_LEAVING)
+			p->shares[i].state = WINDOW_OFF;
+}
+
+static void
+one_consumer_has_the_whole_window(void **state)
+{
+	struct play p = { .mode = WINDOW_ONE };
 
 	(void)state;
-	for (size_t i = 0; i < 7; i++)
-		count[window_first_queue(WINDOW_SPREAD, i, 3)]++;
-	assert_int_equal(count[0], 3);
-	assert_int_equal(count[1], 2);
-	assert_int_equal(count[2], 2);
+	play_fit(&p, 8);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(p.shares[0].prefetch, 8);
+	p = (struct play){ .mode = WINDOW_SPREAD };
+	play_fit(&p, 8);
+	assert_int_equal(p.n, 8);
+	assert_int_equal(p.shares[7].prefetch, 1);
 }
+
+static void
+window_grows_beside_what_runs(void **state)
+{
+	struct play p = { .mode = WINDOW_ONE };
+
+	(void)state;
+	play_fit(&p, 2);
+	play_deliver(&p);
+	play_fit(&p, 5);
+	assert_int_equal(p.n, 2);
+	assert_int_equal(p.shares[1].prefetch, 3);
+	assert_int_equal(p.shares[0].state, WINDOW_ON);
+}
+
+static void
+window_shrinks_as_tasks_end(void **state)
+{
+	struct play p = { .mode = WINDOW_ONE };
+
+	(void)state;
+	play_fit(&p, 4);
+	play_deliver(&p);
+	play_fit(&p, 2);
+	play_answer_cancels(&p);
+	play_fit(&p, 2);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(window_claims(p.shares, p.n), 4);
+	p.shares[0].held = 2;
+	play_fit(&p, 2);
+	assert_int_equal(p.n, 1);
+	/* Only now there is room for a new one, and for no more than this. */
+	p.shares[0].held = 1;
+	play_fit(&p, 2);
+	assert_int_equal(p.n, 2);
+	assert_int_equal(p.shares[1].prefetch, 1);
+}
+
+/* Until the broker has answered, what it was asked to cancel may still bring something. */
+static void
+cancelled_consumer_counts_until_it_is_off(void **state)
+{
+	struct play p = { .mode = WINDOW_ONE };
+
+	(void)state;
+	play_fit(&p, 4);
+	play_fit(&p, 2);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(p.shares[0].state, WINDOW_LEAVING);
+	play_answer_cancels(&p);
+	play_fit(&p, 2);
+	assert_int_equal(p.n, 2);
+	assert_int_equal(p.shares[1].prefetch, 2);
+}
+
+/* The invariant, whatever happens in whatever order: no step lets more be held than the slots allow, and in the end all of them are used. */
+static void
+window_follows_any_change(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 1; seed <= 2000; seed++) {
+		struct play p = { .mode = seed % 2 ? WINDOW_ONE : WINDOW_SPREAD };
+		uint32_t random = seed, slots = 1 + seed % 5, before;
+
+		for (int step = 0; step < 12 && p.n < 48; step++) {
+			before = window_claims(p.shares, p.n);
+			play_fit(&p, slots);
+			if (window_claims(p.shares, p.n) > (before > slots ? before : slots))
+				fail_msg("seed %u, step %d: %u may be held with %u slots", seed, step, window_claims(p.shares, p.n), slots);
+			random = random * 1103515245 + 12345;
+			if ((random >> 16) % 4 == 0)
+				slots = 1 + (random >> 20) % 6;
+			else if ((random >> 16) % 4 == 1)
+				play_deliver(&p);
+			else if ((random >> 16) % 4 == 2)
+				play_answer_cancels(&p);
+			else
+				for (size_t i = 0; i < p.n; i++)
+					p.shares[i].held -= p.shares[i].held > 0;
+		}
+		for (size_t i = 0; i < p.n; i++)
+			p.shares[i].held = 0;
+		for (int i = 0; i < 3; i++) {
+			play_fit(&p, slots);
+			play_answer_cancels(&p);
+		}
+		assert_int_equal(window_claims(p.shares, p.n), slots);
+	}
+}
+
+static void
+further_consumers_go_where_fewest_are(void **state)
+{
+	struct window_queue q[3] = { { .idle = 1 }, { .off = true }, { .busy = 2 } };
+
+	(void)state;
+	assert_true(window_thinnest(q, 3) == 0);
+	q[0].busy = 2;
+	assert_true(window_thinnest(q, 3) == 2);
+	q[0].off = q[2].off = true;
+	assert_true(window_thinnest(q, 3) == SIZE_MAX);
+}
+
+static void
+nothing_moves_to_a_queue_that_is_off(void **state)
+{
+	struct window_queue q[2] = { { .idle = 2 }, { .ready = 10, .off = true } };
+
+	(void)state;
+	for (size_t turn = 0; turn < 4; turn++)
+		assert_false(window_decide(q, 2, turn).wanted);
+}
+
+/* --- consumers that move ------------------------------------------------------------------------------------------------ */
 
 static void
 idle_consumer_moves_to_where_tasks_wait(void **state)
@@ -151,8 +291,13 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_queue_needs_no_shared_window),
-		cmocka_unit_test(windows_never_exceed_the_slots),
-		cmocka_unit_test(spread_begins_evenly),
+		cmocka_unit_test(one_consumer_has_the_whole_window),
+		cmocka_unit_test(window_grows_beside_what_runs),
+		cmocka_unit_test(window_shrinks_as_tasks_end),
+		cmocka_unit_test(cancelled_consumer_counts_until_it_is_off),
+		cmocka_unit_test(window_follows_any_change),
+		cmocka_unit_test(further_consumers_go_where_fewest_are),
+		cmocka_unit_test(nothing_moves_to_a_queue_that_is_off),
 		cmocka_unit_test(idle_consumer_moves_to_where_tasks_wait),
 		cmocka_unit_test(nothing_moves_when_everyone_works),
 		cmocka_unit_test(nothing_moves_when_an_idle_consumer_is_there_already),

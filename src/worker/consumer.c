@@ -1,0 +1,71 @@
+/*
+ * Its tag, "node/pool/index", carries the index, so that no search is needed for a delivery. A new consumer may take the place and the
+ * tag of one that was cancelled: no delivery comes under a tag after the broker's answer to its cancel.
+ */
+#include "worker/consumer.h"
+
+#include "worker/state.h"
+
+static void
+add_tag(char *out, size_t size, const struct consumer *c)
+{
+	snprintf(out, size, "%s/%s/%zu", c->feed->pool->worker->conf->node, c->feed->pool->conf->name, c->index);
+}
+
+static void
+on_consuming(void *owner, const struct bus_answer *a)
+{
+	struct consumer *c = owner;
+
+	/* A refusal closes the channel; its on_close says what it was. */
+	if (a->err != E_OK)
+		return;
+	c->state = CONSUMER_ON;
+	feed_on_consumer(c->feed, c);
+}
+
+bool
+consumer_start(struct consumer *c, const char *queue)
+{
+	char tag[512];
+
+	add_tag(tag, sizeof(tag), c);
+	c->moves = false;
+	if (bus_consume(c->feed->chan, span_of(queue), span_of(tag), false, false, NULL, on_consuming, c) != E_OK)
+		return false;
+	c->state = CONSUMER_STARTING;
+	return true;
+}
+
+static void
+on_cancelled(void *owner, const struct bus_answer *a)
+{
+	struct consumer *c = owner;
+
+	if (a->err != E_OK)
+		return;
+	c->state = CONSUMER_OFF;
+	feed_on_consumer(c->feed, c);
+}
+
+void
+consumer_cancel(struct consumer *c)
+{
+	char tag[512];
+
+	add_tag(tag, sizeof(tag), c);
+	if (c->state == CONSUMER_ON && bus_cancel(c->feed->chan, span_of(tag), on_cancelled, c) == E_OK)
+		c->state = CONSUMER_CANCELLING;
+}
+
+struct consumer *
+consumer_find(const struct feed *f, struct span tag)
+{
+	size_t i = tag.len, n = 0, unit = 1;
+
+	while (i > 0 && tag.ptr[i - 1] >= '0' && tag.ptr[i - 1] <= '9') {
+		n += unit * (size_t)(tag.ptr[--i] - '0');
+		unit *= 10;
+	}
+	return n < f->n_consumers ? f->consumers[n] : NULL;
+}
