@@ -9,6 +9,22 @@ ladder_level_name(char out[32], int level)
 	snprintf(out, 32, "celery_delayed_%d", level);
 }
 
+static int64_t
+clamp(int64_t delay_s)
+{
+	return delay_s < 1 ? 1 : delay_s > LADDER_DELAY_MAX_S ? LADDER_DELAY_MAX_S : delay_s;
+}
+
+int
+ladder_entry_level(int64_t delay_s)
+{
+	int level = 0;
+
+	for (delay_s = clamp(delay_s); delay_s > 1; delay_s >>= 1)
+		level++;
+	return level;
+}
+
 void
 ladder_level_key(char out[96], int level, bool one)
 {
@@ -38,10 +54,7 @@ ladder_message_key(char out[256], int64_t delay_s, struct span key)
 {
 	char prefix[LADDER_PREFIX_LEN];
 
-	if (delay_s < 1)
-		delay_s = 1;
-	if (delay_s > LADDER_DELAY_MAX_S)
-		delay_s = LADDER_DELAY_MAX_S;
+	delay_s = clamp(delay_s);
 	for (int i = 0; i < LADDER_LEVELS; i++) {
 		prefix[2 * i] = (delay_s >> (LADDER_LEVELS - 1 - i)) & 1 ? '1' : '0';
 		prefix[2 * i + 1] = '.';

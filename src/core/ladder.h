@@ -12,8 +12,6 @@
 #define LADDER_DELAY_MAX_S ((INT64_C(1) << LADDER_LEVELS) - 1)
 /* Where a message comes out; queues are bound here. */
 #define LADDER_END "celery_delayed_delivery"
-/* Exchange and queue of the top level. */
-#define LADDER_TOP "celery_delayed_27"
 /* The digits and dots before a key: 28 of each. */
 #define LADDER_PREFIX_LEN 56
 /* The longest key that fits AMQP's 255 bytes with them. */
@@ -21,6 +19,11 @@
 
 /* Exchange and queue of a level: "celery_delayed_<level>". */
 void ladder_level_name(char out[32], int level);
+/*
+ * The level whose exchange a message with this delay enters: that of its first 1. It could enter at the top, as Celery's do; the levels above
+ * would only hand it down, each at the price of a look at its bindings (some 20 of them for a delay of minutes).
+ */
+int ladder_entry_level(int64_t delay_s);
 /* Binding keys of a level: the digit 1 goes to its queue, 0 to the exchange below. */
 void ladder_level_key(char out[96], int level, bool one);
 /* Key of a message: delay_s is cut to 1..LADDER_DELAY_MAX_S. E_TOOBIG when it would pass AMQP's 255 bytes. */

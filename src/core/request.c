@@ -54,6 +54,7 @@ void
 request_go_on(struct request *r, us_t wall, struct effects *out)
 {
 	int64_t delay_s = r->task.eta == INT64_MIN ? 0 : ladder_delay_s(r->task.eta, wall);
+	bool soon = delay_s == 0 && r->may_wait;
 	struct report *rep;
 
 	if (r->task.eta == INT64_MIN || r->task.eta <= wall) {
@@ -65,11 +66,14 @@ request_go_on(struct request *r, us_t wall, struct effects *out)
 		}
 		r->state = REQUEST_WAITING;
 		request_add(out, EFF_RUN);
-	} else if (delay_s == 0 || r->queue.len > LADDER_QUEUE_MAX) {
+	} else if (soon || r->queue.len > LADDER_QUEUE_MAX) {
 		/* Due within a second, or of a queue whose name leaves no room for the ladder's digits. */
 		r->state = REQUEST_HELD;
 		request_add(out, EFF_HOLD)->u.until = r->task.eta;
 	} else {
+		/* Within a second, but too many wait here already: late by less than that, rather than in the way of others. */
+		if (delay_s == 0)
+			delay_s = 1;
 		r->mail = (struct mail){ .kind = MAIL_LATER, .delay_s = delay_s };
 		/* The copy is not marked as redelivered, and must ask all the same. */
 		if (r->redelivered)
@@ -133,6 +137,7 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 	struct report *rep;
 
 	assert(r->state == REQUEST_NEW);
+	r->may_wait = in->may_wait;
 	r->rule = task_rules_find(&r->rules->tasks, r->task.name);
 	if (in->fault != TASK_FINE) {
 		request_go_dead(r, task_fault_name(in->fault), in->why);

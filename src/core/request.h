@@ -78,6 +78,7 @@ struct request {
 	bool refused;             /* the delivery ends with a reject instead of an ack */
 	bool acked;               /* early: nothing is left to acknowledge at the end */
 	bool revoked;             /* while the backend was asked */
+	bool may_wait;            /* here for its time, when that is within a second */
 	bool refused_once;        /* the backend would not take the result; its replacement is under way */
 	struct mail mail;
 	struct flow flow;         /* what its end sends and whom it concerns */
@@ -96,6 +97,7 @@ struct request_arrival {
 	const char *why;          /* words for the fault */
 	bool is_known;            /* a runner of this pool has registered the name */
 	bool is_revoked;
+	bool may_wait;            /* it may keep its place among the deliveries until it is due: there are others for what is due now */
 	us_t wall;
 };
 void request_on_received(struct request *r, const struct request_arrival *in, struct effects *out);

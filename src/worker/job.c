@@ -348,6 +348,7 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 	FAIL_POINT("P1");
 	in.is_revoked = in.fault == TASK_FINE && revocation_covers(&p->worker->revocation, &j->request.task);
 	in.is_known = in.fault == TASK_FINE && pool_knows(p, j->request.task.name);
+	in.may_wait = in.fault == TASK_FINE && pool_may_wait(p);
 	request_on_received(&j->request, &in, &fx);
 	job_apply(j, &fx);
 }

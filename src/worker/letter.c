@@ -61,7 +61,7 @@ encode_forward(struct letter *l)
 	const struct job *j = l->job;
 	const struct mail *mail = &j->request.mail;
 	struct forward f = { .exchange = SPAN(""), .routing_key = j->request.queue, .is_retry = mail->kind == MAIL_RETRY, .eta = mail->eta };
-	char key[256];
+	char key[256], level[32];
 	enum err e;
 
 	if (mail->kind != MAIL_RETRY)
@@ -70,7 +70,8 @@ encode_forward(struct letter *l)
 		e = ladder_message_key(key, mail->delay_s, j->request.queue);
 		if (e != E_OK)
 			return e;
-		f.exchange = SPAN(LADDER_TOP);
+		ladder_level_name(level, ladder_entry_level(mail->delay_s));
+		f.exchange = span_of(level);
 		f.routing_key = span_of(key);
 		snprintf(l->road, sizeof(l->road), "later/%.*s", SPAN_FMT(j->request.queue));
 	}

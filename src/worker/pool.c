@@ -298,6 +298,17 @@ pool_on_delivery(struct pool *p, struct bus_delivery *d, size_t consumer)
 		job_begin(p, d, consumer);
 }
 
+bool
+pool_may_wait(const struct pool *p)
+{
+	struct list *it, *tmp;
+	size_t n = 0;
+
+	LIST_EACH(&p->jobs, it, tmp)
+		n += container_of(it, struct job, link)->request.state == REQUEST_HELD;
+	return n < p->feed.window / 2;
+}
+
 void
 pool_on_channel_lost(struct pool *p)
 {

@@ -70,6 +70,8 @@ bool pool_on_topology(struct pool *p);
 bool pool_knows(const struct pool *p, struct span task_name);
 
 void pool_on_delivery(struct pool *p, struct bus_delivery *d, size_t consumer);
+/* A delivery may stay until it is due without being in the way: less than half of what the pool may hold does so already. */
+bool pool_may_wait(const struct pool *p);
 /* The channel is gone: nothing that came through it can be acknowledged any more. */
 void pool_on_channel_lost(struct pool *p);
 /* The job waits for a slot. */

@@ -58,7 +58,7 @@ next(struct fixture *f)
 static inline void
 arrive(struct fixture *f, bool known)
 {
-	struct request_arrival in = { .fault = TASK_FINE, .why = "", .is_known = known, .wall = WALL };
+	struct request_arrival in = { .fault = TASK_FINE, .why = "", .is_known = known, .may_wait = true, .wall = WALL };
 
 	next(f);
 	request_on_received(&f->r, &in, &f->fx);

@@ -19,6 +19,23 @@ message_key_is_the_delay_in_binary(void **state)
 	assert_string_equal(key, "1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.q");
 }
 
+/* Entered there, it passes the same queues as from the top: those of its digits that are 1. */
+static void
+message_enters_at_its_first_one(void **state)
+{
+	char key[256];
+
+	(void)state;
+	for (int64_t delay = 1; delay <= LADDER_DELAY_MAX_S; delay = delay * 3 + 1) {
+		int level = ladder_entry_level(delay);
+
+		assert_int_equal(ladder_message_key(key, delay, SPAN("q")), E_OK);
+		assert_int_equal(strchr(key, '1') - key, 2 * (LADDER_LEVELS - 1 - level));
+	}
+	assert_int_equal(ladder_entry_level(0), 0);
+	assert_int_equal(ladder_entry_level(INT64_MAX), LADDER_LEVELS - 1);
+}
+
 static void
 key_that_would_not_fit_is_refused(void **state)
 {
@@ -44,7 +61,7 @@ level_keys_have_a_digit_in_their_place(void **state)
 	ladder_level_key(key, 0, false);
 	assert_int_equal(strlen(key), 27 * 2 + 3);
 	ladder_level_name(name, 27);
-	assert_string_equal(name, LADDER_TOP);
+	assert_string_equal(name, "celery_delayed_27");
 }
 
 static void
@@ -65,6 +82,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(message_key_is_the_delay_in_binary),
+		cmocka_unit_test(message_enters_at_its_first_one),
 		cmocka_unit_test(key_that_would_not_fit_is_refused),
 		cmocka_unit_test(level_keys_have_a_digit_in_their_place),
 		cmocka_unit_test(delay_ends_at_the_eta_or_later_never_before),

@@ -251,6 +251,20 @@ future_task_moves_to_the_ladder_and_is_acknowledged_then(void **state)
 	assert_true(has(f, EFF_ACK));
 }
 
+/* A pool all of whose places are taken by what is due soon would run nothing that is due now. */
+static void
+task_due_within_a_second_does_not_wait_in_the_way_of_others(void **state)
+{
+	struct request_arrival in = { .fault = TASK_FINE, .why = "", .is_known = true, .wall = WALL };
+	struct fixture *f = *state;
+
+	f->r.task.eta = WALL + 400000;
+	request_on_received(&f->r, &in, &f->fx);
+	assert_int_equal(f->r.mail.kind, MAIL_LATER);
+	assert_int_equal(f->r.mail.delay_s, 1);
+	assert_non_null(find(f, EFF_MAIL));
+}
+
 static void
 task_due_within_a_second_is_held_and_may_expire_meanwhile(void **state)
 {
@@ -517,6 +531,7 @@ main(void)
 		T(message_that_is_no_task_goes_to_the_dead_letters),
 		T(expired_task_is_revoked_without_running),
 		T(future_task_moves_to_the_ladder_and_is_acknowledged_then),
+		T(task_due_within_a_second_does_not_wait_in_the_way_of_others),
 		T(task_due_within_a_second_is_held_and_may_expire_meanwhile),
 		T(task_whose_eta_has_passed_runs),
 		T(retry_is_stored_published_and_then_acknowledged),
