@@ -6,6 +6,9 @@
 
 #include "base/map.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdarg.h>
 #include <stdio.h>
 #include <yaml.h>
@@ -222,7 +225,7 @@ read_entry(const struct file *f, const struct conf_section *sec, const yaml_node
 	size_t i;
 
 	name = arena_dup(&f->c->arena, scalar(key));
-	if (name.ptr == NULL || opt_set_defaults(sec->rows, sec->n_rows, item, &f->c->arena) != E_OK)
+	if (name.ptr == NULL)
 		return no_memory(f);
 	*head = (struct conf_item){ .name = name.ptr, .line = line_of(key) };
 	snprintf(of, sizeof(of), "%s '%.100s'", sec->what, name.ptr);
@@ -260,12 +263,14 @@ read_section(const struct file *f, const struct conf_section *sec, const yaml_no
 	count = (size_t)(n->data.mapping.pairs.top - n->data.mapping.pairs.start);
 	if (count > ENTRIES_MAX)
 		return fail(f, n, "%s: more than %d entries", sec->name, ENTRIES_MAX);
+	/* The spare one behind them has the defaults, whose texts all share. */
 	items = arena_zero(&f->c->arena, (count + 1) * sec->item_size);
-	if (items == NULL)
+	if (items == NULL || opt_set_defaults(sec->rows, sec->n_rows, items + count * sec->item_size, &f->c->arena) != E_OK)
 		return no_memory(f);
 	map_init(&seen);
 	for (i = 0, e = E_OK; e == E_OK && i < count; i++) {
 		e = check_key(f, n, i, &seen);
+		memcpy(items + i * sec->item_size, items + count * sec->item_size, sec->item_size);
 		if (e == E_OK)
 			e = read_entry(f, sec, node_at(f, n->data.mapping.pairs.start[i].key),
 				node_at(f, n->data.mapping.pairs.start[i].value), items + i * sec->item_size);
@@ -354,6 +359,10 @@ read_text(struct file *f, struct span text)
 	f->doc = NULL;
 	yaml_document_delete(&doc);
 	yaml_parser_delete(&parser);
+#ifdef __GLIBC__
+	/* The tree is some ten times what is kept of it, and a daemon's memory is looked at. */
+	malloc_trim(0);
+#endif
 	return e;
 }
 
