@@ -73,13 +73,16 @@ static void
 on_lost(void *owner, const char *why)
 {
 	struct beat *b = owner;
+	bool led = b->phase == BEAT_LEADING;
 
 	b->phase = BEAT_STANDING_BY;
 	if (!b->stopping)
 		loop_timer_disarm(&b->tick);
 	firing_drop(b);
 	share_lose(b);
-	LOG(BEAT_LEADS_NO_MORE, LOG_STR("node", b->conf->node), LOG_STR("why", why));
+	/* One that has not begun to lead has not said so either. */
+	if (led)
+		LOG(BEAT_LEADS_NO_MORE, LOG_STR("node", b->conf->node), LOG_STR("why", why));
 }
 
 static void
@@ -138,6 +141,17 @@ on_backend_down(void *owner UNUSED, const char *url, const char *why, ms_t retry
 
 /* --- the end ----------------------------------------------------------------------------------------------------------- */
 
+/* Whoever it belongs to may live on: the lead must not. */
+static void
+let_go(struct beat *b)
+{
+	lease_close(&b->lease);
+	send_close(&b->send);
+	share_close(b);
+	bus_conn_close(b->conn, LINGER_MS);
+	b->conn = NULL;
+}
+
 static void
 stopped(struct beat *b)
 {
@@ -147,8 +161,15 @@ stopped(struct beat *b)
 	loop_timer_disarm(&b->tick);
 	loop_timer_disarm(&b->stop);
 	keep_save(b);
+	let_go(b);
 	LOG(BEAT_STOPPED, LOG_STR("node", b->conf->node));
 	b->on_stopped(b->owner);
+}
+
+bool
+beat_is_stopped(const struct beat *b)
+{
+	return b->stopped;
 }
 
 static void
@@ -301,10 +322,7 @@ beat_close(struct beat *b)
 {
 	if (b == NULL)
 		return;
-	lease_close(&b->lease);
-	send_close(&b->send);
-	share_close(b);
-	bus_conn_close(b->conn, LINGER_MS);
+	let_go(b);
 	backend_close(b->backend);
 	plan_release(&b->plan);
 	loop_undefer(&b->marking);

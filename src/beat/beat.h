@@ -31,8 +31,9 @@ struct beat_conf {
 /* conf must outlive it. */
 enum err beat_open(struct beat **out, struct loop *l, const struct beat_conf *conf,
 	void (*on_stopped)(void *owner), void *owner, struct errtext *t) MUSTCHECK;
-/* In good order: what was sent is confirmed, the next leader knows. on_stopped follows, within seconds whatever happens. */
+/* In good order: what was sent is confirmed, the next leader knows and may begin. on_stopped follows, within seconds whatever happens. */
 void beat_stop(struct beat *b);
+bool beat_is_stopped(const struct beat *b);
 /* No callback afterwards; its connection lingers on the loop for its goodbye. NULL is allowed. */
 void beat_close(struct beat *b);
 

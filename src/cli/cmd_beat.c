@@ -5,7 +5,7 @@
 #include "cli/when.h"
 
 #include "base/clock.h"
-#include "beat/beat.h"
+#include "base/log.h"
 
 #include <unistd.h>
 
@@ -14,10 +14,13 @@
 #define ORIGIN_BYTES 300
 
 struct beat_flags {
+	const char *app;
 	bool json_logs, quiet;
 };
 
 static const struct opt_row rows[] = {
+	FLAG(beat_flags, app, text, .short_flag = 'A', .def = "", .arg = "MODULE",
+		.help = "also the beat_schedule of this Celery application, and its broker and settings"),
 	FLAG(beat_flags, json_logs, bool, .help = "the same as --log-format json"),
 	FLAG(beat_flags, quiet, bool, .short_flag = 'q', .help = "no table of entries at the start"),
 };
@@ -39,10 +42,14 @@ setup_beat(struct cli *cli, struct schedule_maker *m, struct beat_conf *b, struc
 		.n_entries = m->n_entries };
 	setup_store(cli, &b->store);
 	if (b->n_entries == 0 && b->store.url == NULL)
-		return err_set(t, E_CONF, "there is nothing to send: %s has no entries under schedule:, and there is no Redis that could have some",
+		return err_set(t, E_CONF,
+			"there is nothing to send: %s has no entries under schedule:, and there is no Redis "
+			"that could have some "
+			"(-A takes the schedule of a Celery application)",
 			cli->conf.file ? cli->conf.file : "the configuration");
 	if (b->needs_store && b->store.url == NULL)
-		return err_set(t, E_CONF, "beat_without_store: wait needs a beat_store, or a result_backend that is Redis");
+		return err_set(t, E_CONF,
+			"beat_without_store: wait needs a beat_store, or a result_backend that is Redis");
 	e = setup_node(cli, o->beat_name, &b->node, t);
 	if (e != E_OK)
 		return err_prefix(t, E_CONF, "beat_name");
@@ -64,24 +71,41 @@ print_table(const struct schedule_maker *m)
 	struct when_entry *entries = must_alloc((m->n_entries + 1) * sizeof(*entries));
 
 	for (size_t i = 0; i < m->n_entries; i++)
-		entries[i] = (struct when_entry){ .conf = &m->entries[i], .from = "file", .ran = INT64_MIN };
+		entries[i] = (struct when_entry){ .conf = &m->entries[i], .from = "", .ran = INT64_MIN };
 	if (m->n_entries > 0)
 		when_print_table(entries, m->n_entries, SHOWN_MAX, false, clock_wall_us());
 	(void)!out_finish(); /* a closed stdout is no reason to stop working */
 	alloc_free(entries);
 }
 
+void
+schedule_log_notes(const struct schedule_maker *m)
+{
+	for (size_t i = 0; i < m->n_notes; i++) {
+		const struct schedule_note *n = &m->notes[i];
+
+		if (n->left_out)
+			LOG(BEAT_ENTRY_LEFT_OUT, LOG_STR("entry", n->entry), LOG_STR("app", n->app),
+				LOG_STR("why", n->text));
+		else
+			LOG(BEAT_ENTRY_NOTE, LOG_STR("entry", n->entry), LOG_STR("app", n->app),
+				LOG_STR("why", n->text));
+	}
+}
+
 static int
 beat_main(struct cli *cli)
 {
 	const struct beat_flags *f = cli->flags;
-	struct schedule_maker maker;
+	struct schedule_maker maker = { .cli = NULL };
 	struct errtext why = { "" };
 	struct beat_conf b;
 	enum err e;
 	int code;
 
-	e = schedule_open(&maker, cli, &why);
+	e = schedule_ask_app(cli, f->app, cli->conf.o.beat_name, &why);
+	if (e == E_OK)
+		e = schedule_open(&maker, cli, &why);
 	if (e == E_OK)
 		e = setup_beat(cli, &maker, &b, &why);
 	if (e != E_OK) {
@@ -89,6 +113,7 @@ beat_main(struct cli *cli)
 		code = exit_of(e);
 	} else {
 		setup_log(&cli->conf.o, "beat", f->json_logs);
+		schedule_log_notes(&maker);
 		if (!f->quiet)
 			print_table(&maker);
 		code = beat_run(&b, &why);
@@ -103,14 +128,20 @@ const struct cmd cmd_beat = {
 	.name = "beat",
 	.args = "",
 	.summary = "send tasks when they are due",
-	.details = "The entries stand under schedule: in the configuration. Any number of schedulers may run with the same ones: one sends, and when it is "
-		"gone another goes on. A run's id is made of group, entry and due time, so whatever happens it is one task. `warren schedule next` shows "
-		"what comes.",
+	.details = "The entries stand under schedule: in the configuration, in the beat_schedule of a Celery "
+		   "application (-A), or were added at run time "
+		   "(warren schedule add). Any number of schedulers may run with the same ones: one sends, "
+		   "and when it is "
+		   "gone another goes on. A run's id is made of group, entry and due time, so whatever "
+		   "happens it is one task. `warren schedule next` shows "
+		   "what comes.",
 	.examples = "  warren beat --config warren.yaml\n"
-		"  warren beat --beat-state /var/lib/warren/beat.json --json-logs\n",
+		    "  warren beat -A proj.celery_app\n"
+		    "  warren beat --beat-state /var/lib/warren/beat.json --json-logs\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct beat_flags),
-	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_RESULT) | CONF_BIT(CONF_TLS) | CONF_BIT(CONF_QUEUE) | CONF_BIT(CONF_BEAT) | CONF_BIT(CONF_LOG),
+	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_RESULT) | CONF_BIT(CONF_TLS) | CONF_BIT(CONF_QUEUE) |
+		CONF_BIT(CONF_BEAT) | CONF_BIT(CONF_LOG),
 	.run = beat_main,
 };

@@ -9,14 +9,23 @@
 
 #define ENTRY_ROW(rtype, field, rdef, rmin, rmax, rchoices, rhelp) \
 	{ \
-		.name = #field, .type = (rtype), \
-		.offset = offsetof(struct schedule_flags, entry) + offsetof(struct conf_schedule, field), .def = (rdef), .min = (rmin), \
-		.max = (rmax), .choices = (rchoices), .help = "add, edit: " rhelp, \
+		.name = #field, \
+		.type = (rtype), \
+		.offset = offsetof(struct schedule_flags, entry) + offsetof(struct conf_schedule, field), \
+		.def = (rdef), \
+		.min = (rmin), \
+		.max = (rmax), \
+		.choices = (rchoices), \
+		.help = "add, edit: " rhelp, \
 	},
 
 static const struct opt_row rows[] = {
-	FLAG(schedule_flags, count, int, .short_flag = 'n', .def = "10", .min = 1, .max = 100000, .help = "next: how many due times"),
-	FLAG(schedule_flags, from, text, .def = "", .arg = "TIME", .help = "list, next: from this time on, 2026-12-24T18:00+01:00 [now]"),
+	FLAG(schedule_flags, count, int, .short_flag = 'n', .def = "10", .min = 1, .max = 100000,
+		.help = "next: how many due times"),
+	FLAG(schedule_flags, from, text, .def = "", .arg = "TIME",
+		.help = "list, next: from this time on, 2026-12-24T18:00+01:00 [now]"),
+	FLAG(schedule_flags, app, text, .short_flag = 'A', .def = "", .arg = "MODULE",
+		.help = "also the beat_schedule of this Celery application, and its broker and settings"),
 #define SCHEDULE_OPT(rtype, ...) ENTRY_ROW(OPT_T_##rtype, __VA_ARGS__)
 #include "tbl/options.def"
 };
@@ -217,7 +226,8 @@ find_verb(const char *name)
 	}
 	buf_init(&b, 0);
 	nearest_add(&b, &near);
-	out_error("schedule: there is no '%s'%s (list, next, add, edit, remove, pause, resume, run)", name, buf_text(&b));
+	out_error("schedule: there is no '%s'%s (list, next, add, edit, remove, pause, resume, run)", name,
+		buf_text(&b));
 	buf_release(&b);
 	return NULL;
 }
@@ -233,16 +243,19 @@ check_usage(const struct cli *cli, const struct verb *v)
 		return EXIT_USAGE;
 	}
 	for (size_t i = 0; i < cli->n_given; i++) {
-		bool fits = schedule_is_entry_row(cli->given[i].row) == v->takes_entry;
+		bool is_entry = schedule_is_entry_row(cli->given[i].row);
+		bool fits = is_entry == v->takes_entry || strcmp(cli->given[i].row->name, "app") == 0;
 
-		n_entry += fits;
+		n_entry += is_entry;
 		if (!fits || (strcmp(cli->given[i].row->name, "count") == 0 && v->run != print_next)) {
 			out_error("schedule %s: does not take --%s", v->name, cli->given[i].row->name);
 			return EXIT_USAGE;
 		}
 	}
 	if (v->run == schedule_edit && (n_entry == 0 || cli->n_args > 2)) {
-		out_error("schedule edit: say what is to be changed by flags, one entry at a time: warren schedule %s", v->usage);
+		out_error("schedule edit: say what is to be changed by flags, one entry at a time: warren "
+			  "schedule %s",
+			v->usage);
 		return EXIT_USAGE;
 	}
 	return 0;
@@ -266,7 +279,8 @@ look(struct schedule_job *j, const struct verb *v, struct errtext *t)
 	if (e == E_OK)
 		listing_init(&j->listing, &j->maker, &j->desk);
 	else if (!v->changes)
-		err_prefix(t, e, "entries added at run time cannot be read (--beat-store none leaves them out)");
+		err_prefix(
+			t, e, "entries added at run time cannot be read (--beat-store none leaves them out)");
 	return e;
 }
 
@@ -283,10 +297,16 @@ schedule_main(struct cli *cli)
 	if (code != 0)
 		return code;
 	if (*j.f->from && !text_parse_time(span_of(j.f->from), &j.now)) {
-		out_error("schedule: --from: '%s' is no time; write it like 2026-12-24T18:00+01:00", j.f->from);
+		out_error(
+			"schedule: --from: '%s' is no time; write it like 2026-12-24T18:00+01:00", j.f->from);
 		return EXIT_USAGE;
 	}
-	e = schedule_open(&j.maker, cli, &why);
+	e = schedule_ask_app(cli, j.f->app, "schedule", &why);
+	if (e == E_OK)
+		e = schedule_open(&j.maker, cli, &why);
+	for (size_t i = 0; e == E_OK && i < j.maker.n_notes; i++)
+		out_note("entry %s of %s%s: %s", j.maker.notes[i].entry, j.maker.notes[i].app,
+			j.maker.notes[i].left_out ? " is left out" : "", j.maker.notes[i].text);
 	if (e == E_OK)
 		e = look(&j, v, &why);
 	if (e == E_OK)
@@ -305,20 +325,26 @@ const struct cmd cmd_schedule = {
 	.name = "schedule",
 	.args = "list|next|add|edit|remove|pause|resume|run [ENTRY] [ARG...]",
 	.summary = "show the schedule and what is due next; add and change entries at run time",
-	.details = "list: every entry with its next and last run. next: the due times that come, of all entries or of those named (patterns such as report*). "
-		   "add, edit, remove: entries that are kept in Redis (--beat-store, else the result backend), for all schedulers of the group; running "
-		   "ones take them up within a second or two. Those of the configuration are changed there. pause and resume work on both; what was due "
-		   "meanwhile is given up. run: sends an entry now, whatever its schedule says, and prints the task's id.",
+	.details = "list: every entry with its next and last run. next: the due times that come, of all "
+		   "entries or of those named (patterns such as report*). "
+		   "add, edit, remove: entries that are kept in Redis (--beat-store, else the result "
+		   "backend), for all schedulers of the group; running "
+		   "ones take them up within a second or two. Those of the configuration are changed there. "
+		   "pause and resume work on both; what was due "
+		   "meanwhile is given up. run: sends an entry now, whatever its schedule says, and prints "
+		   "the task's id.",
 	.examples = "  warren schedule list\n"
 		    "  warren schedule next --count 5 nightly-report\n"
 		    "  warren schedule next --from 2027-03-28T00:00+01:00 --json\n"
-		    "  warren schedule add nightly reports.daily pdf --cron '0 2 * * *' --timezone Europe/Berlin --queue reports\n"
+		    "  warren schedule add nightly reports.daily pdf --cron '0 2 * * *' --timezone "
+		    "Europe/Berlin --queue reports\n"
 		    "  warren schedule edit nightly --cron '30 2 * * *'\n"
 		    "  warren schedule pause nightly\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct schedule_flags),
-	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_RESULT) | CONF_BIT(CONF_TLS) | CONF_BIT(CONF_QUEUE) | CONF_BIT(CONF_BEAT),
+	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_RESULT) | CONF_BIT(CONF_TLS) | CONF_BIT(CONF_QUEUE) |
+		CONF_BIT(CONF_BEAT),
 	.args_min = 1,
 	.args_max = 1000,
 	.run = schedule_main,

@@ -3,6 +3,7 @@
 
 #include "cli/app.h"
 #include "cli/out.h"
+#include "cli/schedule.h"
 
 #include "base/log.h"
 
@@ -10,7 +11,7 @@ struct worker_flags {
 	struct runner_flags runner;
 	struct opt_list queues, pool;
 	const char *autoscale;
-	bool json_logs, quiet;
+	bool json_logs, quiet, beat;
 };
 
 static const struct opt_row rows[] = {
@@ -19,6 +20,7 @@ static const struct opt_row rows[] = {
 	FLAG(worker_flags, pool, list, .short_flag = 'P', .arg = "NAME,...", .help = "run only these pools of the configuration"),
 	FLAG(worker_flags, autoscale, text, .def = "", .arg = "MAX,MIN",
 		.help = "with -A, --module or --runner: at least MIN slots, up to MAX when they are needed, instead of -c"),
+	FLAG(worker_flags, beat, bool, .short_flag = 'B', .help = "also send periodic tasks, as warren beat does"),
 	FLAG(worker_flags, json_logs, bool, .help = "the same as --log-format json"),
 	FLAG(worker_flags, quiet, bool, .short_flag = 'q', .help = "no banner"),
 };
@@ -87,6 +89,7 @@ worker_main(struct cli *cli)
 	const struct worker_flags *f = cli->flags;
 	const struct options *o = &cli->conf.o;
 	struct worker_conf w = { .n_pools = 0 };
+	struct schedule_guest guest = { .beat = NULL };
 	struct errtext why = { "" };
 	struct pool_conf *pools;
 	struct routes *routes = NULL;
@@ -107,6 +110,8 @@ worker_main(struct cli *cli)
 	if (e == E_OK)
 		e = setup_routes(cli, &routes, &why);
 	w.routes = routes;
+	if (e == E_OK && f->beat)
+		e = schedule_guest_init(&guest, cli, &w, &why);
 	if (e != E_OK) {
 		out_error("worker: %s", why.text);
 		code = exit_of(e);
@@ -114,10 +119,12 @@ worker_main(struct cli *cli)
 		fill(cli, f->quiet, &w);
 		setup_log(o, "worker", f->json_logs);
 		app_each_note(cli, log_note);
+		schedule_log_notes(&guest.maker);
 		code = worker_run(&w, &why);
 		if (why.text[0] != '\0')
 			out_error("worker: %s", why.text);
 	}
+	schedule_guest_release(&guest);
 	routes_free(routes);
 	return code;
 }
@@ -127,7 +134,8 @@ const struct cmd cmd_worker = {
 	.args = "",
 	.summary = "take tasks from queues and run them",
 	.details = "With -A, --module or --runner it has one pool, made from the flags; without them the pools of the configuration. SIGTERM: takes no "
-		"more tasks, lets the running ones finish (--drain-timeout), and ends.",
+		"more tasks, lets the running ones finish (--drain-timeout), and ends. With -B it is a scheduler too (see warren beat): one of any number, so "
+		"every worker may have it.",
 	.examples = "  warren worker -A tasks -Q celery,mail -c 4 -n w1@%h -l info\n"
 		"  warren worker --module ./libtasks.so -Q processing -c 8\n"
 		"  warren worker --config warren.yaml -P gpu\n",

@@ -93,7 +93,7 @@ listing_init(struct listing *l, struct schedule_maker *m, const struct desk *d)
 	*l = (struct listing){ .maker = m };
 	map_init(&l->by_name);
 	for (size_t i = 0; i < m->n_entries; i++)
-		add(l, &(struct when_entry){ .conf = &m->entries[i], .from = "file", .ran = INT64_MIN });
+		add(l, &(struct when_entry){ .conf = &m->entries[i], .from = i < m->n_of_file ? "file" : "app", .ran = INT64_MIN });
 	index_from(l, 0);
 	if (d == NULL)
 		return;

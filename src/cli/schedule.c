@@ -1,5 +1,5 @@
 /* Texts are handed on as they are; beat/entry.c parses and checks them. */
-#include "cli/schedule.h"
+#include "cli/schedule_app.h"
 
 #include "conf/optjson.h"
 
@@ -20,7 +20,8 @@ terminated(struct arena *a, struct span s)
 
 /* Queue, exchange and key of the entry itself, else the routes. */
 static enum err
-aim(struct schedule_maker *m, const struct conf_schedule *s, struct entry_conf *e, struct arena *a, struct errtext *t)
+aim(struct schedule_maker *m, const struct conf_schedule *s, struct entry_conf *e, struct arena *a,
+	struct errtext *t)
 {
 	struct route_target target = routes_find(m->routes, span_of(s->task));
 	struct span exchange, key;
@@ -73,7 +74,9 @@ fill(const struct conf *c, const struct conf_schedule *s, struct entry_conf *e)
 		.args = or_null(s->args),
 		.kwargs = or_null(s->kwargs),
 		.headers = s->headers.n > 0 ? s->headers.items : NULL,
-		.missed = strcmp(s->missed, "skip") == 0 ? MISSED_SKIP : strcmp(s->missed, "all") == 0 ? MISSED_ALL : MISSED_ONCE,
+		.missed = strcmp(s->missed, "skip") == 0 ? MISSED_SKIP
+			: strcmp(s->missed, "all") == 0  ? MISSED_ALL
+							 : MISSED_ONCE,
 		.missed_max = s->missed_max,
 		.skip_overlap = strcmp(s->overlap, "skip") == 0,
 		.jitter = s->jitter,
@@ -95,12 +98,21 @@ fill(const struct conf *c, const struct conf_schedule *s, struct entry_conf *e)
 	e->compress = d->compress;
 }
 
-/* The first error of any kind is told. */
 static enum err
-make(struct schedule_maker *m, const struct conf_schedule *s, struct entry_conf *e, struct arena *a, struct errtext *t)
+make(struct schedule_maker *m, const struct conf_schedule *s, struct entry_conf *e, struct arena *a,
+	struct errtext *t)
 {
 	fill(&m->cli->conf, s, e);
 	return aim(m, s, e, a, t);
+}
+
+enum err
+schedule_make(struct schedule_maker *m, struct conf_schedule *s, struct span json, struct entry_conf *out,
+	struct arena *a, struct errtext *t)
+{
+	enum err e = schedule_read(s, json, a, t);
+
+	return e == E_OK ? make(m, s, out, a, t) : e;
 }
 
 static enum err
@@ -111,7 +123,8 @@ make_all(struct schedule_maker *m, struct errtext *t)
 	struct entry check;
 	enum err e = E_OK;
 
-	m->entries = arena_zero(&m->cli->arena, (c->n_schedule + 1) * sizeof(*m->entries));
+	m->entries = arena_zero(
+		&m->cli->arena, (c->n_schedule + schedule_count_apps(m->cli) + 1) * sizeof(*m->entries));
 	if (m->entries == NULL)
 		return err_set(t, E_NOMEM, "out of memory");
 	zones_init(&zones);
@@ -124,9 +137,13 @@ make_all(struct schedule_maker *m, struct errtext *t)
 		if (e == E_OK)
 			e = entry_init(&check, &m->entries[m->n_entries], &zones, t);
 		if (e != E_OK)
-			err_prefix(t, e, "%s:%d: schedule '%s'", c->file ? c->file : "", s->item.line, s->item.name);
+			err_prefix(t, e, "%s:%d: schedule '%s'", c->file ? c->file : "", s->item.line,
+				s->item.name);
 		m->n_entries++;
 	}
+	m->n_of_file = m->n_entries;
+	if (e == E_OK)
+		e = schedule_add_apps(m, &zones, t);
 	zones_release(&zones);
 	return e;
 }
@@ -136,12 +153,10 @@ make_all(struct schedule_maker *m, struct errtext *t)
 const struct opt_row *
 schedule_rows(size_t *n)
 {
-	for (size_t i = 0; i < CONF_SECTIONS; i++)
-		if (strcmp(conf_sections[i].name, "schedule") == 0) {
-			*n = conf_sections[i].n_rows;
-			return conf_sections[i].rows;
-		}
-	abort();
+	const struct conf_section *section = conf_section("schedule");
+
+	*n = section->n_rows;
+	return section->rows;
 }
 
 enum err
@@ -192,16 +207,19 @@ make_one(void *owner, struct span name, struct span json, struct entry_conf **ou
 	struct schedule_maker *m = owner;
 	struct made *made = must_alloc(sizeof(*made));
 	struct conf_schedule s = m->defaults;
-	enum err e;
+	enum err e = E_OK;
 
 	s.item.name = terminated(&made->arena, name);
-	e = s.item.name ? schedule_read(&s, json, &made->arena, t) : err_set(t, E_NOMEM, "out of memory");
-	if (e == E_OK && !s.enabled)
-		e = err_set(t, E_CONF, "enabled: false is for the configuration; entries in Redis are paused");
+	if (s.item.name == NULL)
+		e = err_set(t, E_NOMEM, "out of memory");
 	if (e == E_OK)
-		e = make(m, &s, &made->conf, &made->arena, t);
+		e = schedule_make(m, &s, json, &made->conf, &made->arena, t);
+	if (e == E_OK && !s.enabled)
+		e = err_set(
+			t, E_CONF, "enabled: false is for the configuration; entries in Redis are paused");
 	if (e == E_OK && made->conf.skip_overlap && !has_backend(m->cli))
-		e = err_set(t, E_CONF, "overlap: skip needs a result backend, to see whether the last run has ended");
+		e = err_set(t, E_CONF,
+			"overlap: skip needs a result backend, to see whether the last run has ended");
 	if (e != E_OK) {
 		free_made(NULL, &made->conf);
 		return e;
@@ -242,7 +260,8 @@ schedule_release(struct schedule_maker *m)
 static bool
 is_redis(struct span url)
 {
-	return span_starts(url, "redis://") || span_starts(url, "rediss://") || span_starts(url, "unix://") || span_starts(url, "redis+socket://");
+	return span_starts(url, "redis://") || span_starts(url, "rediss://") || span_starts(url, "unix://") ||
+		span_starts(url, "redis+socket://");
 }
 
 void

@@ -6,7 +6,7 @@
 
 struct schedule_flags {
 	int64_t count;
-	const char *from;
+	const char *from, *app;
 	struct conf_schedule entry; /* add, edit */
 };
 

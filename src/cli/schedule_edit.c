@@ -130,8 +130,12 @@ is_of_file(const struct schedule_job *j, const char *name)
 }
 
 static const char *
-file_of(const struct schedule_job *j)
+place_of(const struct schedule_job *j, const char *name)
 {
+	const struct when_entry *e = listing_find(&j->listing, span_of(name));
+
+	if (e != NULL && strcmp(e->from, "app") == 0)
+		return "the Celery application";
 	return j->cli->conf.file ? j->cli->conf.file : "the configuration";
 }
 
@@ -139,7 +143,7 @@ static int
 refuse_other(const struct schedule_job *j, const char *verb, const char *name)
 {
 	out_error("schedule %s: entry '%s' stands in %s: change it there (warren schedule pause works on it)",
-		verb, name, file_of(j));
+		verb, name, place_of(j, name));
 	return EXIT_NO;
 }
 
@@ -174,7 +178,7 @@ schedule_add(struct schedule_job *j)
 	if (e == E_OK)
 		e = check(span_of(name), buf_span(&json), &book, &entry, &t);
 	if (e == E_OK && is_of_file(j, name))
-		e = err_set(&t, E_EXISTS, "%s has an entry of that name: choose another", file_of(j));
+		e = err_set(&t, E_EXISTS, "%s has an entry of that name: choose another", place_of(j, name));
 	if (e == E_OK) {
 		e = desk_add(&j->desk, span_of(name), buf_span(&json), &t);
 		if (e == E_EXISTS)

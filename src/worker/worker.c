@@ -35,6 +35,26 @@ worker_is_stopping(const struct worker *w)
 
 /* --- the end ----------------------------------------------------------------------------------------------------------- */
 
+/* Another scheduler may go on at once, however long the tasks take. */
+static void
+stop_guest(struct worker *w)
+{
+	if (w->conf->guest != NULL)
+		w->conf->guest->stop(w->conf->guest->owner);
+}
+
+static bool
+guest_is_stopped(const struct worker *w)
+{
+	return w->conf->guest == NULL || w->conf->guest->is_stopped(w->conf->guest->owner);
+}
+
+static void
+on_guest_stopped(void *owner)
+{
+	worker_check_drained(owner);
+}
+
 static void
 stop_slots(struct worker *w, bool at_once)
 {
@@ -58,7 +78,7 @@ worker_check_drained(struct worker *w)
 	}
 	if (w->phase == WORKER_DRAINING && running == 0)
 		stop_slots(w, false);
-	else if (w->phase == WORKER_STOPPING && running == 0 && down == w->n_pools)
+	else if (w->phase == WORKER_STOPPING && running == 0 && down == w->n_pools && guest_is_stopped(w))
 		loop_stop(w->loop, w->exit_code);
 }
 
@@ -77,6 +97,7 @@ drain(struct worker *w)
 	size_t running = 0;
 
 	w->phase = WORKER_DRAINING;
+	stop_guest(w);
 	pulse_stop(&w->pulse);
 	for (size_t i = 0; i < w->n_pools; i++) {
 		feed_stop(&w->pools[i].feed);
@@ -95,6 +116,7 @@ cold_stop(struct worker *w)
 	if (w->phase == WORKER_STOPPING)
 		return;
 	LOG(COLD_STOP);
+	stop_guest(w);
 	pulse_stop(&w->pulse);
 	notify_say(&w->notify, "STOPPING=1\nSTATUS=stopping at once");
 	for (size_t i = 0; i < w->n_pools; i++) {
@@ -483,12 +505,16 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 		e = pool_init(&w->pools[i], w, &conf->pools[i], t);
 		w->n_pools = i + 1;
 	}
+	if (e == E_OK && conf->guest != NULL)
+		e = conf->guest->open(conf->guest->owner, w->loop, on_guest_stopped, w, t);
 	return e;
 }
 
 static void
 worker_close(struct worker *w)
 {
+	if (w->conf->guest != NULL)
+		w->conf->guest->close(w->conf->guest->owner);
 	for (size_t i = 0; i < w->n_pools; i++)
 		pool_release(&w->pools[i]);
 	alloc_free(w->pools);

@@ -32,6 +32,20 @@ struct pool_conf {
 	ms_t start_ms;                        /* a child must say hello within; 0 = 60 s */
 };
 
+/*
+ * Something else that lives on the worker's loop: the scheduler of -B. It is told when the worker begins to end, and the worker waits for it;
+ * it ends by itself only when it cannot go on, which it says.
+ */
+struct loop;
+struct worker_guest {
+	/* An error keeps the worker from starting. stopped(arg) when it has ended after stop. */
+	enum err (*open)(void *owner, struct loop *l, void (*stopped)(void *arg), void *arg, struct errtext *t);
+	void (*stop)(void *owner); /* may come several times */
+	bool (*is_stopped)(const void *owner);
+	void (*close)(void *owner); /* also after a failed open */
+	void *owner;
+};
+
 struct worker_conf {
 	const char *node;                     /* "w1@host" */
 	const char *version;
@@ -57,6 +71,7 @@ struct worker_conf {
 	const char *settings, *settings_all;  /* JSON objects for those who ask, secrets hidden; changed ones, all; may be NULL */
 	ms_t drain_ms;                        /* SIGTERM: running tasks may finish for so long; 0 = 30 s */
 	bool quiet_banner;
+	const struct worker_guest *guest;     /* NULL = none */
 };
 
 /* Runs until a signal ends it. Exit code: 0 drained, 1 could not start, 3 broker unreachable on start when `t` says so. */

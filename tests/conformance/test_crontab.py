@@ -49,7 +49,7 @@ DAILY = {"30 2 * * *": [(2, 30)], "0 0 * * *": [(0, 0)], "15,45 1-3 * * *": [(h,
 
 
 @pytest.mark.parametrize("first, last", [(FIRST, LAST), (datetime(2036, 1, 1), datetime(2045, 1, 1))])
-def test_each_local_time_once_a_day_in_every_zone(first, last):
+def test_c65_each_local_time_once_a_day_in_every_zone(first, last):
     """Where the clock jumps over it, zoneinfo's fold=0 moves it on by the length of the jump, which is our rule too; of two it is the first."""
     names = zones()
     begin, end = calendar.timegm(first.timetuple()) - 1, calendar.timegm(last.timetuple())
@@ -80,7 +80,7 @@ def transitions(zone):
     return found
 
 
-def test_every_hour_goes_by_what_the_clock_shows():
+def test_c65_every_hour_goes_by_what_the_clock_shows():
     """With all 24 hours: the moments at which the local clock shows a minute that fits, whatever it jumps over or shows twice."""
     minutes = {"*/15 * * * *": {0, 15, 30, 45}, "30 * * * *": {30}, "0 * * * *": {0}}
     names, queries, expected = zones(), [], []
@@ -176,7 +176,7 @@ def shown_again(zone, following, now):
     return 0 <= now.timestamp() - following < back.total_seconds()
 
 
-def test_celery_rules_are_celerys_own():
+def test_c65_celery_rules_are_celerys_own():
     celery = pytest.importorskip("celery")
     import pytz
     r, fields = random.Random(SEED), Fields(SEED)
@@ -235,7 +235,7 @@ BAD = ["60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * 0 *", "* * 
        ",1 * * * *", "-1 * * * *", "1- * * * *", "a * * * *", "1-99 * * * *", "*/ * * * *", "* * * * su"]
 
 
-def test_what_celery_refuses_is_refused():
+def test_c65_what_celery_refuses_is_refused():
     celery = pytest.importorskip("celery")
     for text, answer in zip(BAD, ask([("celery", "", text, 0, 1, 2 ** 53) for text in BAD])):
         assert isinstance(answer, str) and answer.startswith("error: "), (text, answer)
@@ -259,7 +259,7 @@ BERLIN = [  # the table for Europe/Berlin: rules, fields, first local day, local
 ]
 
 
-def test_table_for_berlin():
+def test_c65_table_for_berlin():
     def stamp(text):
         return int(datetime.fromisoformat(text).timestamp())
     answers = ask([(rules, "Europe/Berlin", fields, stamp(after), len(want), 2 ** 53) for rules, fields, after, want in BERLIN])

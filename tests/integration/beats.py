@@ -1,12 +1,16 @@
-"""Schedulers, and queues to look into: what the tests of `warren beat` and `warren schedule` share."""
+"""Schedulers, clocks to set, and queues to look into: what the tests of `warren beat` and `warren schedule` share."""
 import json
+import os
+import re
 import signal
+import struct
+import time
 import uuid
 from datetime import datetime, timezone
 
 import pytest
 
-from harness import SLOW, WARREN
+from harness import BUILD, SLOW, WARREN
 from warren_servers import wait_until
 
 SPACE = uuid.UUID("5a0c6b3e-6b7e-4c58-9d0e-7c1f62d0b8a4")
@@ -25,14 +29,14 @@ def run_id(entry, due_us, group="warren.beat"):
 def beat(site, built, programs, tmp_path):
     running = []
 
-    def start(schedule, *args, name="a", ready=r"(stands by|leads: )"):
+    def start(schedule, *args, name="a", ready=r"(stands by|leads: )", env=None):
         """A scheduler with these entries (JSON is YAML); each name has a state file of its own."""
         conf = tmp_path / ("beat-%s.yaml" % name)
         conf.write_text(json.dumps({"schedule": schedule}))
         conf.chmod(0o644)
         argv = [WARREN, "beat", "--config", str(conf), "--beat-name", "beat-%s@host" % name,
                 "--beat-state", str(tmp_path / ("state-%s" % name) / "beat.json"), *args]
-        started = programs("beat-" + name, argv, site.env())
+        started = programs("beat-" + name, argv, site.env(**(env or {})))
         started.name = name
         running.append(started)
         if ready:
@@ -97,3 +101,42 @@ def wait_leader(beats, timeout_s=15):
                 return b
         return None
     return wait_until(leads, timeout_s * SLOW, "a leader", every_s=0.01)
+
+
+def sent(b, entry):
+    """Ids of the runs it sent, by its log."""
+    return [re.search(r"\[([0-9a-f-]{36})\]$", line).group(1) for line in b.lines(r"Sending due task %s \(" % re.escape(entry))]
+
+
+def micros(text):
+    return round(datetime.fromisoformat(text).timestamp() * 10 ** 6)
+
+
+class Clock:
+    """The clock on the wall of programs that get its env."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.set(0)
+        self.env = {"LD_PRELOAD": os.path.join(BUILD, "tests", "integration", "clockshift.so"), "CLOCKSHIFT": self.path,
+                    "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}
+
+    def set(self, shift_us):
+        self.shift = shift_us
+        with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as f:
+            f.write(struct.pack("=q", shift_us))
+
+    def jump(self, seconds):
+        self.set(self.shift + int(seconds * 10 ** 6))
+
+    def set_to(self, text):
+        """To this moment, from which it goes on."""
+        self.set(micros(text) - time.time_ns() // 1000)
+
+    def now(self):
+        return time.time_ns() // 1000 + self.shift
+
+
+@pytest.fixture
+def clock(tmp_path):
+    return Clock(tmp_path / "clockshift")

@@ -7,13 +7,14 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 from datetime import datetime, timezone
 
 import pytest
 
 import harness
-from beats import beat, inbox, run_id, wait_leader  # noqa: F401 (fixtures)
+from beats import beat, clock, inbox, micros, run_id, sent, wait_leader  # noqa: F401 (fixtures)
 from harness import SLOW
 from warren_servers import wait_until
 
@@ -66,14 +67,113 @@ def test_beat_says_what_is_wrong(warren, tmp_path, entry, word):
 
 # --- what is sent ------------------------------------------------------------------------------------------------------
 
-def test_celery_worker_runs_what_beat_sends(site, beat, celery_worker):
-    celery_worker("-Q", "celery,special")
+def test_c64_celery_worker_runs_what_beat_sends(site, beat, celery_worker):
     b = beat({"sum": {"task": "add", "every": "1s", "args": [2, 3]},
+              "late": {"task": "add", "every": "1s", "args": [1, 1], "queue": "late", "expires": "1s"},
               "other": {"task": "add", "every": "2s", "kwargs": {"x": 1, "y": 1}, "queue": "special"}})
+    b.wait_line("Sending due task late")
+    received = {}
     app = site.app()
-    for entry, value in (("sum", 5), ("other", 2)):
-        line = b.wait_line(r"Sending due task %s \(add\)" % entry)
-        assert app.AsyncResult(re.search(r"\[([0-9a-f-]{36})\]$", line).group(1)).get(timeout=20 * SLOW) == value
+    with app.connection_for_read() as connection:
+        def on_event(event):
+            if event["type"] == "task-received":
+                received[event["uuid"]] = event["name"]
+        receiver = app.events.Receiver(connection, handlers={"*": on_event})
+        listener = threading.Thread(target=receiver.capture, kwargs={"limit": None, "timeout": None, "wakeup": False})
+        listener.start()
+        try:
+            worker = celery_worker("-E", "-Q", "celery,special")
+            wait_until(lambda: any(name.startswith("celeryev.") for name in site.queues()), 10 * SLOW, "the listener")
+            ids = []
+            for entry, value in (("sum", 5), ("other", 2)):
+                b.wait_line(r"Sending due task %s \(add\)" % entry, count=len(sent(b, entry)) + 1)
+                ids.append(sent(b, entry)[-1])
+                assert app.AsyncResult(ids[-1]).get(timeout=20 * SLOW) == value
+            wait_until(lambda: all(received.get(i) == "add" for i in ids), 10 * SLOW, "task-received with the entry's task")
+        finally:
+            receiver.should_stop = True
+            listener.join()
+    # What has waited for too long is not run: the broker drops it, and a worker that gets it in time to see that revokes it.
+    assert b.stop() == 0
+    late = sent(b, "late")
+    time.sleep(1.1)  # the expiry itself
+    app.control.add_consumer("late", reply=False)
+    worker.wait_line("late")
+    assert all(app.AsyncResult(i).state in ("PENDING", "REVOKED") for i in late)
+
+
+def test_c66_one_catch_up_after_days_none_at_first(beat, clock):
+    """Missed runs collapse into one; the first start runs nothing."""
+    schedule = {"hourly": {"task": "add", "cron": "0 * * * *"}, "daily": {"task": "add", "crontab": "0 4 * * *"}}
+    clock.set_to("2026-03-10T10:30:00+00:00")
+    b = beat(schedule, "--beat-store", "none", env=clock.env)
+    wait_leader([b])
+    assert b.stop() == 0
+    assert not b.lines("Sending") and not b.lines("missed")
+    clock.set_to("2026-03-13T10:30:00+00:00")
+    b = beat(schedule, "--beat-store", "none", env=clock.env)
+    b.wait_line("Sending due task", count=2)
+    clock.set_to("2026-03-13T11:00:00+00:00")
+    b.wait_line("Sending due task hourly", count=2)
+    assert sent(b, "hourly") == [run_id("hourly", micros("2026-03-13T%d:00:00+00:00" % h)) for h in (10, 11)]
+    assert sent(b, "daily") == [run_id("daily", micros("2026-03-13T04:00:00+00:00"))]
+    b.wait_line("entry daily: due times from 2026-03-11T04:00:00.* were missed and are given up; the one of 2026-03-13T04:00:00.* runs now")
+
+
+def test_f84_the_clock_jumps_an_hour(beat, clock):
+    schedule = {"hourly": {"task": "add", "cron": "0 * * * *"}, "tick": {"task": "add", "every": "0.5s"},
+                "all": {"task": "add", "every": "10min", "missed": "all", "missed_max": 3},
+                "fresh": {"task": "add", "every": "20min", "missed": "skip"}}
+    clock.set_to("2026-03-10T10:31:00+00:00")
+    b = beat(schedule, env=clock.env)
+    b.wait_line("Sending due task tick", count=2)
+    assert not sent(b, "hourly") and not sent(b, "all")
+    # An hour ahead: what was due meanwhile goes by the missed rules, at once, and that is all.
+    clock.jump(3600)
+    before = len(sent(b, "tick"))
+    b.wait_line("Sending due task all", count=3)
+    b.wait_line("entry fresh: due times from .*10:40:00.* to .*11:20:00.* were missed and are skipped")
+    b.wait_line("Sending due task tick", count=before + 4)
+    assert sent(b, "hourly") == [run_id("hourly", micros("2026-03-10T11:00:00+00:00"))]
+    assert sent(b, "all") == [run_id("all", micros("2026-03-10T11:%d:00+00:00" % m)) for m in (10, 20, 30)]
+    assert not sent(b, "fresh")
+    # And back: nothing comes up again, and it goes on when the clock has passed what is settled.
+    clock.jump(-3600)
+    time.sleep(0.2)  # what was due just before the jump may still be on its way into the log
+    before = len(sent(b, "tick"))
+    time.sleep(1.3)
+    assert len(sent(b, "tick")) == before
+    clock.jump(3600)
+    b.wait_line("Sending due task tick", count=before + 3)
+    ids = sent(b, "tick") + sent(b, "hourly") + sent(b, "all")
+    assert len(ids) == len(set(ids)) and len(sent(b, "hourly")) == 1
+
+
+def _cpu_ns(pid):
+    with open("/proc/%d/schedstat" % pid) as f:
+        return int(f.read().split()[0])
+
+
+def _memory_kib(pid, key):
+    with open("/proc/%d/status" % pid) as f:
+        return int(re.search(key + r":\s+(\d+) kB", f.read()).group(1))
+
+
+def test_ten_thousand_entries_cost_nothing(beat):
+    schedule = {"entry-%05d" % i: {"task": "reports.entry", "cron": "%d %d %d 6 *" % (i % 60, i % 24, i % 28 + 1), "timezone": "Europe/Berlin",
+                                   "args": [i], "queue": "reports"} for i in range(10000)}
+    begin = time.monotonic()
+    b = beat(schedule, "-q", ready=" leads: 10000 entries")
+    took = time.monotonic() - begin
+    b.wait_line(" leads: ")
+    time.sleep(2)  # its beginnings: rows go to Redis, the file is written
+    cpu = _cpu_ns(b.pid)
+    time.sleep(4)
+    cpu = (_cpu_ns(b.pid) - cpu) / 4e9
+    print("started in %.2f s, idle %.3f %% CPU, %.1f MiB, at most %.1f MiB" % (
+        took, cpu * 100, _memory_kib(b.pid, "VmRSS") / 1024, _memory_kib(b.pid, "VmHWM") / 1024))
+    if SLOW == 1:
+        assert took < 1 and cpu < 0.005 and _memory_kib(b.pid, "VmRSS") < 20 * 1024
 
 
 def test_message_is_an_ordinary_task(site, beat, inbox):
@@ -128,6 +228,70 @@ def test_overlap_skip_waits_for_the_last_run(site, beat, inbox):
         {"status": "SUCCESS", "result": 1, "traceback": None, "children": [], "date_done": "2026-11-21T00:00:00", "task_id": first}))
     # The entry asks about the run that was due last; skipped ones were never sent, so the next one goes out at the latest when that is seen.
     box.wait(2)
+
+
+# --- a Celery application's schedule, and the scheduler inside a worker ---------------------------------------------------
+
+def test_schedule_of_a_celery_application(beat, inbox, warren):
+    b = beat({"plain": {"task": "mine", "every": "1h"}}, "-A", "beat_app")
+    said = b.output()
+    assert "entry sunrise of beat_app is left out: solar schedules are not supported" in said
+    assert "entry often of beat_app is left out: every: at least 100 ms" in said
+    assert "entry optioned of beat_app: its option countdown has no effect here" in said
+    assert re.search(r"^nights +crontab 0,30 2 \* \* mon-fri Europe/Berlin +beat_app.add +celery ", said, re.M)
+    assert re.search(r"^sets +crontab 15,45 1 \* \* \* Europe/Berlin ", said, re.M)
+    m = inbox("special").wait(1)[0]
+    assert json.loads(m.body)[:2] == [[1], {"y": 4}] and m.headers["task"] == "beat_app.add" and m.properties["priority"] == 3
+    assert m.headers["team"] == "blue" and 100000 < int(m.properties["expiration"]) <= 120000
+    due = round(datetime.fromisoformat(m.headers["expires"]).timestamp()) - 120
+    assert m.headers["id"] == run_id("optioned", due * 10 ** 6)
+    assert inbox("by_route").wait(1)[0].headers["task"] == "beat_app.routed"
+    # The configuration goes before.
+    assert not b.lines("Sending due task plain")
+    listed = {e["name"]: e for e in json.loads(warren("schedule", "list", "-A", "beat_app", "--json").stdout)}
+    assert listed["first-monday"]["from"] == "app" and "sunrise" not in listed
+    assert "stands in the Celery application: change it there" in warren("schedule", "edit", "nights", "--every", "1h", "-A", "beat_app", code=1).stderr
+    assert "-A tasks: there is no Celery application in it" in warren("beat", "-A", "tasks", code=2).stderr
+
+
+def test_scheduler_inside_a_worker(beat, site, worker, tmp_path):
+    schedule = {"sum": {"task": "add", "every": "1s", "args": [2, 3], "expires": "1h"}}
+    conf = tmp_path / "warren.yaml"
+    conf.write_text(json.dumps({"schedule": schedule}))
+    conf.chmod(0o644)
+    w = worker("--module", harness.C_TASKS, "-c", "1", "-B", "--config", str(conf), "--beat-state", str(tmp_path / "state-w" / "beat.json"))
+    w.wait_line(r"beat@\S+ leads: 1 entries")
+    w.wait_line(r"Sending due task sum \(add\)")
+    app = site.app()
+    assert app.AsyncResult(sent(w, "sum")[-1]).get(timeout=20 * SLOW) == 5
+    other = beat(schedule)
+    assert other.lines("stands by") and not other.lines(" leads: ")
+    # While its tasks end, another one leads already.
+    go = tmp_path / "go"
+    held = app.send_task("hold", (str(go),))
+    wait_until(lambda: held.state == "STARTED", 10 * SLOW, "the task to start")
+    w.send_signal(signal.SIGTERM)
+    other.wait_line(" leads: ")
+    assert w.alive()
+    w.wait_line(r"beat@\S+ stopped")
+    go.write_text("")
+    assert w.wait() == 0
+    held.get(timeout=5 * SLOW)
+    done = len(sent(other, "sum"))
+    other.wait_line("Sending due task sum", count=done + 2)
+    ids = sent(w, "sum") + sent(other, "sum")
+    assert len(ids) == len(set(ids))
+
+
+def test_worker_does_not_start_with_a_wrong_schedule(worker, tmp_path):
+    conf = tmp_path / "warren.yaml"
+    conf.write_text('schedule: { e: { task: t, cron: "61 * * * *" } }')
+    conf.chmod(0o644)
+    w = worker("--module", harness.C_TASKS, "-B", "--config", str(conf), ready=False)
+    assert w.wait() == 2 and "worker: %s:1: schedule 'e': cron: minute: 61 is not within 0-59" % conf in w.output()
+    conf.write_text('schedule: { e: { task: t, every: 1s, overlap: skip } }')
+    w = worker("--module", harness.C_TASKS, "-B", "--config", str(conf), "--result-backend", "none", ready=False)
+    assert w.wait() == 1 and "overlap: skip needs a result backend" in w.output()
 
 
 # --- what is remembered ------------------------------------------------------------------------------------------------

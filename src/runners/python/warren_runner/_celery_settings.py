@@ -285,10 +285,17 @@ def _schedule(app, notes):
     return entries
 
 
+def _field(value):
+    """As crontab writes it; Celery also takes a collection of numbers."""
+    if isinstance(value, (str, int)):
+        return str(value)
+    return ",".join(str(number) for number in sorted(value))
+
+
 def _when(schedule):
     from celery.schedules import crontab, schedule as interval, solar
     if isinstance(schedule, crontab):
-        return {"crontab": {field: str(getattr(schedule, f"_orig_{field}"))
+        return {"crontab": {field: _field(getattr(schedule, f"_orig_{field}"))
                             for field in ("minute", "hour", "day_of_week", "day_of_month", "month_of_year")}}
     if isinstance(schedule, solar):
         return {"solar": {"event": schedule.event, "lat": schedule.lat, "lon": schedule.lon}}
