@@ -7,8 +7,8 @@
 #define WARREN_BEAT_BEAT_H
 
 #include "backend/backend.h"
+#include "beat/board.h"
 #include "beat/book.h"
-#include "beat/ledger.h"
 #include "bus/conn.h"
 
 struct beat;
@@ -19,7 +19,7 @@ struct beat_conf {
 	const char *group;           /* queue of the baton; schedulers with the same one share a schedule */
 	struct bus_conf broker;      /* its name is set here; its heartbeat is at most LEASE_HEARTBEAT_S */
 	struct backend_conf backend; /* asked for the end of a run when an entry skips overlaps */
-	struct ledger_conf store;    /* Redis that the group shares; its group is set here. url NULL = none */
+	struct board_conf store;     /* Redis that the group shares; its group is set here. url NULL = none */
 	bool needs_store;            /* sends nothing while Redis does not answer */
 	struct entry_maker maker;    /* of the entries that Redis has */
 	const struct entry_conf *entries;

@@ -3,8 +3,8 @@
 #define WARREN_BEAT_INSIDE_H
 
 #include "beat/beat.h"
+#include "beat/board.h"
 #include "beat/lease.h"
-#include "beat/ledger.h"
 #include "beat/send.h"
 #include "beat/state.h"
 
@@ -16,8 +16,8 @@ enum beat_phase {
 
 /* The connection to Redis and what is under way on it. */
 struct share {
-	struct ledger *ledger; /* NULL = there is none */
-	int64_t token;         /* ours; 0 = none yet */
+	struct board *board; /* NULL = there is none */
+	int64_t token;       /* ours; 0 = none yet */
 	int64_t revision;
 	ms_t heard;    /* when the question was put that Redis answered last, by clock_boot_ms */
 	ms_t asked;    /* the one under way; 0 = none */
@@ -91,6 +91,6 @@ void share_note(struct beat *b, struct entry *e);
 bool share_is_written(const struct beat *b);
 
 /* stock.c: what Redis says, carried over to the entries */
-void stock_apply(struct beat *b, const struct ledger_stock *s);
+void stock_apply(struct beat *b, const struct board_stock *s);
 
 #endif

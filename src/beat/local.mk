@@ -7,7 +7,7 @@ libbeat_a_SOURCES = \
 	src/beat/firing.c src/beat/inside.h \
 	src/beat/keep.c \
 	src/beat/lease.c src/beat/lease.h \
-	src/beat/ledger.c src/beat/ledger.h \
+	src/beat/board.c src/beat/board.h \
 	src/beat/row.c src/beat/row.h \
 	src/beat/send.c src/beat/send.h \
 	src/beat/share.c \

@@ -27,7 +27,7 @@ say_lost(struct beat *b, const char *why)
 	if (b->share.is_lost)
 		return;
 	b->share.is_lost = true;
-	LOG(BEAT_STORE_LOST, LOG_STR("url", ledger_url(b->share.ledger)), LOG_STR("why", why),
+	LOG(BEAT_STORE_LOST, LOG_STR("url", board_url(b->share.board)), LOG_STR("why", why),
 		LOG_STR("hint",
 			b->conf->needs_store ? "nothing is sent meanwhile" : "going on with what is known"));
 }
@@ -36,7 +36,7 @@ static void
 say_back(struct beat *b)
 {
 	if (b->share.is_lost)
-		LOG(BEAT_STORE_BACK, LOG_STR("url", ledger_url(b->share.ledger)));
+		LOG(BEAT_STORE_BACK, LOG_STR("url", board_url(b->share.board)));
 	b->share.is_lost = false;
 }
 
@@ -55,7 +55,7 @@ depose(struct beat *b, struct span by)
 static bool read_stock(struct beat *b);
 
 static void
-on_stock(void *owner, enum err e, const struct ledger_stock *s, const char *why)
+on_stock(void *owner, enum err e, const struct board_stock *s, const char *why)
 {
 	struct beat *b = owner;
 	struct share *sh = &b->share;
@@ -101,14 +101,14 @@ read_stock(struct beat *b)
 		return true;
 	sh->asked = clock_boot_ms();
 	sh->asked_turn = sh->turn;
-	e = ledger_read(sh->ledger, sh->token == 0 ? b->conf->node : NULL, on_stock, b);
+	e = board_read(sh->board, sh->token == 0 ? b->conf->node : NULL, on_stock, b);
 	if (e != E_OK)
 		sh->asked = 0;
 	return e == E_OK;
 }
 
 static void
-on_look(void *owner, enum err e, const struct ledger_stock *s, const char *why)
+on_look(void *owner, enum err e, const struct board_stock *s, const char *why)
 {
 	struct beat *b = owner;
 	struct share *sh = &b->share;
@@ -140,7 +140,7 @@ look(struct beat *b)
 	if (sh->asked != 0)
 		return;
 	sh->asked = clock_boot_ms();
-	if (ledger_look(sh->ledger, on_look, b) != E_OK)
+	if (board_look(sh->board, on_look, b) != E_OK)
 		sh->asked = 0;
 }
 
@@ -153,7 +153,7 @@ on_timer(void *owner)
 	loop_timer_arm(&sh->look, LOOK_MS);
 	if (b->phase == BEAT_STANDING_BY || sh->asked != 0)
 		return;
-	if (!ledger_is_up(sh->ledger)) {
+	if (!board_is_up(sh->board)) {
 		if (b->phase == BEAT_TAKING_STOCK && !b->conf->needs_store)
 			beat_go(b);
 		return;
@@ -210,22 +210,22 @@ write_rows(void *owner)
 {
 	struct beat *b = owner;
 	struct share *sh = &b->share;
-	struct ledger_run *runs;
+	struct board_run *runs;
 	size_t n = 0, *at;
 	struct list *it, *tmp;
 	struct buf rows;
 	enum err e = E_OK;
 
 	if (sh->is_writing || sh->token == 0 || b->phase != BEAT_LEADING || list_is_empty(&sh->unsaved) ||
-		!ledger_is_up(sh->ledger))
+		!board_is_up(sh->board))
 		return;
-	runs = must_alloc(LEDGER_ROWS_MAX * sizeof(*runs));
-	at = must_alloc((LEDGER_ROWS_MAX + 1) * sizeof(*at));
+	runs = must_alloc(BOARD_ROWS_MAX * sizeof(*runs));
+	at = must_alloc((BOARD_ROWS_MAX + 1) * sizeof(*at));
 	buf_init(&rows, 0);
 	LIST_EACH (&sh->unsaved, it, tmp) {
 		const struct entry *en = container_of(it, struct entry, unsaved);
 
-		if (n == LEDGER_ROWS_MAX || e != E_OK)
+		if (n == BOARD_ROWS_MAX || e != E_OK)
 			break;
 		runs[n].name = span_of(en->conf->name);
 		e = add_run(&rows, en, &at[n++]);
@@ -234,7 +234,7 @@ write_rows(void *owner)
 	for (size_t i = 0; e == E_OK && i < n; i++)
 		runs[i].json = (struct span){ rows.data + at[i], at[i + 1] - at[i] };
 	if (e == E_OK)
-		e = ledger_write(sh->ledger, sh->token, runs, n, on_written, b);
+		e = board_write(sh->board, sh->token, runs, n, on_written, b);
 	sh->is_writing = e == E_OK;
 	for (size_t i = 0; e == E_OK && i < n; i++)
 		(void)list_pop(&sh->unsaved);
@@ -248,7 +248,7 @@ share_note(struct beat *b, struct entry *e)
 {
 	struct share *sh = &b->share;
 
-	if (sh->ledger == NULL)
+	if (sh->board == NULL)
 		return;
 	if (!list_is_linked(&e->unsaved))
 		list_push(&sh->unsaved, &e->unsaved);
@@ -260,8 +260,7 @@ share_is_written(const struct beat *b)
 {
 	const struct share *sh = &b->share;
 
-	return sh->token == 0 || !ledger_is_up(sh->ledger) ||
-		(!sh->is_writing && list_is_empty(&sh->unsaved));
+	return sh->token == 0 || !board_is_up(sh->board) || (!sh->is_writing && list_is_empty(&sh->unsaved));
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------------- */
@@ -272,10 +271,10 @@ share_take(struct beat *b)
 	struct share *sh = &b->share;
 
 	sh->token = 0;
-	if (sh->ledger == NULL)
+	if (sh->board == NULL)
 		return false;
 	/* One that is not there yet has until the timer looks. */
-	if (ledger_is_up(sh->ledger))
+	if (board_is_up(sh->board))
 		(void)!read_stock(b);
 	return true;
 }
@@ -287,7 +286,7 @@ share_lose(struct beat *b)
 
 	sh->token = 0;
 	sh->turn++;
-	while (sh->ledger != NULL && list_pop(&sh->unsaved) != NULL)
+	while (sh->board != NULL && list_pop(&sh->unsaved) != NULL)
 		;
 }
 
@@ -296,7 +295,7 @@ share_allows(const struct beat *b)
 {
 	const struct share *sh = &b->share;
 
-	if (sh->ledger == NULL || !b->conf->needs_store)
+	if (sh->board == NULL || !b->conf->needs_store)
 		return true;
 	return sh->token != 0 && clock_boot_ms() - sh->heard < GOOD_MS;
 }
@@ -324,8 +323,8 @@ on_down(void *owner, const struct rds_down *d)
 enum err
 share_open(struct beat *b, struct errtext *t)
 {
-	static const struct ledger_ops ops = { .on_up = on_up, .on_down = on_down };
-	struct ledger_conf conf = b->conf->store;
+	static const struct board_ops ops = { .on_up = on_up, .on_down = on_down };
+	struct board_conf conf = b->conf->store;
 	struct share *sh = &b->share;
 	enum err e;
 
@@ -336,7 +335,7 @@ share_open(struct beat *b, struct errtext *t)
 	e = loop_timer_init(&sh->look, b->loop, on_timer, b);
 	if (e != E_OK)
 		return err_set(t, e, "%s", err_name(e));
-	e = ledger_new(&sh->ledger, b->loop, &conf, &ops, b, t);
+	e = board_new(&sh->board, b->loop, &conf, &ops, b, t);
 	if (e != E_OK)
 		return err_prefix(t, e, "beat_store");
 	loop_timer_arm(&sh->look, LOOK_MS);
@@ -348,10 +347,10 @@ share_close(struct beat *b)
 {
 	struct share *sh = &b->share;
 
-	if (sh->ledger == NULL)
+	if (sh->board == NULL)
 		return;
-	ledger_close(sh->ledger);
-	sh->ledger = NULL;
+	board_close(sh->board);
+	sh->board = NULL;
 	loop_undefer(&sh->flush);
 	loop_timer_release(&sh->look);
 }

@@ -47,7 +47,7 @@ inherit(struct entry *e, const struct entry *from)
 }
 
 static void
-apply_entry(struct beat *b, const struct ledger_entry *le, struct changes *n)
+apply_entry(struct beat *b, const struct board_entry *le, struct changes *n)
 {
 	struct entry *old = book_find(&b->book, le->name), *e;
 	struct errtext t = { "" };
@@ -88,7 +88,7 @@ apply_entry(struct beat *b, const struct ledger_entry *le, struct changes *n)
 }
 
 static void
-apply_entries(struct beat *b, const struct ledger_stock *s, struct changes *n)
+apply_entries(struct beat *b, const struct board_stock *s, struct changes *n)
 {
 	for (size_t i = 0; i < b->book.n; i++)
 		b->book.entries[i]->listed = b->book.entries[i]->json == NULL;
@@ -104,7 +104,7 @@ apply_entries(struct beat *b, const struct ledger_stock *s, struct changes *n)
 
 /* What was due while it was paused is given up. */
 static void
-apply_pauses(struct beat *b, const struct ledger_stock *s)
+apply_pauses(struct beat *b, const struct board_stock *s)
 {
 	us_t now = clock_wall_us();
 	struct entry *e;
@@ -130,7 +130,7 @@ apply_pauses(struct beat *b, const struct ledger_stock *s)
 }
 
 static void
-apply_run(struct beat *b, const struct ledger_run *run, us_t now)
+apply_run(struct beat *b, const struct board_run *run, us_t now)
 {
 	struct entry *e = book_find(&b->book, run->name);
 	struct buf text, schedule;
@@ -159,7 +159,7 @@ apply_run(struct beat *b, const struct ledger_run *run, us_t now)
 }
 
 static void
-apply_runs(struct beat *b, const struct ledger_stock *s)
+apply_runs(struct beat *b, const struct board_stock *s)
 {
 	us_t now = clock_wall_us();
 
@@ -177,7 +177,7 @@ apply_runs(struct beat *b, const struct ledger_stock *s)
 }
 
 void
-stock_apply(struct beat *b, const struct ledger_stock *s)
+stock_apply(struct beat *b, const struct board_stock *s)
 {
 	struct changes n = { 0 };
 

@@ -265,7 +265,7 @@ check_usage(const struct cli *cli, const struct verb *v)
 static enum err
 look(struct schedule_job *j, const struct verb *v, struct errtext *t)
 {
-	struct ledger_conf store;
+	struct board_conf store;
 	enum err e;
 
 	setup_store(j->cli, &store);

@@ -22,20 +22,20 @@ connect(struct desk *d, struct errtext *t)
 {
 	ms_t until = clock_mono_ms() + d->wait_ms;
 
-	while (!ledger_is_up(d->ledger) && d->why_err == E_OK && clock_mono_ms() < until)
+	while (!board_is_up(d->board) && d->why_err == E_OK && clock_mono_ms() < until)
 		loop_turn(d->loop, until - clock_mono_ms());
-	if (ledger_is_up(d->ledger))
+	if (board_is_up(d->board))
 		return E_OK;
 	if (d->why_err == E_OK)
-		return err_set(t, E_TIMEOUT, "cannot reach %s in time", ledger_url(d->ledger));
+		return err_set(t, E_TIMEOUT, "cannot reach %s in time", board_url(d->board));
 	return err_set(t, d->why_err == E_SYS ? E_CLOSED : d->why_err, "%s", d->why.text);
 }
 
 enum err
 desk_open(struct desk *d, struct cli *cli, struct errtext *t)
 {
-	static const struct ledger_ops ops = { .on_up = on_up, .on_down = on_down };
-	struct ledger_conf conf;
+	static const struct board_ops ops = { .on_up = on_up, .on_down = on_down };
+	struct board_conf conf;
 	enum err e;
 
 	*d = (struct desk){ .wait_ms = cli->conf.o.connect_timeout };
@@ -48,14 +48,14 @@ desk_open(struct desk *d, struct cli *cli, struct errtext *t)
 	d->loop = loop_new(t);
 	if (d->loop == NULL)
 		return E_SYS;
-	e = ledger_new(&d->ledger, d->loop, &conf, &ops, d, t);
+	e = board_new(&d->board, d->loop, &conf, &ops, d, t);
 	return e == E_OK ? connect(d, t) : e;
 }
 
 void
 desk_close(struct desk *d)
 {
-	ledger_close(d->ledger);
+	board_close(d->board);
 	if (d->loop != NULL) {
 		loop_settle(d->loop, 0);
 		loop_free(d->loop);
@@ -71,13 +71,13 @@ wait(struct desk *d, enum err asked, struct errtext *t)
 {
 	d->answered = false;
 	if (asked != E_OK)
-		return err_set(t, E_CLOSED, "%s does not take the question now: %s", ledger_url(d->ledger),
+		return err_set(t, E_CLOSED, "%s does not take the question now: %s", board_url(d->board),
 			err_name(asked));
 	/* Every command has a time limit, so this ends. */
 	while (!d->answered)
 		loop_turn(d->loop, -1);
 	if (d->text.text[0] != '\0')
-		err_set(t, d->err, "%s: %s", ledger_url(d->ledger), d->text.text);
+		err_set(t, d->err, "%s: %s", board_url(d->board), d->text.text);
 	return d->err;
 }
 
@@ -113,16 +113,16 @@ keep_array(struct desk *d, const void *from, size_t bytes)
 }
 
 static void
-on_stock(void *owner, enum err e, const struct ledger_stock *s, const char *why)
+on_stock(void *owner, enum err e, const struct board_stock *s, const char *why)
 {
 	struct desk *d = owner;
-	struct ledger_entry *entries;
-	struct ledger_pause *pauses;
-	struct ledger_run *runs;
+	struct board_entry *entries;
+	struct board_pause *pauses;
+	struct board_run *runs;
 
 	on_done(d, e, why);
 	arena_release(&d->arena);
-	d->stock = (struct ledger_stock){ 0 };
+	d->stock = (struct board_stock){ 0 };
 	if (e != E_OK)
 		return;
 	entries = keep_array(d, s->entries, s->n_entries * sizeof(*entries));
@@ -150,7 +150,7 @@ on_stock(void *owner, enum err e, const struct ledger_stock *s, const char *why)
 enum err
 desk_read(struct desk *d, struct errtext *t)
 {
-	return wait(d, ledger_read(d->ledger, NULL, on_stock, d), t);
+	return wait(d, board_read(d->board, NULL, on_stock, d), t);
 }
 
 struct span
@@ -165,23 +165,23 @@ desk_find(const struct desk *d, struct span name)
 enum err
 desk_add(struct desk *d, struct span name, struct span json, struct errtext *t)
 {
-	return wait(d, ledger_add(d->ledger, name, json, on_done, d), t);
+	return wait(d, board_add(d->board, name, json, on_done, d), t);
 }
 
 enum err
 desk_edit(struct desk *d, struct span name, struct span old, struct span json, bool anew, struct errtext *t)
 {
-	return wait(d, ledger_edit(d->ledger, name, old, json, anew, on_done, d), t);
+	return wait(d, board_edit(d->board, name, old, json, anew, on_done, d), t);
 }
 
 enum err
 desk_remove(struct desk *d, struct span name, struct errtext *t)
 {
-	return wait(d, ledger_remove(d->ledger, name, on_done, d), t);
+	return wait(d, board_remove(d->board, name, on_done, d), t);
 }
 
 enum err
 desk_pause(struct desk *d, struct span name, bool paused, struct errtext *t)
 {
-	return wait(d, ledger_pause(d->ledger, name, paused, on_done, d), t);
+	return wait(d, board_pause(d->board, name, paused, on_done, d), t);
 }

@@ -8,7 +8,7 @@
 
 struct desk {
 	struct loop *loop;
-	struct ledger *ledger;
+	struct board *board;
 	ms_t wait_ms;
 	struct errtext why; /* of the last attempt to connect */
 	enum err why_err;
@@ -18,7 +18,7 @@ struct desk {
 	struct errtext text;
 	/* What there is: texts are in the arena. */
 	struct arena arena;
-	struct ledger_stock stock;
+	struct board_stock stock;
 };
 
 /* E_CONF: none is configured. E_CLOSED, E_TIMEOUT, E_REFUSED: it cannot be reached. A zeroed desk may be closed. */
@@ -27,7 +27,7 @@ void desk_close(struct desk *d);
 enum err desk_read(struct desk *d, struct errtext *t) MUSTCHECK;
 /* The JSON of an entry as it was read; SPAN_NONE. */
 struct span desk_find(const struct desk *d, struct span name);
-/* As the calls of ledger.h. */
+/* As the calls of board.h. */
 enum err desk_add(struct desk *d, struct span name, struct span json, struct errtext *t) MUSTCHECK;
 enum err desk_edit(struct desk *d, struct span name, struct span old, struct span json, bool anew,
 	struct errtext *t) MUSTCHECK;

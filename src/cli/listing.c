@@ -24,7 +24,7 @@ compare_names(const void *a, const void *b)
 }
 
 static void
-add_entry(struct listing *l, const struct ledger_entry *le, struct zones *zones)
+add_entry(struct listing *l, const struct board_entry *le, struct zones *zones)
 {
 	struct entry_maker maker = schedule_entries(l->maker);
 	struct entry_conf *conf = NULL;
@@ -67,7 +67,7 @@ index_from(struct listing *l, size_t first)
 }
 
 static void
-add_runs(struct listing *l, const struct ledger_stock *s)
+add_runs(struct listing *l, const struct board_stock *s)
 {
 	struct buf text;
 	struct row row;
@@ -93,7 +93,10 @@ listing_init(struct listing *l, struct schedule_maker *m, const struct desk *d)
 	*l = (struct listing){ .maker = m };
 	map_init(&l->by_name);
 	for (size_t i = 0; i < m->n_entries; i++)
-		add(l, &(struct when_entry){ .conf = &m->entries[i], .from = i < m->n_of_file ? "file" : "app", .ran = INT64_MIN });
+		add(l,
+			&(struct when_entry){ .conf = &m->entries[i],
+				.from = i < m->n_of_file ? "file" : "app",
+				.ran = INT64_MIN });
 	index_from(l, 0);
 	if (d == NULL)
 		return;

@@ -265,7 +265,7 @@ is_redis(struct span url)
 }
 
 void
-setup_store(struct cli *cli, struct ledger_conf *out)
+setup_store(struct cli *cli, struct board_conf *out)
 {
 	const struct options *o = &cli->conf.o;
 	struct backend_conf backend;
@@ -274,7 +274,7 @@ setup_store(struct cli *cli, struct ledger_conf *out)
 	setup_backend(cli, &backend);
 	if (*url == '\0' && is_redis(span_of(backend.url)))
 		url = backend.url;
-	*out = (struct ledger_conf){
+	*out = (struct board_conf){
 		.url = *url != '\0' && strcmp(url, "none") != 0 ? url : NULL,
 		.prefix = backend.key_prefix,
 		.group = o->beat_group,

@@ -43,7 +43,7 @@ enum err schedule_read(
 void schedule_add_json(const struct schedule_maker *m, struct buf *b, const struct conf_schedule *s);
 
 /* The Redis that schedulers share; its url is NULL when there is none. */
-void setup_store(struct cli *cli, struct ledger_conf *out);
+void setup_store(struct cli *cli, struct board_conf *out);
 /* A scheduler, in a process of its own or inside a worker; m and cli must outlive it. */
 enum err setup_beat(
 	struct cli *cli, struct schedule_maker *m, struct beat_conf *out, struct errtext *t) MUSTCHECK;

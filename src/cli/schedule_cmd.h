@@ -14,7 +14,7 @@ struct schedule_job {
 	struct cli *cli;
 	const struct schedule_flags *f;
 	struct schedule_maker maker;
-	struct desk desk; /* read; its ledger is NULL when no Redis is configured */
+	struct desk desk; /* read; its board is NULL when no Redis is configured */
 	struct listing listing;
 	us_t now; /* or --from */
 };

@@ -11,15 +11,15 @@
  *
  * Times are microseconds since the epoch by the clock of Redis. Every change is one script, so one step.
  */
-#ifndef WARREN_BEAT_LEDGER_H
-#define WARREN_BEAT_LEDGER_H
+#ifndef WARREN_BEAT_BOARD_H
+#define WARREN_BEAT_BOARD_H
 
 #include "beat/row.h"
 #include "store/redis.h"
 
-struct ledger;
+struct board;
 
-struct ledger_conf {
+struct board_conf {
 	const char *url;
 	const char *prefix; /* of all keys; NULL = none */
 	const char *group;
@@ -27,31 +27,31 @@ struct ledger_conf {
 	ms_t connect_ms, command_ms;
 };
 
-struct ledger_ops {
+struct board_ops {
 	void (*on_up)(void *owner);
 	void (*on_down)(void *owner, const struct rds_down *d);
 };
 
-struct ledger_entry {
+struct board_entry {
 	struct span name, json;
 	us_t since;
 };
-struct ledger_pause {
+struct board_pause {
 	struct span name;
 	bool paused; /* else resumed */
 	us_t since;
 };
-struct ledger_run {
+struct board_run {
 	struct span name;
 	struct span json; /* a row */
 };
 /* Valid during the callback. */
-struct ledger_stock {
+struct board_stock {
 	int64_t revision, token;
 	struct span leader; /* its node; SPAN_NONE = there was none yet */
-	const struct ledger_entry *entries;
-	const struct ledger_pause *pauses;
-	const struct ledger_run *runs;
+	const struct board_entry *entries;
+	const struct board_pause *pauses;
+	const struct board_run *runs;
 	size_t n_entries, n_pauses, n_runs;
 };
 
@@ -59,35 +59,34 @@ struct ledger_stock {
  * Answers; once each, never from inside. E_CLOSED, E_TIMEOUT: not known whether it was done. E_REFUSED: Redis says no, for `why`.
  * A stock is NULL unless e is E_OK.
  */
-typedef void ledger_stock_fn(void *owner, enum err e, const struct ledger_stock *s, const char *why);
-typedef void ledger_fn(void *owner, enum err e, const char *why);
+typedef void board_stock_fn(void *owner, enum err e, const struct board_stock *s, const char *why);
+typedef void board_fn(void *owner, enum err e, const char *why);
 
-enum err ledger_new(struct ledger **out, struct loop *l, const struct ledger_conf *conf,
-	const struct ledger_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
+enum err board_new(struct board **out, struct loop *l, const struct board_conf *conf,
+	const struct board_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
 /* No callback afterwards. NULL is allowed. */
-void ledger_close(struct ledger *g);
-bool ledger_is_up(const struct ledger *g);
-const char *ledger_url(const struct ledger *g); /* without the password */
+void board_close(struct board *g);
+bool board_is_up(const struct board *g);
+const char *board_url(const struct board *g); /* without the password */
 
 /* The calls below: E_CLOSED, E_AGAIN, E_NOMEM: not now, and no answer comes. */
 
 /* All there is. With `node` the caller leads from now on: the token in the answer is its own, the next one. */
-enum err ledger_read(struct ledger *g, const char *node, ledger_stock_fn *fn, void *owner) MUSTCHECK;
+enum err board_read(struct board *g, const char *node, board_stock_fn *fn, void *owner) MUSTCHECK;
 /* Only revision and token. */
-enum err ledger_look(struct ledger *g, ledger_stock_fn *fn, void *owner) MUSTCHECK;
+enum err board_look(struct board *g, board_stock_fn *fn, void *owner) MUSTCHECK;
 /* Name, row, name, row... E_EXISTS: there is a newer token, nothing was written. */
-#define LEDGER_ROWS_MAX 500
-enum err ledger_write(struct ledger *g, int64_t token, const struct ledger_run *runs, size_t n, ledger_fn *fn,
+#define BOARD_ROWS_MAX 500
+enum err board_write(struct board *g, int64_t token, const struct board_run *runs, size_t n, board_fn *fn,
 	void *owner) MUSTCHECK;
 /* E_EXISTS: there is one of that name. */
-enum err ledger_add(
-	struct ledger *g, struct span name, struct span json, ledger_fn *fn, void *owner) MUSTCHECK;
+enum err board_add(struct board *g, struct span name, struct span json, board_fn *fn, void *owner) MUSTCHECK;
 /* E_MISSING; E_EXISTS: it is not `old` any more, somebody was faster. anew: it counts from now, as a new entry would. */
-enum err ledger_edit(struct ledger *g, struct span name, struct span old, struct span json, bool anew,
-	ledger_fn *fn, void *owner) MUSTCHECK;
+enum err board_edit(struct board *g, struct span name, struct span old, struct span json, bool anew,
+	board_fn *fn, void *owner) MUSTCHECK;
 /* With its pause and its last run. E_MISSING. */
-enum err ledger_remove(struct ledger *g, struct span name, ledger_fn *fn, void *owner) MUSTCHECK;
+enum err board_remove(struct board *g, struct span name, board_fn *fn, void *owner) MUSTCHECK;
 /* Of any entry, wherever it stands. E_EXISTS: it is (or is not) paused already. */
-enum err ledger_pause(struct ledger *g, struct span name, bool paused, ledger_fn *fn, void *owner) MUSTCHECK;
+enum err board_pause(struct board *g, struct span name, bool paused, board_fn *fn, void *owner) MUSTCHECK;
 
 #endif

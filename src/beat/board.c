@@ -1,5 +1,5 @@
 /* Scripts, and the parsing of what they answer. Answers are words ("ok", "exists", ...) or, for reading, one array of everything. */
-#include "beat/ledger.h"
+#include "beat/board.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -8,7 +8,7 @@
 enum key { K_REVISION, K_TOKEN, K_LEADER, K_ENTRIES, K_PAUSES, K_RUNS, KEYS };
 static const char *const key_names[KEYS] = { "revision", "token", "leader", "entries", "pauses", "runs" };
 
-#define ARGS_MAX (2 + 2 * LEDGER_ROWS_MAX)
+#define ARGS_MAX (2 + 2 * BOARD_ROWS_MAX)
 
 #define NOW "local t = redis.call('TIME') local now = string.format('%d%06d', t[1], t[2])\n"
 #define CHANGED "redis.call('INCR', KEYS[1]) return 'ok'\n"
@@ -50,18 +50,18 @@ static const char pause_script[] =
 	"if is == ARGV[2] then return 'exists' end\n" NOW
 	"redis.call('HSET', KEYS[5], ARGV[1], ARGV[2] .. ' ' .. now)\n" CHANGED;
 
-struct ledger {
+struct board {
 	struct rds *rds;
 	char *keys[KEYS];
-	const struct ledger_ops *ops;
+	const struct board_ops *ops;
 	void *owner;
 	struct list asked;
 };
 
 struct asked {
 	struct list link;
-	ledger_stock_fn *stock_fn; /* one of the two */
-	ledger_fn *fn;
+	board_stock_fn *stock_fn; /* one of the two */
+	board_fn *fn;
 	void *owner;
 };
 
@@ -97,10 +97,10 @@ static void
 hand_on(const struct asked *a, const struct rds_reply *r)
 {
 	const struct rds_reply *hashes = r->n_items == 6 ? r->items + 3 : NULL;
-	struct ledger_stock s = { .revision = number(&r->items[0]), .token = number(&r->items[1]) };
-	struct ledger_entry *entries;
-	struct ledger_pause *pauses;
-	struct ledger_run *runs;
+	struct board_stock s = { .revision = number(&r->items[0]), .token = number(&r->items[1]) };
+	struct board_entry *entries;
+	struct board_pause *pauses;
+	struct board_run *runs;
 
 	if (r->items[2].str.len > 0)
 		s.leader = r->items[2].str;
@@ -117,7 +117,7 @@ hand_on(const struct asked *a, const struct rds_reply *r)
 	for (size_t i = 0; i < s.n_entries; i++) {
 		struct span json = hashes[0].items[2 * i + 1].str, since = span_split(&json, ' ');
 
-		entries[i] = (struct ledger_entry){ .name = hashes[0].items[2 * i].str,
+		entries[i] = (struct board_entry){ .name = hashes[0].items[2 * i].str,
 			.json = json.ptr ? json : SPAN("") };
 		if (!text_parse_int(since, &entries[i].since))
 			entries[i].since = 0;
@@ -128,7 +128,7 @@ hand_on(const struct asked *a, const struct rds_reply *r)
 			span_is(split_time(hashes[1].items[2 * i + 1].str, &pauses[i].since), "paused");
 	}
 	for (size_t i = 0; i < s.n_runs; i++)
-		runs[i] = (struct ledger_run){ hashes[2].items[2 * i].str, hashes[2].items[2 * i + 1].str };
+		runs[i] = (struct board_run){ hashes[2].items[2 * i].str, hashes[2].items[2 * i + 1].str };
 	a->stock_fn(a->owner, E_OK, &s, "");
 	alloc_free(entries);
 	alloc_free(pauses);
@@ -169,7 +169,7 @@ on_answer(void *owner, enum err e, const struct rds_reply *r)
 /* --- questions --------------------------------------------------------------------------------------------------------- */
 
 static enum err
-run(struct ledger *g, const char *script, const struct span *args, size_t n_args, const struct asked *how)
+run(struct board *g, const char *script, const struct span *args, size_t n_args, const struct asked *how)
 {
 	size_t n = 3 + KEYS + n_args, i;
 	struct span *argv = must_alloc(n * sizeof(*argv));
@@ -194,27 +194,26 @@ run(struct ledger *g, const char *script, const struct span *args, size_t n_args
 }
 
 enum err
-ledger_read(struct ledger *g, const char *node, ledger_stock_fn *fn, void *owner)
+board_read(struct board *g, const char *node, board_stock_fn *fn, void *owner)
 {
 	return run(g, read_script, &(struct span){ node ? node : "", node ? strlen(node) : 0 }, 1,
 		&(struct asked){ .stock_fn = fn, .owner = owner });
 }
 
 enum err
-ledger_look(struct ledger *g, ledger_stock_fn *fn, void *owner)
+board_look(struct board *g, board_stock_fn *fn, void *owner)
 {
 	return run(g, look_script, NULL, 0, &(struct asked){ .stock_fn = fn, .owner = owner });
 }
 
 enum err
-ledger_write(
-	struct ledger *g, int64_t token, const struct ledger_run *runs, size_t n, ledger_fn *fn, void *owner)
+board_write(struct board *g, int64_t token, const struct board_run *runs, size_t n, board_fn *fn, void *owner)
 {
 	struct span *args = must_alloc(ARGS_MAX * sizeof(*args));
 	char text[24];
 	enum err e;
 
-	assert(n <= LEDGER_ROWS_MAX);
+	assert(n <= BOARD_ROWS_MAX);
 	snprintf(text, sizeof(text), "%lld", (long long)token);
 	args[0] = span_of(text);
 	for (size_t i = 0; i < n; i++) {
@@ -227,7 +226,7 @@ ledger_write(
 }
 
 enum err
-ledger_add(struct ledger *g, struct span name, struct span json, ledger_fn *fn, void *owner)
+board_add(struct board *g, struct span name, struct span json, board_fn *fn, void *owner)
 {
 	const struct span args[] = { name, json };
 
@@ -235,7 +234,7 @@ ledger_add(struct ledger *g, struct span name, struct span json, ledger_fn *fn, 
 }
 
 enum err
-ledger_edit(struct ledger *g, struct span name, struct span old, struct span json, bool anew, ledger_fn *fn,
+board_edit(struct board *g, struct span name, struct span old, struct span json, bool anew, board_fn *fn,
 	void *owner)
 {
 	const struct span args[] = { name, old, json, anew ? SPAN("1") : SPAN("0") };
@@ -244,13 +243,13 @@ ledger_edit(struct ledger *g, struct span name, struct span old, struct span jso
 }
 
 enum err
-ledger_remove(struct ledger *g, struct span name, ledger_fn *fn, void *owner)
+board_remove(struct board *g, struct span name, board_fn *fn, void *owner)
 {
 	return run(g, remove_script, &name, 1, &(struct asked){ .fn = fn, .owner = owner });
 }
 
 enum err
-ledger_pause(struct ledger *g, struct span name, bool paused, ledger_fn *fn, void *owner)
+board_pause(struct board *g, struct span name, bool paused, board_fn *fn, void *owner)
 {
 	const struct span args[] = { name, paused ? SPAN("paused") : SPAN("resumed") };
 
@@ -262,7 +261,7 @@ ledger_pause(struct ledger *g, struct span name, bool paused, ledger_fn *fn, voi
 static void
 on_up(void *owner)
 {
-	struct ledger *g = owner;
+	struct board *g = owner;
 
 	g->ops->on_up(g->owner);
 }
@@ -270,13 +269,13 @@ on_up(void *owner)
 static void
 on_down(void *owner, const struct rds_down *d)
 {
-	struct ledger *g = owner;
+	struct board *g = owner;
 
 	g->ops->on_down(g->owner, d);
 }
 
 enum err
-ledger_new(struct ledger **out, struct loop *l, const struct ledger_conf *c, const struct ledger_ops *ops,
+board_new(struct board **out, struct loop *l, const struct board_conf *c, const struct board_ops *ops,
 	void *owner, struct errtext *t)
 {
 	static const struct rds_ops rds_ops = { .on_up = on_up, .on_down = on_down };
@@ -286,7 +285,7 @@ ledger_new(struct ledger **out, struct loop *l, const struct ledger_conf *c, con
 	const char *prefix = c->prefix ? c->prefix : "";
 	/* Joined as the results' keys are: with a '_' unless the prefix ends like one that needs none. */
 	bool joined = *prefix == '\0' || strchr(":_-.", prefix[strlen(prefix) - 1]) != NULL;
-	struct ledger *g = must_alloc(sizeof(*g));
+	struct board *g = must_alloc(sizeof(*g));
 	enum err e;
 
 	g->ops = ops;
@@ -298,7 +297,7 @@ ledger_new(struct ledger **out, struct loop *l, const struct ledger_conf *c, con
 			"%s%swarren:beat:{%s}:%s", prefix, joined ? "" : "_", c->group, key_names[i]);
 	e = rds_new(&g->rds, l, &conf, &rds_ops, g, t);
 	if (e != E_OK) {
-		ledger_close(g);
+		board_close(g);
 		return e;
 	}
 	rds_start(g->rds);
@@ -307,7 +306,7 @@ ledger_new(struct ledger **out, struct loop *l, const struct ledger_conf *c, con
 }
 
 void
-ledger_close(struct ledger *g)
+board_close(struct board *g)
 {
 	struct list *it;
 
@@ -322,13 +321,13 @@ ledger_close(struct ledger *g)
 }
 
 bool
-ledger_is_up(const struct ledger *g)
+board_is_up(const struct board *g)
 {
 	return rds_is_up(g->rds);
 }
 
 const char *
-ledger_url(const struct ledger *g)
+board_url(const struct board *g)
 {
 	return rds_url(g->rds);
 }
