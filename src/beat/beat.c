@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fail.h"
 #include "base/log.h"
 
 #define SAVE_MS 10000
@@ -62,6 +63,7 @@ on_lead(void *owner, us_t until)
 {
 	struct beat *b = owner;
 
+	FAIL_POINT("B1");
 	firing_drop(b);
 	b->until = beat_sane(until, clock_wall_us());
 	b->phase = BEAT_TAKING_STOCK;

@@ -7,6 +7,7 @@
 #include "beat/send.h"
 
 #include "base/clock.h"
+#include "base/fail.h"
 
 #define REST_MS 3000
 
@@ -62,6 +63,7 @@ on_published(void *owner, const struct bus_pub_result *r)
 		fail(s, e, r->text);
 		return;
 	}
+	FAIL_POINT("B3");
 	list_unlink(&e->link);
 	e->phase = ENTRY_PLANNED;
 	s->ops->on_sent(s->owner, e);
@@ -76,6 +78,7 @@ publish(struct send *s, struct entry *en)
 	enum err e;
 
 	msg_init(&m, 0);
+	FAIL_POINT("B2");
 	e = entry_encode(en, s->origin, clock_wall_us(), &m, &t);
 	if (e == E_OK)
 		e = bus_publish(s->pub, &m, on_published, en, &en->publish_id);

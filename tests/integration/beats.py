@@ -29,12 +29,12 @@ def run_id(entry, due_us, group="warren.beat"):
 def beat(site, built, programs, tmp_path):
     running = []
 
-    def start(schedule, *args, name="a", ready=r"(stands by|leads: )", env=None):
+    def start(schedule, *args, name="a", ready=r"(stands by|leads: )", env=None, warren=WARREN):
         """A scheduler with these entries (JSON is YAML); each name has a state file of its own."""
         conf = tmp_path / ("beat-%s.yaml" % name)
         conf.write_text(json.dumps({"schedule": schedule}))
         conf.chmod(0o644)
-        argv = [WARREN, "beat", "--config", str(conf), "--beat-name", "beat-%s@host" % name,
+        argv = [warren, "beat", "--config", str(conf), "--beat-name", "beat-%s@host" % name,
                 "--beat-state", str(tmp_path / ("state-%s" % name) / "beat.json"), *args]
         started = programs("beat-" + name, argv, site.env(**(env or {})))
         started.name = name
@@ -110,6 +110,23 @@ def sent(b, entry):
 
 def micros(text):
     return round(datetime.fromisoformat(text).timestamp() * 10 ** 6)
+
+
+TICK = {"tick": {"task": "add", "every": "0.2s", "queue": "ticks", "missed": "all", "missed_max": 1000, "expires": "1h"}}
+
+
+def check_ticks(box, step_us=200000):
+    """Every due time between the first and the last was sent, whoever did it; returns how many, and how often one came twice."""
+    ids = box.ids()
+    known = {}
+    now = int(time.time() * 10 ** 6) // step_us * step_us
+    for due in range(now - 3600 * 10 ** 6, now + step_us, step_us):
+        known[run_id("tick", due)] = due
+    dues = [known[i] for i in ids]
+    distinct = sorted(set(dues))
+    gaps = [b - a for a, b in zip(distinct, distinct[1:]) if b - a != step_us]
+    assert not gaps, gaps
+    return len(distinct), len(dues) - len(distinct)
 
 
 class Clock:
