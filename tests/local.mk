@@ -12,6 +12,7 @@ include tests/unit/worker/local.mk
 include tests/unit/beat/local.mk
 include tests/unit/client/local.mk
 include tests/unit/cli/local.mk
+EXTRA_DIST += tests/conftest.py
 include tests/tools/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk

@@ -45,14 +45,5 @@ def lab(chaos_servers, tmp_path, programs):
         site.close()
 
 
-def pytest_collection_modifyitems(config, items):
-    if lab_module.FULL:
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
-
-
 def pytest_report_header(config):
     return "chaos: %s" % ("all tests" if lab_module.FULL else "without the slow tests (WARREN_CHAOS=full runs them)")
