@@ -19,6 +19,9 @@
 #define SAID_MAX 4096
 #define START_MS 60000
 #define SETTLE_MS 1000
+/* A machine that has no room for a process may have it in a moment, as later for the children. */
+#define TRY_MS 100
+#define TRIES 6
 
 /* One of its outputs; only the end of it counts. */
 struct ear {
@@ -156,11 +159,26 @@ make_argv(char ***out, const struct pool_conf *pool, const char *const *queues, 
 	return e;
 }
 
+static enum err
+start(struct probe *p, struct loop *l, const struct child_conf *conf, struct errtext *t)
+{
+	static const struct child_ops ops = { .on_exit = on_exit_of_child };
+	enum err e = child_spawn(&p->child, l, conf, &ops, p, t);
+
+	for (int n = 1; e == E_AGAIN && n < TRIES; n++) {
+		ms_t until = clock_mono_ms() + (TRY_MS << n), left;
+
+		while ((left = until - clock_mono_ms()) > 0)
+			loop_turn(l, left);
+		e = child_spawn(&p->child, l, conf, &ops, p, t);
+	}
+	return e;
+}
+
 enum err
 probe_run(struct buf *line, const struct pool_conf *pool, const char *const *queues, const char *node,
 	struct errtext *t)
 {
-	static const struct child_ops ops = { .on_exit = on_exit_of_child };
 	struct child_conf conf = { .cwd = pool->cwd, .channel = true, .rlimit_as = pool->memory_limit };
 	struct probe p = { .exited = false };
 	struct loop *l = loop_new(t);
@@ -176,9 +194,9 @@ probe_run(struct buf *line, const struct pool_conf *pool, const char *const *que
 	conf.argv = (const char *const *)argv;
 	conf.envp = (const char *const *)envp;
 	if (e == E_OK) {
-		e = child_spawn(&p.child, l, &conf, &ops, &p, t);
+		e = start(&p, l, &conf, t);
 		if (e != E_OK)
-			e = err_prefix(t, E_CONF, "pool %s", pool->name);
+			e = err_prefix(t, e == E_AGAIN ? E_SYS : E_CONF, "pool %s", pool->name);
 	}
 	if (e == E_OK)
 		e = listen_and_wait(&p, l, pool, line, t);

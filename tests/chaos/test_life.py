@@ -274,10 +274,13 @@ def test_f43_no_zombies_after_many_children(lab):
     wait_until(lambda: not zombies_of(w.pid), 5 * SLOW, "zombies to be reaped")
 
 
-def test_f45_fork_fails_at_the_start(lab):
+@pytest.mark.parametrize("first, says_so", [(1, False), (2, True)], ids=["probe", "child"])
+def test_f45_fork_fails_at_the_start(lab, first, says_so):
+    """The first process is the one that is asked for the application's settings."""
     lab.declare()
-    w = lab.worker(fail="fork:errno=EAGAIN")
-    assert w.lines("could not start")
+    w = lab.worker(fail="fork:errno=EAGAIN:%d" % first)
+    assert w.lines("failpoint fork")
+    assert bool(w.lines("could not start")) is says_so
     lab.send_run()
     lab.close_books(starts=(1, 1))
 
