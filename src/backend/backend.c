@@ -59,21 +59,44 @@ backend_url(const struct backend *b)
 	return b->ops->url(b);
 }
 
-enum err
-backend_store(struct backend *b, struct backend_store *s, const struct result *r, void (*fn)(struct backend_store *s, enum err e, const char *why))
+static enum err
+begin_store(struct backend *b, struct backend_store *s, struct span id, void (*fn)(struct backend_store *s, enum err e, const char *why))
 {
 	if (b->ops->store == NULL)
 		return E_REFUSED;
-	if (r->task_id.len == 0 || r->task_id.len >= sizeof(s->id))
+	if (id.len == 0 || id.len >= sizeof(s->id))
 		return E_FORMAT;
 	assert(!list_is_linked(&s->link) && s->flight == NULL);
 	s->backend = b;
 	s->fn = fn;
-	memcpy(s->id, r->task_id.ptr, r->task_id.len);
-	s->id[r->task_id.len] = '\0';
-	s->is_final = result_is_ready(r->state);
+	memcpy(s->id, id.ptr, id.len);
+	s->id[id.len] = '\0';
 	buf_reset(&s->payload);
+	return E_OK;
+}
+
+enum err
+backend_store(struct backend *b, struct backend_store *s, const struct result *r, void (*fn)(struct backend_store *s, enum err e, const char *why))
+{
+	enum err e = begin_store(b, s, r->task_id, fn);
+
+	if (e != E_OK)
+		return e;
+	s->is_final = result_is_ready(r->state);
 	result_encode(&s->payload, r);
+	return s->payload.err != E_OK ? s->payload.err : b->ops->store(b, s);
+}
+
+enum err
+backend_store_text(struct backend *b, struct backend_store *s, struct span id, struct span text,
+	void (*fn)(struct backend_store *s, enum err e, const char *why))
+{
+	enum err e = begin_store(b, s, id, fn);
+
+	if (e != E_OK)
+		return e;
+	s->is_final = true;
+	buf_add(&s->payload, text);
 	return s->payload.err != E_OK ? s->payload.err : b->ops->store(b, s);
 }
 

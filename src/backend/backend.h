@@ -60,6 +60,9 @@ const char *backend_url(const struct backend *b);
  */
 enum err backend_store(struct backend *b, struct backend_store *s, const struct result *r,
 	void (*fn)(struct backend_store *s, enum err e, const char *why)) MUSTCHECK;
+/* The same for the text of a final result that was encoded before. */
+enum err backend_store_text(struct backend *b, struct backend_store *s, struct span id, struct span text,
+	void (*fn)(struct backend_store *s, enum err e, const char *why)) MUSTCHECK;
 /* fn will not be called. No-op when finished. */
 void backend_store_cancel(struct backend_store *s);
 /* Frees the payload; after fn or cancel. */

@@ -39,15 +39,15 @@ static const char claim_script[] =
 	"    if order == 0 and state == 'm' then return {'moved', words} end\n"
 	"    if order == 0 then\n"
 	"      deaths = tonumber(dead)\n"
-	"      if state == 'r' and owner ~= ARGV[4] then\n"
+	"      if (state == 'r' or state == 'c') and owner ~= ARGV[4] then\n"
 	"        local left = redis.call('PTTL', KEYS[1]) - tonumber(ARGV[6])\n"
 	"        if left > 0 then return {'held', words, left} end\n"
-	"        deaths, last = deaths + 1, words\n"
+	"        if state == 'r' then deaths, last = deaths + 1, words end\n"
 	"      end\n"
 	"    end\n"
 	"  end\n"
 	"end\n"
-	"local done = redis.pcall('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3] .. ' r ' .. deaths .. ' ' .. ARGV[4] .. ' ' .. ARGV[8],\n"
+	"local done = redis.pcall('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3] .. ' c ' .. deaths .. ' ' .. ARGV[4] .. ' ' .. ARGV[8],\n"
 	"  'PX', ARGV[5])\n"
 	"if done['err'] then return done end\n"
 	"return {'free', last, deaths}\n";
@@ -205,7 +205,7 @@ redis_note(struct backend *b, const struct note *n, backend_note_fn *fn, void *o
 		return E_NOMEM;
 	argv[1] = buf_span(&rb->key);
 	argv[2] = buf_span(&rb->text);
-	argv[4] = number(digits, n->state == NOTE_RUNS ? KEEP + rb->lease_ms : n->state == NOTE_OVER ? REDIS_NOTE_KEEP_OVER : KEEP);
+	argv[4] = number(digits, n->state == NOTE_RUNS || n->state == NOTE_TAKEN ? KEEP + rb->lease_ms : n->state == NOTE_OVER ? REDIS_NOTE_KEEP_OVER : KEEP);
 	if (is_nothing)
 		argv[0] = SPAN("DEL");
 	return send(rb, argv, is_nothing ? 2 : ARRAY_LEN(argv), &(struct noted){ .fn = fn, .owner = owner });

@@ -64,6 +64,8 @@ uint64_t bus_conn_epoch(const struct bus_conn *c);
 const char *bus_conn_url(const struct bus_conn *c);
 /* "3.10.8", "RabbitMQ"; "" before the first connect. */
 const char *bus_conn_server_version(const struct bus_conn *c);
+/* It says that it is RabbitMQ of this version or a later one. */
+bool bus_conn_server_has(const struct bus_conn *c, int major, int minor);
 struct loop *bus_conn_loop(struct bus_conn *c);
 
 #endif

@@ -64,6 +64,8 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 	const struct options *o = &cli->conf.o;
 
 	w->version = PACKAGE_VERSION;
+	w->consumer_timeout_ms = o->consumer_timeout;
+	w->outbox_after_ms = o->outbox_after;
 	w->all_ask = strcmp(o->deduplicate, "all") == 0;
 	w->track_started = o->track_started;
 	w->result_extended = o->result_extended;

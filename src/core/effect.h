@@ -48,6 +48,8 @@ enum report_kind {
 	REPORT_INVALID,    /* no task at all */
 	REPORT_DONE_BEFORE, /* redelivered, and its final result is stored, or a copy has taken its place */
 	REPORT_HELD_OFF,    /* `text`, another worker, runs it: this copy comes again in `delay_s` */
+	REPORT_COMES_AGAIN, /* the backend is away, and has to be asked: it comes again in `delay_s` */
+	REPORT_PARKED,      /* the backend is away: its result waits on the broker */
 	REPORT_MOVED_ON,    /* redelivered after its end, before its copy was seen: the copy is sent again */
 };
 

@@ -11,7 +11,7 @@ libcore_a_SOURCES = \
 	src/core/ladder.c src/core/ladder.h \
 	src/core/plan.c src/core/plan.h \
 	src/core/request.c src/core/request.h src/core/request_inner.h \
-	src/core/request_claim.c src/core/request_end.c src/core/request_settle.c \
+	src/core/request_claim.c src/core/request_end.c src/core/request_park.c src/core/request_settle.c \
 	src/core/retry.c src/core/retry.h \
 	src/core/revoke.c src/core/revoke.h \
 	src/core/route.c src/core/route.h \

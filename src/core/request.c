@@ -40,6 +40,7 @@ request_state_name(enum request_state s)
 		[REQUEST_WAITING] = "waiting",
 		[REQUEST_RUNNING] = "running",
 		[REQUEST_STORING] = "storing",
+		[REQUEST_PARKING] = "parking",
 		[REQUEST_COUNTING] = "counting",
 		[REQUEST_PUBLISHING] = "publishing",
 		[REQUEST_CLOSING] = "closing",
@@ -192,6 +193,7 @@ request_on_checked(struct request *r, const struct result *stored, us_t wall, st
 	}
 	request_report(out, REPORT_DONE_BEFORE);
 	/* Whether they were sent before is not known: they go again, under the same ids; and all that was to be stored and counted is so again. */
+	r->follows_again = true;
 	snprintf(state, sizeof(state), "%.*s", SPAN_FMT(stored->state));
 	request_follow(r, state, stored->value, stored->traceback, wall);
 	request_after_store(r, out);
@@ -225,6 +227,9 @@ request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct
 	r->state = REQUEST_RUNNING;
 	r->child_pid = child_pid;
 	r->started_us = mono_us;
+	/* Of those who came again it is known when they begin: who kills its worker at once is counted. */
+	if (r->is_noted)
+		request_add(out, EFF_NOTE);
 	if (r->rule->acks_early) {
 		r->acked = true;
 		request_add(out, EFF_ACK_EARLY);
@@ -278,6 +283,7 @@ request_on_revoked(struct request *r, us_t wall, struct effects *out)
 	case REQUEST_NEW:
 	case REQUEST_RUNNING:
 	case REQUEST_STORING:
+	case REQUEST_PARKING:
 	case REQUEST_COUNTING:
 	case REQUEST_PUBLISHING:
 	case REQUEST_CLOSING:
@@ -299,6 +305,7 @@ request_on_channel_lost(struct request *r, struct effects *out)
 		break;
 	case REQUEST_RUNNING:
 	case REQUEST_STORING:
+	case REQUEST_PARKING:
 	case REQUEST_COUNTING:
 		/* Its message goes to somebody else now. */
 		note_run(r, out);

@@ -2,7 +2,7 @@
  * The life of one task in a worker. Only this file changes its state; every function takes what happened and adds what is to
  * be done about it.
  *
- *   new -> checking -> held -> waiting -> running -> storing -> counting -> publishing -> closing -> settled
+ *   new -> checking -> held -> waiting -> running -> storing (-> parking) -> counting -> publishing -> closing -> settled
  *
  * Steps that do not apply are left out; the order never changes: result durable, then its part in chords (and the failure of those who will not run),
  * then follow-ups confirmed, then the chords that are over closed, then ack.
@@ -25,6 +25,7 @@ enum request_state {
 	REQUEST_WAITING,
 	REQUEST_RUNNING,
 	REQUEST_STORING,
+	REQUEST_PARKING,
 	REQUEST_COUNTING,
 	REQUEST_PUBLISHING,
 	REQUEST_CLOSING,
@@ -50,6 +51,7 @@ enum mail_kind {
 	MAIL_LATER,  /* as it came, to the delay ladder */
 	MAIL_RETRY,  /* its next attempt, to the delay ladder or, without a delay, to its queue */
 	MAIL_REQUEUE, /* as it came, back to its queue, ever later; counted in a header */
+	MAIL_PARK,   /* the result, to the outbox; with the message when what follows needs the backend too */
 	MAIL_LOST,   /* the same attempt again after its child died, to its queue; counted in a header */
 };
 struct mail {
@@ -58,6 +60,7 @@ struct mail {
 	struct errtext error;     /* MAIL_DEAD: for a person */
 	int64_t delay_s;          /* on the ladder; 0 = none */
 	us_t eta;                 /* MAIL_RETRY; 0 = none */
+	bool with_task;           /* MAIL_PARK */
 };
 
 struct request {
@@ -77,10 +80,11 @@ struct request {
 	int64_t started_us;       /* monotonic; when the child got it */
 	bool refused;             /* the delivery ends with a reject instead of an ack */
 	bool acked;               /* early: nothing is left to acknowledge at the end */
+	bool follows_again;       /* what follows it may have been sent before */
 	bool revoked;             /* while the backend was asked */
 	bool may_wait;            /* here for its time, when that is within a second */
 	bool refused_once;        /* the backend would not take the result; its replacement is under way */
-	struct mail mail;
+	struct mail mail, after_park; /* after_park: what had to be sent when the result was to be parked first */
 	struct flow flow;         /* what its end sends and whom it concerns */
 	struct buf scratch;       /* the error object of the last decision */
 	struct buf note;          /* text of the last report */
@@ -134,6 +138,11 @@ void request_on_lost(struct request *r, const char *how, const struct request_no
 void request_on_stored(struct request *r, enum err e, const char *why, us_t wall, struct effects *out);
 /* What EFF_FLOW asked for was done (the answers of counts were told to flow_on_counted), or cannot be: E_REFUSED, with the reason. */
 void request_on_flow(struct request *r, enum flow_todo todo, enum err e, const char *why, struct effects *out);
+/*
+ * The backend is away, and the broker will not wait much longer for the acknowledgement. A result that waits to be stored is parked on the broker; what
+ * waits for anything else of the backend comes again later. No effects: it waits for nothing of the backend.
+ */
+void request_on_backend_away(struct request *r, struct effects *out);
 void request_on_published(struct request *r, struct effects *out);
 /* The channel that delivered it is gone. What has not begun is forgotten (the broker delivers it again); what runs goes on. */
 void request_on_channel_lost(struct request *r, struct effects *out);

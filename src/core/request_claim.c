@@ -30,7 +30,7 @@ request_note(const struct request *r, enum note_state state)
 		.requeued = r->came_requeued,
 		.state = state,
 		.deaths = r->deaths,
-		.words = state == NOTE_RUNS ? span_of(r->rules->node) : SPAN(""),
+		.words = state == NOTE_RUNS || state == NOTE_TAKEN ? span_of(r->rules->node) : SPAN(""),
 	};
 }
 
@@ -46,7 +46,7 @@ request_note_end(const struct request *r)
 bool
 request_wants_result(const struct request *r)
 {
-	return (r->redelivered || r->been.held > 0) && request_leaves_result(r, false);
+	return (r->redelivered || r->been.held > 0) && request_leaves_result(r, true);
 }
 
 /* Another worker runs it. This copy waits where nobody holds it, the longer the more often it has come. */

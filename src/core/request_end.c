@@ -336,6 +336,10 @@ request_on_stored(struct request *r, enum err e, const char *why, us_t wall, str
 void
 request_on_published(struct request *r, struct effects *out)
 {
+	if (r->state == REQUEST_PARKING) {
+		request_on_parked(r, out);
+		return;
+	}
 	assert(r->state == REQUEST_PUBLISHING);
 	request_after_mail(r, out);
 }

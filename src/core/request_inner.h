@@ -12,6 +12,8 @@ void request_go_on(struct request *r, us_t wall, struct effects *out);
 bool request_must_claim(const struct request *r);
 /* This attempt is over and r->mail takes its place: noted first, where runs are noted. */
 void request_move(struct request *r, us_t due, struct effects *out);
+/* The broker has the result. */
+void request_on_parked(struct request *r, struct effects *out);
 /* One more report. */
 struct report *request_report(struct effects *out, enum report_kind kind);
 /* The part of a result that is the same in every state. */

@@ -57,8 +57,8 @@ set_route(struct msg *m, const struct forward *f)
 	return m->exchange.ptr == NULL || m->routing_key.ptr == NULL ? E_NOMEM : E_OK;
 }
 
-static enum err
-set_counts(struct msg *m, const struct forward_counts *c)
+enum err
+forward_counts_write(struct msg *m, const struct forward_counts *c)
 {
 	enum err e = E_OK;
 
@@ -134,6 +134,6 @@ forward_encode(struct msg *to, const struct msg *original, const struct task *t,
 		return e;
 	msg_strip_deaths(to);
 	to->expiration = SPAN_NONE;
-	e = set_counts(to, &f->been);
+	e = forward_counts_write(to, &f->been);
 	return e == E_OK ? set_route(to, f) : e;
 }

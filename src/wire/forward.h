@@ -11,6 +11,7 @@ struct forward_counts {
 	int64_t held;     /* x-warren-held: how often it came while another worker ran the task, or again before its time */
 };
 void forward_counts_read(struct forward_counts *c, const struct table *headers);
+enum err forward_counts_write(struct msg *m, const struct forward_counts *c) MUSTCHECK;
 
 struct forward {
 	struct span exchange, routing_key;

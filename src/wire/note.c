@@ -6,7 +6,7 @@
 void
 note_add_text(struct buf *b, const struct note *n)
 {
-	static const char letters[] = { [NOTE_RUNS] = 'r', [NOTE_FREE] = 'f', [NOTE_MOVED] = 'm', [NOTE_OVER] = 'd' };
+	static const char letters[] = { [NOTE_TAKEN] = 'c', [NOTE_RUNS] = 'r', [NOTE_FREE] = 'f', [NOTE_MOVED] = 'm', [NOTE_OVER] = 'd' };
 
 	buf_addf(b, "%lld %lld %lld %c %lld %.*s ", (long long)n->retries, (long long)n->lost, (long long)n->requeued, letters[n->state],
 		(long long)n->deaths, SPAN_FMT(n->owner));

@@ -12,6 +12,7 @@
 #include "wire/result.h"
 
 enum note_state {
+	NOTE_TAKEN, /* 'c': it is the owner's, who has not begun it; words: the owner's node */
 	NOTE_RUNS,  /* 'r': the owner runs it, for as long as its lease lasts; words: the owner's node */
 	NOTE_FREE,  /* 'f': given back; only the deaths are of interest */
 	NOTE_MOVED, /* 'm': it is over, and a copy takes its place; words: which copy */
@@ -41,7 +42,7 @@ bool note_read_next(struct span words, struct note_next *next);
 
 /* What somebody who wants to run an attempt is told. */
 enum note_verdict {
-	NOTE_IS_FREE,   /* it is noted as ours now; deaths, and `words`: the node that died last */
+	NOTE_IS_FREE,   /* it is noted as taken, by us; deaths, and `words`: the node that died last */
 	NOTE_IS_HELD,   /* `words`, a node, runs it, and will for left_ms unless it says otherwise */
 	NOTE_HAS_MOVED, /* `words`: the copy */
 	NOTE_WAS_OVER,  /* this attempt, or a later one, has had its end */

@@ -24,14 +24,36 @@ on_consuming(void *owner, const struct bus_answer *a)
 	feed_on_consumer(c->feed, c);
 }
 
+/*
+ * Brokers that can be asked for another delivery time-out for one consumer are asked; others know the argument only of queues, which are not ours
+ * to change, or pass over it.
+ */
+static bool
+add_timeout(struct table *args, struct arena *a, const struct worker *w)
+{
+	ms_t timeout = w->conf->consumer_timeout_ms;
+
+	if (timeout <= 0 || !bus_conn_server_has(w->consume, 3, 12))
+		return false;
+	return table_set(args, a, SPAN("x-consumer-timeout"), val_int(timeout)) == E_OK;
+}
+
 bool
 consumer_start(struct consumer *c, const char *queue)
 {
+	struct table args = { 0 };
+	struct arena arena;
 	char tag[512];
+	bool has_args;
+	enum err e;
 
 	add_tag(tag, sizeof(tag), c);
 	c->moves = false;
-	if (bus_consume(c->feed->chan, span_of(queue), span_of(tag), false, false, NULL, on_consuming, c) != E_OK)
+	arena_init(&arena, 0);
+	has_args = add_timeout(&args, &arena, c->feed->pool->worker);
+	e = bus_consume(c->feed->chan, span_of(queue), span_of(tag), false, false, has_args ? &args : NULL, on_consuming, c);
+	arena_release(&arena);
+	if (e != E_OK)
 		return false;
 	c->state = CONSUMER_STARTING;
 	return true;

@@ -47,6 +47,7 @@ job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
 	list_init(&j->letters);
 	/* Not the routing key: with a topic exchange that is no queue's name, and copies and dead letters would lead nowhere. */
 	j->request.queue = feed_queue(&p->feed, consumer);
+	j->delivered_at = loop_now(p->worker->loop);
 	list_push(&p->jobs, &j->link);
 	return j;
 }
@@ -109,6 +110,7 @@ on_final_stored(struct backend_store *s, enum err e, const char *why)
 	struct effects fx = { .count = 0 };
 
 	FAIL_POINT("P5");
+	j->asked_backend_at = 0;
 	if (e == E_OK && s->has_note)
 		j->has_note = false;
 	request_on_stored(&j->request, e, why, clock_wall_us(), &fx);
@@ -165,6 +167,7 @@ store_final(struct job *j, const struct result *r)
 	FAIL_POINT("P4");
 	buf_reset(&j->next_state);
 	runs_end_with_result(j);
+	j->asked_backend_at = loop_now(j->pool->worker->loop);
 	e = backend_store(j->pool->worker->backend, &j->final, r, on_final_stored);
 	if (e == E_OK)
 		return false;
@@ -235,7 +238,7 @@ send_letters(struct job *j)
 	struct letter *l;
 	enum err e = E_OK;
 
-	for (size_t i = 0; i < r->flow.count && e == E_OK; i++)
+	for (size_t i = 0; i < r->flow.count && e == E_OK && r->state != REQUEST_PARKING; i++)
 		e = letter_of_step(&l, j, &r->flow.steps[i], &why);
 	if (e != E_OK && r->mail.kind == MAIL_NONE) {
 		r->mail = (struct mail){ .kind = MAIL_DEAD, .reason = "canvas" };
@@ -258,6 +261,7 @@ apply_one(struct job *j, const struct effect *e)
 		job_arm(j, (e->u.until - clock_wall_us()) / 1000 + 1);
 		return false;
 	case EFF_CLAIM:
+		j->asked_backend_at = loop_now(j->pool->worker->loop);
 		return runs_claim(j);
 	case EFF_NOTE:
 		runs_begin(j);
@@ -286,6 +290,7 @@ apply_one(struct job *j, const struct effect *e)
 	case EFF_STORE:
 		return store_final(j, &e->u.result);
 	case EFF_FLOW:
+		j->asked_backend_at = loop_now(j->pool->worker->loop);
 		return ledger_begin(&j->ledger, j, (enum flow_todo)e->u.todo);
 	case EFF_MAIL:
 		return send_letters(j);
@@ -358,6 +363,7 @@ job_adopt(struct job *j, struct bus_delivery *d, size_t consumer)
 {
 	j->tag = d->tag;
 	j->tag_lost = false;
+	j->delivered_at = loop_now(j->pool->worker->loop);
 	j->consumer = consumer;
 	report_adopted(j);
 	bus_msg_free(d->msg);
@@ -442,7 +448,25 @@ job_on_claimed(struct job *j, const struct note_answer *a)
 {
 	struct effects fx = { .count = 0 };
 
+	j->asked_backend_at = 0;
 	request_on_claimed(&j->request, a, clock_wall_us(), &fx);
+	return job_apply(j, &fx);
+}
+
+bool
+job_on_backend_away(struct job *j)
+{
+	struct effects fx = { .count = 0 };
+
+	request_on_backend_away(&j->request, &fx);
+	if (fx.count == 0)
+		return false;
+	j->asked_backend_at = 0;
+	j->waits_for_backend = false;
+	loop_timer_disarm(&j->timer);
+	backend_note_cancel(j->pool->worker->backend, j);
+	backend_store_cancel(&j->final);
+	ledger_release(&j->ledger);
 	return job_apply(j, &fx);
 }
 

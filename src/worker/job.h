@@ -32,6 +32,8 @@ struct job {
 	bool has_note;                /* the note in the backend says that it is ours */
 	bool waits_for_backend;       /* it has to ask before it runs */
 	ms_t noted_at;
+	ms_t delivered_at;
+	ms_t asked_backend_at;        /* since when it waits for an answer of the backend; 0 = it does not */
 	struct list letters;          /* not confirmed yet */
 	struct ledger ledger;           /* what its canvas has in the backend */
 };
@@ -60,6 +62,8 @@ bool job_on_channel_lost(struct job *j);
 /* NULL: it cannot be known. */
 bool job_on_claimed(struct job *j, const struct note_answer *a);
 bool job_on_moved(struct job *j);
+/* It waits for the backend, which is away, and must not any longer. */
+bool job_on_backend_away(struct job *j);
 /* Its timer: on_due, or another question to the backend. */
 void job_arm(struct job *j, ms_t delay);
 /* A redelivery of a task that still runs here: the new tag replaces the lost one. Takes d->msg. */

@@ -63,6 +63,7 @@ finish(struct ledger *t)
 {
 	struct effects fx = { .count = 0 };
 
+	t->job->asked_backend_at = 0;
 	request_on_flow(&t->job->request, t->todo, t->err, t->why.text, &fx);
 	return job_apply(t->job, &fx);
 }

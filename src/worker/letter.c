@@ -5,6 +5,7 @@
 #include "core/ladder.h"
 #include "wire/dead.h"
 #include "wire/forward.h"
+#include "wire/outbox.h"
 #include "worker/job.h"
 #include "worker/state.h"
 
@@ -78,11 +79,28 @@ encode_forward(struct letter *l)
 	return forward_encode(&l->msg, j->msg, &j->request.task, &f);
 }
 
+static enum err
+encode_park(struct letter *l)
+{
+	const struct job *j = l->job;
+	bool with_task = j->request.mail.with_task;
+	struct outbox_letter o = { .id = j->request.task.id, .result = buf_span(&j->final.payload),
+		.queue = with_task ? j->request.queue : SPAN_NONE };
+	const char *queue = j->pool->worker->outbox.queue;
+	enum err e = outbox_encode(&l->msg, &o, with_task ? j->msg : NULL);
+
+	snprintf(l->road, sizeof(l->road), "queue/%s", queue);
+	l->msg.exchange = SPAN("");
+	l->msg.routing_key = span_of(queue);
+	return e;
+}
+
 enum err
 letter_of_mail(struct letter **out, struct job *j)
 {
+	enum mail_kind kind = j->request.mail.kind;
 	struct letter *l = letter_new(j);
-	enum err e = j->request.mail.kind == MAIL_DEAD ? encode_dead(l) : encode_forward(l);
+	enum err e = kind == MAIL_DEAD ? encode_dead(l) : kind == MAIL_PARK ? encode_park(l) : encode_forward(l);
 
 	*out = l;
 	if (e != E_OK) {
@@ -116,6 +134,9 @@ letter_of_step(struct letter **out, struct job *j, const struct flow_step *s, st
 
 	call.origin = span_of(j->pool->worker->conf->node);
 	e = task_encode(&call, &l->msg, t);
+	/* Whoever gets it asks whether it ran already. */
+	if (e == E_OK && j->request.follows_again)
+		e = forward_counts_write(&l->msg, &(struct forward_counts){ .held = 1 });
 	if (e == E_OK)
 		e = address(l, s);
 	*out = l;

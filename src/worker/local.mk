@@ -15,6 +15,7 @@ libworker_a_SOURCES = \
 	src/worker/ledger.c src/worker/ledger.h \
 	src/worker/letter.c src/worker/letter.h \
 	src/worker/notify.c src/worker/notify.h \
+	src/worker/outbox.c src/worker/outbox.h \
 	src/worker/output.c src/worker/output.h \
 	src/worker/pool.c src/worker/pool.h \
 	src/worker/pool_queues.c \

@@ -260,6 +260,8 @@ type_of(const struct job *j, const struct report *r)
 	case REPORT_DONE_BEFORE:
 	case REPORT_HELD_OFF:
 	case REPORT_MOVED_ON:
+	case REPORT_COMES_AGAIN:
+	case REPORT_PARKED:
 		break;
 	}
 	return EVENT_OTHER;

@@ -97,6 +97,12 @@ report_task(const struct job *j, const struct report *r)
 		LOG(TASK_HELD_OFF, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("node", r->text),
 			LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)));
 		break;
+	case REPORT_COMES_AGAIN:
+		LOG(TASK_COMES_AGAIN, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)));
+		break;
+	case REPORT_PARKED:
+		LOG(RESULT_PARKED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_STR("queue", j->pool->worker->outbox.queue));
+		break;
 	case REPORT_MOVED_ON:
 		LOG(TASK_MOVED_ON, LOG_SPAN("task", name), LOG_SPAN("id", id));
 		break;

@@ -57,7 +57,7 @@ write_note(struct job *j, const struct note *n)
 void
 runs_begin(struct job *j)
 {
-	struct note n = note_of(j, NOTE_RUNS);
+	struct note n = note_of(j, j->request.state < REQUEST_RUNNING ? NOTE_TAKEN : NOTE_RUNS);
 
 	j->has_note = true;
 	write_note(j, &n);
@@ -205,7 +205,7 @@ runs_claim(struct job *j)
 {
 	struct runs *r = runs_of(j);
 	struct note_answer held = { .verdict = NOTE_IS_HELD, .left_ms = r->lease_ms, .words = span_of(r->worker->conf->node) };
-	struct note n = note_of(j, NOTE_RUNS);
+	struct note n = note_of(j, NOTE_TAKEN);
 	enum err e;
 
 	if (runs_here(j))

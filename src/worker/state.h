@@ -7,6 +7,7 @@
 #include "core/request.h"
 #include "base/lamport.h"
 #include "worker/control.h"
+#include "worker/outbox.h"
 #include "worker/post.h"
 #include "worker/pulse.h"
 #include "worker/revocation.h"
@@ -34,6 +35,7 @@ struct worker {
 	struct pulse pulse;
 	struct revocation revocation;
 	struct runs runs;
+	struct outbox outbox;
 	struct notify notify;
 	struct request_rules rules;
 	struct task_limits limits;

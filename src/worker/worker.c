@@ -235,6 +235,7 @@ on_consume_up(void *owner)
 
 	LOG(WORKER_CONNECTED, LOG_STR("url", bus_conn_url(w->consume)));
 	worker_ensure_queues(w);
+	outbox_look(&w->outbox);
 	/* What was revoked meanwhile nobody could tell us. */
 	if (backend_is_up(w->backend))
 		revocation_load(&w->revocation);
@@ -270,6 +271,7 @@ on_consume_down(void *owner, const struct bus_down *d)
 	bool learnt = false;
 
 	w->was_ready = false;
+	outbox_on_broker_down(&w->outbox);
 	for (size_t i = 0; i < w->n_pools; i++) {
 		feed_on_topology(&w->pools[i].feed, false);
 		if (d->code == AMQP_NOT_IMPLEMENTED)
@@ -316,6 +318,7 @@ on_backend_up(void *owner)
 	LOG(BACKEND_CONNECTED, LOG_STR("url", backend_url(w->backend)));
 	revocation_load(&w->revocation);
 	runs_on_backend_up(&w->runs);
+	outbox_look(&w->outbox);
 }
 
 static void
@@ -325,6 +328,7 @@ on_backend_down(void *owner, const char *url, const char *why, ms_t retry_ms, bo
 	char retry[32];
 
 	revocation_on_backend_down(&w->revocation);
+	outbox_look(&w->outbox);
 	snprintf(retry, sizeof(retry), "%.1f", (double)retry_ms / 1000);
 	if (was_up)
 		LOG(BACKEND_LOST, LOG_STR("url", url), LOG_STR("why", why), LOG_STR("retry", retry), LOG_INT("waiting", backend_pending(w->backend)));
@@ -487,6 +491,8 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 		e = open_connections(w, t);
 	if (e == E_OK)
 		e = runs_init(&w->runs, w, backend_has_notes(w->backend) ? conf->backend.lease_ms : 0);
+	if (e == E_OK)
+		e = outbox_open(&w->outbox, w, conf->outbox_after_ms);
 	if (e != E_OK)
 		return e;
 	w->rules = (struct request_rules){
@@ -523,6 +529,7 @@ worker_close(struct worker *w)
 	pulse_close(&w->pulse);
 	revocation_release(&w->revocation);
 	runs_release(&w->runs);
+	outbox_close(&w->outbox);
 	bus_topo_cancel(w->topo);
 	bus_pub_close(w->pub);
 	bus_conn_close(w->consume, LINGER_MS);
@@ -548,6 +555,26 @@ worker_close(struct worker *w)
 	loop_free(w->loop);
 }
 
+static void
+warn_of_limit(const struct worker_conf *conf, const char *pattern, double limit_s)
+{
+	if (limit_s * 1000 >= (double)conf->consumer_timeout_ms)
+		LOG(LIMIT_TOO_LONG, LOG_STR("task", pattern), LOG_INT("limit", (int64_t)limit_s), LOG_INT("timeout", conf->consumer_timeout_ms / 1000));
+}
+
+/* The broker takes a message back that is not acknowledged in time, and closes the channel. */
+static void
+warn_of_timeout(const struct worker_conf *conf)
+{
+	if (conf->consumer_timeout_ms == 0)
+		return;
+	for (size_t i = 0; i < conf->tasks.count; i++)
+		warn_of_limit(conf, conf->tasks.rules[i].pattern, conf->tasks.rules[i].time_limit);
+	warn_of_limit(conf, "*", conf->tasks.fallback.time_limit);
+	if (conf->outbox_after_ms >= conf->consumer_timeout_ms)
+		LOG(OUTBOX_TOO_LATE, LOG_INT("after", conf->outbox_after_ms / 1000), LOG_INT("timeout", conf->consumer_timeout_ms / 1000));
+}
+
 int
 worker_run(const struct worker_conf *given, struct errtext *t)
 {
@@ -564,6 +591,7 @@ worker_run(const struct worker_conf *given, struct errtext *t)
 	if (conf.drain_ms <= 0)
 		conf.drain_ms = 30000;
 	t->text[0] = '\0';
+	warn_of_timeout(&conf);
 	if (worker_open(&w, &conf, t) == E_OK) {
 		bus_conn_start(w.consume);
 		bus_conn_start(w.publish);

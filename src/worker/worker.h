@@ -59,6 +59,8 @@ struct worker_conf {
 	bool queues_must_exist;
 	struct task_rules tasks;              /* limits and retries by task name */
 	const struct routes *routes;          /* where follow-ups go that name no queue */
+	ms_t consumer_timeout_ms;             /* the broker's patience with a delivery; 0 = without end */
+	ms_t outbox_after_ms;                 /* a delivery waits no longer for the backend; 0 = as long as it takes */
 	bool all_ask;                         /* every task asks before it runs, not only those that come again */
 	bool track_started;                   /* store STARTED (on by default) */
 	bool result_extended;

@@ -45,5 +45,14 @@ def lab(chaos_servers, tmp_path, programs):
         site.close()
 
 
+@pytest.fixture
+def consumer_timeout(lab):
+    """Channels opened from now on have 2 s for each delivery."""
+    set_env = "application:set_env(rabbit, consumer_timeout, %d)"
+    lab.site.rabbitmq.eval(set_env % 2000)
+    yield
+    lab.site.rabbitmq.eval(set_env % 1800000)
+
+
 def pytest_report_header(config):
     return "chaos: %s" % ("all tests" if lab_module.FULL else "without the slow tests (WARREN_CHAOS=full runs them)")

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 
+import celery
 import pytest
 
 import harness
@@ -54,6 +55,93 @@ def test_f73_redis_stopped_for_a_minute_under_load(lab):
     finally:
         os.kill(lab.site.servers.pid("redis"), signal.SIGCONT)
     lab.close_books(starts=(1, 1), timeout_s=120)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_f73_longer_than_the_delivery_timeout(lab, kind, consumer_timeout):
+    """The broker gives 2 s for each delivery; Redis is away for longer. Results and dead letters are all there in the end."""
+    lab.declare(kind)
+    redis = lab.redis_proxy()
+    w = lab.worker("--outbox-after", "500ms", *lab.config("tasks:\n  die: { max_lost: 0 }\n"), redis=redis, c=2)
+    lab.send_run(gated=True)
+    lab.wait_starts(1)
+    redis.refuse()
+    lost = lab.send("die", (lab.journal, "SIGKILL"))
+    lab.send_many(30)
+    lab.open_gate()
+    lab.wait_ends(31)
+    w.wait_line("the result waits in queue", count=32, timeout_s=40)
+    wait_until(lambda: lab.unacked() == 0, 10 * SLOW, "everything to be acknowledged")
+    assert lab.state(lost) == "PENDING"
+    redis.heal()
+    lab.wait_state(lost, "FAILURE")
+    assert lab.starts(lost) == 1
+    del lab.sent[lost]
+    lab.wait_final()
+    lab.wait_quiet()
+    assert not w.lines("PRECONDITION_FAILED")
+    [(_, headers, _)] = lab.dead()
+    assert headers["id"] == lost
+    assert lab.starts() == 32
+    for task_id, gives in lab.sent.items():
+        assert lab.meta(task_id)["result"] == gives
+
+
+def test_f73_parked_by_one_stored_by_another(lab):
+    """Who parked it is gone when Redis can be reached again; who stores it never lost it."""
+    lab.declare()
+    redis = lab.redis_proxy()
+    cut_off = lab.worker("--outbox-after", "500ms", redis=redis)
+    lab.send_run(gated=True)
+    lab.wait_starts(1)
+    redis.refuse()
+    lab.open_gate()
+    cut_off.wait_line("the result waits in queue")
+    wait_until(lambda: lab.unacked() == 0, 10 * SLOW, "it to be acknowledged")
+    cut_off.kill()
+    # The proxy stands for the same Redis; the queue is named after the address.
+    redis.heal()
+    lab.worker(redis=redis)
+    lab.close_books(starts=(1, 1))
+
+
+def test_f73_canvas_waits_for_redis(lab):
+    """A chain goes on at once, a chord is counted when Redis is back; each step runs once."""
+    lab.declare()
+    redis = lab.redis_proxy()
+    w = lab.worker("--outbox-after", "500ms", redis=redis, c=2)
+    app = lab.site.app(task_default_queue=lab.queue)
+    chain = celery.chain(app.signature("run", (lab.journal, 1, lab.gate)), app.signature("echo", queue=lab.queue)).apply_async()
+    chord = celery.chord([app.signature("run", (lab.journal, 10 + i, lab.gate)) for i in range(2)])(app.signature("echo", queue=lab.queue))
+    lab.wait_starts(2)
+    redis.refuse()
+    lab.open_gate()
+    w.wait_line("the result waits in queue", count=4)
+    wait_until(lambda: lab.unacked() == 0, 10 * SLOW, "everything to be acknowledged")
+    redis.heal()
+    assert chain.get(timeout=20 * SLOW) == [2]
+    assert chord.get(timeout=20 * SLOW) == [[20, 22]]
+    lab.wait_quiet()
+    assert lab.starts() == 3
+
+
+def test_f73_delivered_again_while_redis_is_away(lab):
+    """Only Redis knows whether it runs or has run: nobody guesses."""
+    lab.declare()
+    redis = lab.redis_proxy()
+    first = lab.worker()
+    lab.send_run(gated=True)
+    lab.wait_starts(1)
+    second = lab.worker(redis=redis)
+    redis.refuse()
+    second.wait_line("lost the result backend")
+    lab.wait_state(next(iter(lab.sent)), "STARTED")
+    first.kill()
+    second.wait_line("has come again and waits")
+    lab.open_gate()
+    assert lab.starts() == 1
+    redis.heal()
+    lab.close_books(starts=(2, 2))
 
 
 def test_f74_redis_too_slow_and_silent_within_an_answer(lab):

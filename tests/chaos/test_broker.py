@@ -396,13 +396,11 @@ def test_f20_permission_for_one_of_two_queues_lost(lab, user):
     lab.close_books(starts=(1, 1))
 
 
-@pytest.fixture
-def consumer_timeout(lab):
-    """Channels opened from now on have 2 s for each delivery."""
-    set_env = "application:set_env(rabbit, consumer_timeout, %d)"
-    lab.site.rabbitmq.eval(set_env % 2000)
-    yield
-    lab.site.rabbitmq.eval(set_env % 1800000)
+def test_f21_limits_beyond_the_delivery_timeout_are_warned_of(lab):
+    w = lab.worker("--consumer-timeout", "1min", "--outbox-after", "1min", *lab.config("tasks:\n  long: { time_limit: 2min }\n  short: { time_limit: 59s }\n"))
+    assert [line for line in w.lines("and the broker waits 60s") if "named long" in line]
+    assert len(w.lines("and the broker waits")) == 1
+    assert w.lines("outbox_after .60s. is not shorter")
 
 
 @pytest.mark.parametrize("kind", KINDS)

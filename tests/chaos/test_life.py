@@ -107,6 +107,27 @@ def test_f06_lease_holds_off_what_runs_elsewhere(lab):
     lab.close_books(starts=(1, 1))
 
 
+def outbox(lab):
+    return {n: q["messages"] for n, q in lab.site.queues().items() if n.startswith("warren.outbox.")}
+
+
+def test_f73_result_is_parked_while_redis_is_away(lab):
+    """Nothing waits unacknowledged for longer than it may, nothing is lost, nothing runs again."""
+    lab.declare()
+    redis = lab.redis_proxy()
+    w = lab.worker("--outbox-after", "1s", redis=redis, c=2)
+    lab.send_run(gated=True)
+    lab.wait_starts(1)
+    redis.refuse()
+    lab.send_many(4)
+    lab.open_gate()
+    w.wait_line("the result waits in queue warren.outbox", count=5)
+    wait_until(lambda: lab.unacked() == 0 and list(outbox(lab).values()) == [5], 20 * SLOW, lambda: "5 parked results: %r" % outbox(lab))
+    assert all(lab.state(i) in ("PENDING", "STARTED") for i in lab.sent)
+    redis.heal()
+    lab.close_books(starts=(1, 1))
+
+
 def test_f33_children_of_a_killed_worker_end(lab):
     lab.declare()
     w = lab.worker(c=2)

@@ -4,6 +4,7 @@ import signal
 import time
 import zlib
 
+import celery
 import pytest
 
 from harness import SLOW
@@ -190,6 +191,21 @@ def test_f62_delivered_again_after_its_result_is_stored(lab, kind):
     second = lab.worker()
     lab.close_books(starts=(1, 1))
     second.wait_line("was finished before")
+
+
+@pytest.mark.parametrize("point", ["P5", "P6"])
+def test_f62_what_follows_is_sent_again_and_runs_once(lab, point):
+    """Killed before the next step was sent (P5), and after (P6)."""
+    lab.declare()
+    app = lab.site.app(task_default_queue=lab.queue)
+    w = lab.worker(fail=point + ":kill9")
+    result = celery.chain(app.signature("run", (lab.journal, 4)), app.signature("run", (lab.journal, 5), immutable=True,
+                                                                                      queue=lab.queue)).apply_async()
+    assert w.wait() == -signal.SIGKILL
+    lab.worker()
+    assert result.get(timeout=30 * SLOW) == 10
+    lab.wait_quiet()
+    assert lab.starts() == 2 and lab.starts(result.id) == 1
 
 
 def test_f63_published_twice(lab):

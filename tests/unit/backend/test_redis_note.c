@@ -34,7 +34,7 @@ on_claimed(void *owner, enum err e, const struct note_answer *a, const char *why
 	snprintf(h->value, sizeof(h->value), "%.*s", SPAN_FMT(a->stored != NULL ? a->stored->value : SPAN_NONE));
 }
 
-static const struct note runs = { .id = SPAN("U1"), .retries = 1, .lost = 2, .requeued = 3, .owner = SPAN("me"), .words = SPAN("w1@host") };
+static const struct note runs = { .id = SPAN("U1"), .retries = 1, .lost = 2, .requeued = 3, .state = NOTE_RUNS, .owner = SPAN("me"), .words = SPAN("w1@host") };
 static const struct backend_conf conf = { .key_prefix = "p", .lease_ms = 10000 };
 
 static struct note

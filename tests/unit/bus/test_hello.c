@@ -47,6 +47,8 @@ it_presents_itself(void **state UNUSED)
 				    ->virtual_host),
 		"shop");
 	assert_string_equal(bus_conn_server_version(x.conn), "1.2.3");
+	/* Some other broker. */
+	assert_false(bus_conn_server_has(x.conn, 1, 0));
 	assert_int_equal(bus_conn_epoch(x.conn), 1);
 	assert_int_equal(x.ups, 1);
 	fx_release(&x);

@@ -7,6 +7,7 @@ CORE_TESTS = \
 	tests/unit/core/test_plan \
 	tests/unit/core/test_request \
 	tests/unit/core/test_request_claim \
+	tests/unit/core/test_request_park \
 	tests/unit/core/test_request_revoked \
 	tests/unit/core/test_retry \
 	tests/unit/core/test_revoke \
@@ -28,6 +29,8 @@ tests_unit_core_test_request_SOURCES = tests/unit/core/test_request.c tests/unit
 tests_unit_core_test_request_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_claim_SOURCES = tests/unit/core/test_request_claim.c tests/unit/core/request_fixture.h
 tests_unit_core_test_request_claim_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_request_park_SOURCES = tests/unit/core/test_request_park.c tests/unit/core/request_fixture.h
+tests_unit_core_test_request_park_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_revoked_SOURCES = tests/unit/core/test_request_revoked.c tests/unit/core/request_fixture.h
 tests_unit_core_test_request_revoked_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_revoke_SOURCES = tests/unit/core/test_revoke.c

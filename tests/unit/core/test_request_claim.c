@@ -93,6 +93,7 @@ what_is_free_runs(void **state)
 	next(f);
 	request_on_started(&f->r, 42, 1000, &f->fx);
 	assert_int_equal(f->r.state, REQUEST_RUNNING);
+	assert_true(has(f, EFF_NOTE));
 }
 
 static void

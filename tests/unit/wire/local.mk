@@ -11,6 +11,7 @@ wire_tests = \
 	tests/unit/wire/test_inflate \
 	tests/unit/wire/test_msg \
 	tests/unit/wire/test_note \
+	tests/unit/wire/test_outbox \
 	tests/unit/wire/test_repr \
 	tests/unit/wire/test_result \
 	tests/unit/wire/test_run \
@@ -38,6 +39,8 @@ tests_unit_wire_test_forward_SOURCES = tests/unit/wire/test_forward.c
 tests_unit_wire_test_forward_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_note_SOURCES = tests/unit/wire/test_note.c
 tests_unit_wire_test_note_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
+tests_unit_wire_test_outbox_SOURCES = tests/unit/wire/test_outbox.c
+tests_unit_wire_test_outbox_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_inflate_SOURCES = tests/unit/wire/test_inflate.c $(wire_vectors)
 tests_unit_wire_test_inflate_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_msg_SOURCES = tests/unit/wire/test_msg.c $(wire_vectors)
