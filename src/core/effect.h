@@ -36,6 +36,7 @@ enum report_kind {
 	REPORT_SUCCEEDED,
 	REPORT_FAILED,     /* the task raised */
 	REPORT_LOST,       /* its child died */
+	REPORT_INTERRUPTED, /* its child was ended with the worker; it goes back to its queue */
 	REPORT_RETRY,      /* it runs again, in `delay_s` */
 	REPORT_DELAYED,    /* moved to the delay ladder until its eta */
 	REPORT_SOFT_LIMIT,

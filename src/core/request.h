@@ -134,6 +134,8 @@ void request_on_revoked(struct request *r, us_t wall, struct effects *out);
 void request_on_terminated(struct request *r, int signum, const struct request_now *now, struct effects *out);
 /* The child is gone, or talks nonsense; `how` says so in words: "killed by signal 9 (SIGKILL)". */
 void request_on_lost(struct request *r, const char *how, const struct request_now *now, struct effects *out);
+/* The child was ended because the worker stops: the task goes back to its queue and counts as interrupted, not as lost. */
+void request_on_interrupted(struct request *r, const struct request_now *now, struct effects *out);
 /* E_OK, or E_REFUSED when the backend will never take it. */
 void request_on_stored(struct request *r, enum err e, const char *why, us_t wall, struct effects *out);
 /* What EFF_FLOW asked for was done (the answers of counts were told to flow_on_counted), or cannot be: E_REFUSED, with the reason. */

@@ -304,6 +304,25 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 }
 
 void
+request_on_interrupted(struct request *r, const struct request_now *now, struct effects *out)
+{
+	struct report *rep;
+
+	if (r->acked) {
+		/* Nothing to give back: at most one run was asked for, and this was it. */
+		request_on_lost(r, "was ended because the worker stopped", now, out);
+		return;
+	}
+	assert(r->state == REQUEST_RUNNING);
+	r->been.interrupted++;
+	r->been.requeued++;
+	rep = request_report(out, REPORT_INTERRUPTED);
+	rep->runtime_us = now->mono_us - r->started_us;
+	r->mail = (struct mail){ .kind = MAIL_REQUEUE };
+	request_move(r, 0, out);
+}
+
+void
 request_on_stored(struct request *r, enum err e, const char *why, us_t wall, struct effects *out)
 {
 	struct result_error err = { .type = SPAN("BackendStoreError"), .module = SPAN("celery.exceptions") };

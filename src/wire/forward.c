@@ -10,6 +10,7 @@ static const struct {
 	{ "x-warren-lost", offsetof(struct forward_counts, lost) },
 	{ "x-warren-requeued", offsetof(struct forward_counts, requeued) },
 	{ "x-warren-held", offsetof(struct forward_counts, held) },
+	{ "x-warren-interrupted", offsetof(struct forward_counts, interrupted) },
 };
 
 void

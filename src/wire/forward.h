@@ -9,6 +9,7 @@ struct forward_counts {
 	int64_t lost;     /* x-warren-lost: runs of this attempt that ended with the death of the process that ran it */
 	int64_t requeued; /* x-warren-requeued: how often the task gave it back to its queue */
 	int64_t held;     /* x-warren-held: how often it came while another worker ran the task, or again before its time */
+	int64_t interrupted; /* x-warren-interrupted: runs that were ended because their worker stopped */
 };
 void forward_counts_read(struct forward_counts *c, const struct table *headers);
 enum err forward_counts_write(struct msg *m, const struct forward_counts *c) MUSTCHECK;

@@ -414,6 +414,22 @@ job_on_lost(struct job *j, const char *how)
 }
 
 bool
+job_on_interrupted(struct job *j)
+{
+	struct request_now now = now_of();
+	struct effects fx = { .count = 0 };
+
+	j->slot = NULL;
+	/* The broker has it back already, and a copy would be one too many. */
+	if (j->tag_lost && !j->request.acked) {
+		job_finish(j, SETTLE_FORGET);
+		return true;
+	}
+	request_on_interrupted(&j->request, &now, &fx);
+	return job_apply(j, &fx);
+}
+
+bool
 job_on_soft_limit(struct job *j)
 {
 	struct effects fx = { .count = 0 };

@@ -50,6 +50,8 @@ bool job_on_started(struct job *j, struct slot *s, int64_t child_pid);
 bool job_on_started_due(struct job *j);
 bool job_on_frame(struct job *j, const struct run_frame *f);
 bool job_on_lost(struct job *j, const char *how);
+/* Its child was ended with the worker. */
+bool job_on_interrupted(struct job *j);
 bool job_on_soft_limit(struct job *j);
 bool job_on_hard_limit(struct job *j);
 /* The broker has this letter; it is freed. After the last one the job goes on. */

@@ -414,6 +414,13 @@ pool_on_start_failed(struct pool *p, struct slot *s, bool is_passing, const char
 }
 
 void
+pool_interrupt(struct pool *p)
+{
+	for (size_t i = 0; i < p->n_slots; i++)
+		slot_interrupt(p->slots[i]);
+}
+
+void
 pool_stop_slots(struct pool *p, bool at_once)
 {
 	for (size_t i = 0; i < p->n_slots; i++) {

@@ -86,6 +86,8 @@ void pool_on_job_gone(struct pool *p);
 /* Gives back what has not begun. */
 void pool_return_waiting(struct pool *p);
 size_t pool_running(const struct pool *p);
+/* Ends what runs, to be run elsewhere. */
+void pool_interrupt(struct pool *p);
 void pool_stop_slots(struct pool *p, bool at_once);
 bool pool_is_down(const struct pool *p);
 

@@ -248,6 +248,7 @@ type_of(const struct job *j, const struct report *r)
 	case REPORT_LOST:
 		return j->request.mail.kind == MAIL_LOST ? EVENT_TASK_RETRIED : EVENT_TASK_FAILED;
 	case REPORT_RETRY:
+	case REPORT_INTERRUPTED:
 		return EVENT_TASK_RETRIED;
 	case REPORT_REVOKED:
 		return EVENT_TASK_REVOKED;

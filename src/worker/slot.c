@@ -181,7 +181,8 @@ on_task_frame(struct slot *s, const struct run_frame *f)
 		tail_read(&s->tail, &j->output);
 	s->job = NULL;
 	s->tasks_done++;
-	if (s->state == SLOT_BUSY && is_worn_out(s))
+	/* Asked to end in the middle of its task, it has ended the task: what is left is to go. */
+	if (s->state == SLOT_ENDING || (s->state == SLOT_BUSY && is_worn_out(s)))
 		retire(s);
 	else if (s->state == SLOT_BUSY) {
 		s->state = SLOT_IDLE;
@@ -336,7 +337,9 @@ slot_ended(struct slot *s)
 	close_all(s);
 	add_how(s, &how);
 	s->job = NULL;
-	if (j != NULL) {
+	if (j != NULL && s->interrupted) {
+		job_on_interrupted(j);
+	} else if (j != NULL) {
 		tail_read(&s->tail, &j->output);
 		job_on_lost(j, buf_text(&how));
 	}
@@ -536,6 +539,18 @@ slot_kill_task(struct slot *s, int signum, const char *why)
 {
 	s->job = NULL;
 	slot_end(s, signum, why);
+}
+
+void
+slot_interrupt(struct slot *s)
+{
+	if (s->job == NULL || s->state != SLOT_BUSY)
+		return;
+	s->interrupted = s->stopping = true;
+	s->state = SLOT_ENDING;
+	disarm(s);
+	child_signal_group(s->child, SIGTERM);
+	loop_timer_arm(&s->timer, ENDING_MS);
 }
 
 void

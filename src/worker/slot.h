@@ -40,6 +40,7 @@ struct slot {
 	struct child_end end;      /* valid when `exited` */
 	bool exited, channel_gone;
 	bool said_hello;           /* this child did */
+	bool interrupted;          /* asked to end in the middle of a task, because the worker stops */
 	bool stopping;             /* do not start again */
 	bool fresh;                /* added while the pool runs, and its first child is not up yet */
 	bool retired;              /* we asked it to end, its work being done */
@@ -61,6 +62,9 @@ void slot_cancel(struct slot *s, const char *reason);
 void slot_kill_task(struct slot *s, int signum, const char *why);
 /* Asks the child to end (or ends it at once) and does not start it again; pool_on_slot_down follows. */
 void slot_stop(struct slot *s, bool at_once);
+/* The worker stops: SIGTERM to the child and all of its session, SIGKILL when that does not help. A task that ends within that time has ended as
+ * it says; else job_on_interrupted follows. */
+void slot_interrupt(struct slot *s);
 /* A new child takes the place of this one, once its task is done. */
 void slot_replace(struct slot *s);
 void slot_release(struct slot *s);

@@ -44,6 +44,7 @@ struct worker {
 	enum worker_phase phase;
 	bool banner_shown;
 	bool was_ready;              /* and said so, on this connection */
+	bool is_interrupting;        /* the drain time-out is over */
 	int exit_code;
 	struct errtext error;        /* why it could not start */
 	struct loop_signal sigterm, sigint, sigquit;

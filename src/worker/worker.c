@@ -23,6 +23,8 @@
 
 #define TOPOLOGY_RETRY_MS 5000
 #define LINGER_MS 2000
+/* From the end of the drain time-out until all is given up: children have 3 s of it, the broker the rest. */
+#define INTERRUPT_MS 8000
 /* Output, errors, channel and pidfd of a child; what is open for a moment at a start, connections, name resolution. */
 #define DESCRIPTORS_PER_SLOT 4
 #define DESCRIPTORS_SPARE 40
@@ -82,13 +84,21 @@ worker_check_drained(struct worker *w)
 		loop_stop(w->loop, w->exit_code);
 }
 
+/* First they are asked and the copies of their messages published; what then is still there goes back as it came. */
 static void
 on_drain_over(void *owner)
 {
 	struct worker *w = owner;
 
+	if (w->is_interrupting) {
+		stop_slots(w, true);
+		return;
+	}
 	LOG(DRAIN_OVER);
-	stop_slots(w, true);
+	w->is_interrupting = true;
+	loop_timer_arm(&w->drain, INTERRUPT_MS);
+	for (size_t i = 0; i < w->n_pools; i++)
+		pool_interrupt(&w->pools[i]);
 }
 
 static void

@@ -150,3 +150,23 @@ def refuse(self, journal):
     """Gives its message back at once, again and again."""
     begin(journal)
     raise Reject("not now", requeue=True)
+
+
+class Asked(Exception):
+    pass
+
+
+@task(name="tidy")
+def tidy(journal):
+    """Ends in good order when it is asked to."""
+    def asked(signum, frame):
+        raise Asked
+    old = signal.signal(signal.SIGTERM, asked)
+    begin(journal)
+    try:
+        while True:
+            time.sleep(60)
+    except Asked:
+        signal.signal(signal.SIGTERM, old)
+    end(journal)
+    return "tidied up"

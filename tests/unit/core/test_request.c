@@ -104,6 +104,29 @@ lost_child_gives_the_task_another_one(void **state)
 	assert_true(has(f, EFF_ACK));
 }
 
+/* That its worker ends is no fault of the task: it may happen as often as it likes. */
+static void
+interrupted_task_goes_back_with_a_mark_and_is_not_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.been.lost = 3;
+	f->r.been.interrupted = 7;
+	run(f);
+	next(f);
+	request_on_interrupted(&f->r, &now, &f->fx);
+	assert_false(has(f, EFF_STORE));
+	assert_int_equal(f->r.mail.kind, MAIL_REQUEUE);
+	assert_int_equal(f->r.mail.delay_s, 0);
+	assert_int_equal(f->r.been.lost, 3);
+	assert_int_equal(f->r.been.interrupted, 8);
+	/* A further attempt than the one that was noted, or it would be taken for one that is over. */
+	assert_int_equal(f->r.been.requeued, 1);
+	next(f);
+	request_on_published(&f->r, &f->fx);
+	assert_true(has(f, EFF_ACK));
+}
+
 static void
 task_that_kills_every_child_fails_and_becomes_a_dead_letter(void **state)
 {
@@ -522,6 +545,7 @@ main(void)
 		T(ignored_results_are_not_stored_but_errors_of_the_setting_are),
 		T(failure_keeps_type_message_and_traceback),
 		T(lost_child_gives_the_task_another_one),
+		T(interrupted_task_goes_back_with_a_mark_and_is_not_lost),
 		T(task_that_kills_every_child_fails_and_becomes_a_dead_letter),
 		T(early_ack_leaves_nothing_to_acknowledge_and_no_second_run),
 		T(failed_task_becomes_a_dead_letter_when_the_rule_says_so),
