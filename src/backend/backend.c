@@ -188,6 +188,19 @@ backend_note_cancel(struct backend *b, void *owner)
 }
 
 enum err
+backend_turn(struct backend *b, const struct backend_turn_ask *ask, backend_turn_fn *fn, void *owner)
+{
+	return b->ops->turn != NULL ? b->ops->turn(b, ask, fn, owner) : E_MISSING;
+}
+
+void
+backend_turn_cancel(struct backend *b, void *owner)
+{
+	if (b->ops->turn_cancel != NULL)
+		b->ops->turn_cancel(b, owner);
+}
+
+enum err
 backend_forget(struct backend *b, struct span id, backend_load_fn *fn, void *owner)
 {
 	return b->ops->forget(b, id, fn, owner);

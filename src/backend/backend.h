@@ -97,4 +97,24 @@ enum err backend_keep(struct backend *b, const char *set, const struct backend_k
 /* The newest `max` that are not older than `oldest`, oldest first. */
 enum err backend_kept(struct backend *b, const char *set, us_t oldest, size_t max, backend_kept_fn *fn, void *owner) MUSTCHECK;
 
+/*
+ * Turns of a rate limit that everybody who uses this backend shares: one bucket for each name, by the backend's own clock. The rules are those of
+ * core/limit.h. fn is called once, never from inside: E_OK, E_CLOSED (not up, or lost meanwhile), E_REFUSED.
+ */
+struct backend_turn_ask {
+	struct span bucket;
+	us_t interval;             /* between runs */
+	int64_t burst;
+	us_t turn;                 /* given before; 0 = none */
+	us_t late, ahead;          /* how late one may come for it, how far ahead they are given */
+};
+struct backend_turn {
+	us_t wait, turn;           /* until the turn, and its time, 0 = none was given */
+};
+typedef void backend_turn_fn(void *owner, enum err e, const struct backend_turn *t, const char *why);
+/* E_MISSING: this kind of backend has none. */
+enum err backend_turn(struct backend *b, const struct backend_turn_ask *ask, backend_turn_fn *fn, void *owner) MUSTCHECK;
+/* The callbacks for this owner will not come. */
+void backend_turn_cancel(struct backend *b, void *owner);
+
 #endif

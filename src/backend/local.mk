@@ -10,5 +10,6 @@ libbackend_a_SOURCES = \
 	src/backend/redis_chord.c \
 	src/backend/redis_kept.c \
 	src/backend/redis_note.c \
+	src/backend/redis_turn.c \
 	src/backend/redis_wait.c
 libbackend_a_CFLAGS = $(AM_CFLAGS)

@@ -26,6 +26,9 @@ struct backend_ops {
 	enum err (*note)(struct backend *b, const struct note *n, backend_note_fn *fn, void *owner);
 	enum err (*claim)(struct backend *b, const struct note *n, bool wants_result, backend_claim_fn *fn, void *owner);
 	void (*note_cancel)(struct backend *b, void *owner);
+	/* May be NULL. */
+	enum err (*turn)(struct backend *b, const struct backend_turn_ask *ask, backend_turn_fn *fn, void *owner);
+	void (*turn_cancel)(struct backend *b, void *owner);
 	enum err (*forget)(struct backend *b, struct span id, backend_load_fn *fn, void *owner);
 	enum err (*wait)(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner);
 };

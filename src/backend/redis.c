@@ -529,6 +529,7 @@ redis_close(struct backend *b)
 	redis_chords_release(rb);
 	redis_kept_release(rb);
 	redis_notes_release(rb);
+	redis_turn_release(rb);
 	redis_waits_release(rb);
 	loop_timer_release(&rb->retry);
 	loop_reap(b->loop, redis_free, rb);
@@ -566,6 +567,7 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 	static const struct backend_ops ops = {
 		.close = redis_close, .is_up = redis_is_up, .url = redis_url, .store = redis_store, .cancel = redis_cancel,
 		.pending = redis_pending, .load = redis_load, .load_cancel = redis_load_cancel, .keep = redis_keep, .kept = redis_kept,
+		.turn = redis_turn, .turn_cancel = redis_turn_cancel,
 		.chord = redis_chord, .chord_cancel = redis_chord_cancel, .note = redis_note, .claim = redis_claim, .note_cancel = redis_note_cancel,
 		.forget = redis_forget, .wait = redis_wait_open,
 	};
@@ -586,6 +588,7 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 	list_init(&rb->spare_flights);
 	list_init(&rb->loads);
 	list_init(&rb->asked);
+	list_init(&rb->turns);
 	list_init(&rb->chords.ops);
 	list_init(&rb->chords.flights);
 	list_init(&rb->noted);

@@ -36,6 +36,7 @@ struct redis_backend {
 	struct list spare_flights;
 	struct list loads;
 	struct list asked;           /* commands about sets */
+	struct list turns;           /* questions to buckets of rate limits */
 	struct redis_chords chords;
 	struct list noted;           /* and about notes */
 	struct loop_timer retry;     /* after an error that passes */
@@ -60,6 +61,10 @@ enum err redis_keep(struct backend *b, const char *set, const struct backend_kep
 	backend_kept_fn *fn, void *owner) MUSTCHECK;
 enum err redis_kept(struct backend *b, const char *set, us_t oldest, size_t max, backend_kept_fn *fn, void *owner) MUSTCHECK;
 void redis_kept_release(struct redis_backend *rb);
+
+enum err redis_turn(struct backend *b, const struct backend_turn_ask *ask, backend_turn_fn *fn, void *owner) MUSTCHECK;
+void redis_turn_cancel(struct backend *b, void *owner);
+void redis_turn_release(struct redis_backend *rb);
 
 enum err redis_chords_init(struct redis_backend *rb) MUSTCHECK;
 enum err redis_chord(struct backend *b, struct backend_chord *op) MUSTCHECK;

@@ -14,6 +14,7 @@ enum effect_type {
 	EFF_NOTE,        /* note that it runs here, from now until its end; no answer */
 	EFF_MOVE,        /* note `next`, the copy that will take its place; answer with request_on_moved */
 	EFF_HOLD,        /* not due before `until`; answer with request_on_due */
+	EFF_TURN,        /* ask the rate limits for its turn; answer with request_on_turn */
 	EFF_RUN,         /* give it to the next free slot; answer with request_on_started */
 	EFF_ARM_STARTED, /* answer with request_on_started_due after `delay`, unless it has ended by then */
 	EFF_LIMIT,       /* answer with request_on_soft_limit and request_on_hard_limit after these times */
@@ -39,6 +40,7 @@ enum report_kind {
 	REPORT_INTERRUPTED, /* its child was ended with the worker; it goes back to its queue */
 	REPORT_RETRY,      /* it runs again, in `delay_s` */
 	REPORT_DELAYED,    /* moved to the delay ladder until its eta */
+	REPORT_LIMITED,    /* over its rate limit: waits for `delay_s` or so */
 	REPORT_SOFT_LIMIT,
 	REPORT_HARD_LIMIT,
 	REPORT_REVOKED,    /* `text`: revoked, expired, terminated */

@@ -9,6 +9,7 @@ libcore_a_SOURCES = \
 	src/core/flow_fail.c src/core/flow_freeze.c \
 	src/core/flow_node.c src/core/flow_node.h \
 	src/core/ladder.c src/core/ladder.h \
+	src/core/limit.c src/core/limit.h \
 	src/core/plan.c src/core/plan.h \
 	src/core/request.c src/core/request.h src/core/request_inner.h \
 	src/core/request_claim.c src/core/request_end.c src/core/request_park.c src/core/request_settle.c \

@@ -37,6 +37,7 @@ request_state_name(enum request_state s)
 		[REQUEST_NEW] = "new",
 		[REQUEST_CHECKING] = "checking",
 		[REQUEST_HELD] = "held",
+		[REQUEST_ASKING] = "asking",
 		[REQUEST_WAITING] = "waiting",
 		[REQUEST_RUNNING] = "running",
 		[REQUEST_STORING] = "storing",
@@ -50,7 +51,31 @@ request_state_name(enum request_state s)
 	return names[s];
 }
 
-/* Known, not expired, not done before: hold it until it is due, ask for it, or run it. */
+void
+request_hold(struct request *r, us_t until, struct effects *out)
+{
+	r->state = REQUEST_HELD;
+	r->due = until;
+	request_add(out, EFF_HOLD)->u.until = until;
+}
+
+/* Its time has come, and its turn: asked for when it must be, else run. */
+static void
+claim_or_run(struct request *r, struct effects *out)
+{
+	if (request_must_claim(r)) {
+		r->state = REQUEST_CHECKING;
+		r->has_asked = true;
+		request_add(out, EFF_CLAIM);
+		return;
+	}
+	r->state = REQUEST_WAITING;
+	/* The turns it had are used up: another run of it, after the death of its child, needs new ones. */
+	r->been.turn = r->been.cluster_turn = 0;
+	request_add(out, EFF_RUN);
+}
+
+/* Known, not expired, not done before: hold it until it is due, wait for its turn, ask for it, or run it. */
 void
 request_go_on(struct request *r, us_t wall, struct effects *out)
 {
@@ -59,18 +84,15 @@ request_go_on(struct request *r, us_t wall, struct effects *out)
 	struct report *rep;
 
 	if (r->task.eta == INT64_MIN || r->task.eta <= wall) {
-		if (request_must_claim(r)) {
-			r->state = REQUEST_CHECKING;
-			r->has_asked = true;
-			request_add(out, EFF_CLAIM);
-			return;
+		if (rule_is_limited(r->rule) && !r->has_turn) {
+			r->state = REQUEST_ASKING;
+			request_add(out, EFF_TURN);
+		} else {
+			claim_or_run(r, out);
 		}
-		r->state = REQUEST_WAITING;
-		request_add(out, EFF_RUN);
 	} else if (soon || r->queue.len > LADDER_QUEUE_MAX) {
 		/* Due within a second, or of a queue whose name leaves no room for the ladder's digits. */
-		r->state = REQUEST_HELD;
-		request_add(out, EFF_HOLD)->u.until = r->task.eta;
+		request_hold(r, r->task.eta, out);
 	} else {
 		/* Within a second, but too many wait here already: late by less than that, rather than in the way of others. */
 		if (delay_s == 0)
@@ -199,6 +221,58 @@ request_on_checked(struct request *r, const struct result *stored, us_t wall, st
 	request_after_store(r, out);
 }
 
+/* The later one of both counts; 0 = now. `turn` is 0 also when one of them gave none. */
+static struct limit_turn
+later_of(const struct limit_turn *a, const struct limit_turn *b)
+{
+	struct limit_turn t = a->wait > b->wait ? *a : *b;
+
+	if ((a->wait > 0 && a->turn == 0) || (b->wait > 0 && b->turn == 0))
+		t.turn = 0;
+	return t;
+}
+
+/* The limits are out of reach: somewhere else it holds up nobody meanwhile. */
+#define ASK_AGAIN_S 5
+
+static void
+wait_elsewhere(struct request *r, int64_t delay_s, struct effects *out)
+{
+	r->mail = (struct mail){ .kind = MAIL_LATER, .delay_s = delay_s };
+	/* As with a copy that is not due. */
+	if (r->redelivered)
+		r->been.held++;
+	request_report(out, REPORT_LIMITED)->delay_s = (double)delay_s;
+	request_after_store(r, out);
+}
+
+void
+request_on_turn(struct request *r, const struct request_turn *in, const struct request_now *now, struct effects *out)
+{
+	struct limit_turn t = later_of(&in->worker, &in->cluster);
+	bool no_ladder = r->queue.len > LADDER_QUEUE_MAX;
+	struct limit_verdict v = limit_decide(&t, in->may_hold || no_ladder, now->random);
+
+	assert(r->state == REQUEST_ASKING);
+	if (r->revoked) {
+		request_end_revoked(r, SPAN("revoked"), 0, now->wall, out);
+		return;
+	}
+	if (revoke_expired(r, now->wall, out))
+		return;
+	r->been.turn = in->worker.turn;
+	r->been.cluster_turn = in->cluster.turn;
+	if (in->err != E_OK)
+		v = (struct limit_verdict){ .way = LIMIT_LATER, .delay_s = ASK_AGAIN_S };
+	r->has_turn = v.way == LIMIT_RUN;
+	if (r->has_turn)
+		claim_or_run(r, out);
+	else if (v.way == LIMIT_HOLD || no_ladder)
+		request_hold(r, now->wall + (v.way == LIMIT_HOLD ? t.wait : (us_t)v.delay_s * 1000000), out);
+	else
+		wait_elsewhere(r, v.delay_s, out);
+}
+
 void
 request_on_due(struct request *r, us_t wall, struct effects *out)
 {
@@ -273,6 +347,7 @@ request_on_revoked(struct request *r, us_t wall, struct effects *out)
 {
 	switch (r->state) {
 	case REQUEST_CHECKING:
+	case REQUEST_ASKING:
 		/* The answer is on its way; it decides first whether there is anything left to revoke. */
 		r->revoked = true;
 		break;
@@ -299,6 +374,7 @@ request_on_channel_lost(struct request *r, struct effects *out)
 	case REQUEST_NEW:
 	case REQUEST_CHECKING:
 	case REQUEST_HELD:
+	case REQUEST_ASKING:
 	case REQUEST_WAITING:
 		r->state = REQUEST_SETTLED;
 		request_add(out, EFF_FORGET);

@@ -2,7 +2,7 @@
  * The life of one task in a worker. Only this file changes its state; every function takes what happened and adds what is to
  * be done about it.
  *
- *   new -> checking -> held -> waiting -> running -> storing (-> parking) -> counting -> publishing -> closing -> settled
+ *   new -> checking -> held -> asking -> waiting -> running -> storing (-> parking) -> counting -> publishing -> closing -> settled
  *
  * Steps that do not apply are left out; the order never changes: result durable, then its part in chords (and the failure of those who will not run),
  * then follow-ups confirmed, then the chords that are over closed, then ack.
@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "core/effect.h"
 #include "core/flow.h"
+#include "core/limit.h"
 #include "core/rule.h"
 #include "wire/forward.h"
 #include "wire/run.h"
@@ -21,7 +22,8 @@
 enum request_state {
 	REQUEST_NEW,
 	REQUEST_CHECKING,
-	REQUEST_HELD,
+	REQUEST_HELD,     /* until `due` */
+	REQUEST_ASKING,   /* the rate limits, for its turn */
 	REQUEST_WAITING,
 	REQUEST_RUNNING,
 	REQUEST_STORING,
@@ -83,6 +85,8 @@ struct request {
 	bool follows_again;       /* what follows it may have been sent before */
 	bool revoked;             /* while the backend was asked */
 	bool may_wait;            /* here for its time, when that is within a second */
+	bool has_turn;            /* under its rate limits */
+	us_t due;                 /* while it is held */
 	bool refused_once;        /* the backend would not take the result; its replacement is under way */
 	struct mail mail, after_park; /* after_park: what had to be sent when the result was to be parked first */
 	struct flow flow;         /* what its end sends and whom it concerns */
@@ -116,14 +120,21 @@ struct note request_note_end(const struct request *r);
 /* A stored result answers a claim: not of a mere retry, which a task that was sent again under its old id may have. */
 bool request_wants_result(const struct request *r);
 void request_on_due(struct request *r, us_t wall, struct effects *out);
-void request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct effects *out);
-void request_on_started_due(struct request *r, struct effects *out);
-/* A frame of the child: RUN_STATE or RUN_DONE. */
 struct request_now {
 	int64_t mono_us;
 	us_t wall;
 	uint64_t random;
 };
+/* What the rate limits say. */
+struct request_turn {
+	enum err err;             /* not E_OK: they could not be asked; asked again in a while */
+	struct limit_turn worker, cluster; /* zeroed: there is no such limit */
+	bool may_hold;            /* the pool has room for one that waits */
+};
+void request_on_turn(struct request *r, const struct request_turn *in, const struct request_now *now, struct effects *out);
+void request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct effects *out);
+void request_on_started_due(struct request *r, struct effects *out);
+/* A frame of the child: RUN_STATE or RUN_DONE. */
 void request_on_frame(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out);
 /* The time limits of EFF_LIMIT have passed. */
 void request_on_soft_limit(struct request *r, struct effects *out);

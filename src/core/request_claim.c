@@ -62,8 +62,7 @@ hold_off(struct request *r, const struct note_answer *a, us_t wall, struct effec
 	rep->text = a->words;
 	rep->delay_s = (double)delay_s;
 	if (r->queue.len > LADDER_QUEUE_MAX) {
-		r->state = REQUEST_HELD;
-		request_add(out, EFF_HOLD)->u.until = wall + delay_s * 1000000;
+		request_hold(r, wall + delay_s * 1000000, out);
 		return;
 	}
 	r->been.held++;

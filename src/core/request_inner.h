@@ -8,6 +8,8 @@
 struct effect *request_add(struct effects *out, enum effect_type type);
 /* Nothing speaks against it: hold it until it is due, ask for it, or run it. */
 void request_go_on(struct request *r, us_t wall, struct effects *out);
+/* Here, until then. */
+void request_hold(struct request *r, us_t until, struct effects *out);
 /* Whether it has to be asked for before it runs. */
 bool request_must_claim(const struct request *r);
 /* This attempt is over and r->mail takes its place: noted first, where runs are noted. */

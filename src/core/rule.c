@@ -6,6 +6,7 @@
 const struct task_rule task_rule_default = {
 	.retry = { .max_retries = 3, .delay_s = 180, .backoff_max_s = 600, .jitter = true },
 	.max_lost = 3,
+	.rate_burst = 1,
 };
 
 const struct task_rule *
@@ -20,13 +21,14 @@ task_rules_find(const struct task_rules *r, struct span task_name)
 	return &r->fallback;
 }
 
+static const struct {
+	const char *unit;
+	double seconds;
+} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 } };
+
 bool
 rule_parse_rate(struct span text, double *per_s)
 {
-	static const struct {
-		const char *unit;
-		double seconds;
-	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 } };
 	struct span number = span_split(&text, '/');
 	size_t i;
 
@@ -41,4 +43,26 @@ rule_parse_rate(struct span text, double *per_s)
 			return true;
 		}
 	return false;
+}
+
+void
+rule_format_rate(double per_s, char out[RULE_RATE_MAX])
+{
+	size_t best = 1, least = SIZE_MAX, i;
+
+	for (i = 1; i < ARRAY_LEN(units); i++) {
+		int n = snprintf(out, RULE_RATE_MAX, "%.12g", per_s * units[i].seconds);
+
+		if ((size_t)n < least) {
+			least = (size_t)n;
+			best = i;
+		}
+	}
+	snprintf(out, RULE_RATE_MAX, "%.12g/%s", per_s * units[best].seconds, units[best].unit);
+}
+
+bool
+rule_is_limited(const struct task_rule *r)
+{
+	return r->rate > 0 || r->cluster_rate > 0;
 }

@@ -15,6 +15,9 @@ struct task_rule {
 	bool dead_on_failure;     /* what has finally failed is kept as a dead letter too */
 	bool reject_on_failure;   /* ... and the broker is told to dead-letter it by the queue's own rules */
 	double rate;              /* runs that this worker begins in a second; 0 = any number */
+	double cluster_rate;      /* the same of all workers together */
+	int64_t rate_burst;       /* runs that may begin at once after a pause */
+	const char *rate_key;     /* each value of this argument counts by itself: "kwargs.tenant"; NULL = all together */
 };
 
 struct task_rules {
@@ -30,6 +33,11 @@ extern const struct task_rule task_rule_default;
 
 /* "10/s", "100/m", "1000/h", or a number of them a second; 0 and "" = any number. */
 bool rule_parse_rate(struct span text, double *per_s);
+/* The same backwards, in the unit that needs the fewest digits. */
+#define RULE_RATE_MAX 40
+void rule_format_rate(double per_s, char out[RULE_RATE_MAX]);
+/* Whether a turn has to be waited for before it begins. */
+bool rule_is_limited(const struct task_rule *r);
 /* The first that fits; the fallback when none does. Never NULL. */
 const struct task_rule *task_rules_find(const struct task_rules *r, struct span task_name);
 

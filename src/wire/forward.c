@@ -11,6 +11,8 @@ static const struct {
 	{ "x-warren-requeued", offsetof(struct forward_counts, requeued) },
 	{ "x-warren-held", offsetof(struct forward_counts, held) },
 	{ "x-warren-interrupted", offsetof(struct forward_counts, interrupted) },
+	{ "x-warren-turn", offsetof(struct forward_counts, turn) },
+	{ "x-warren-cluster-turn", offsetof(struct forward_counts, cluster_turn) },
 };
 
 void

@@ -10,6 +10,9 @@ struct forward_counts {
 	int64_t requeued; /* x-warren-requeued: how often the task gave it back to its queue */
 	int64_t held;     /* x-warren-held: how often it came while another worker ran the task, or again before its time */
 	int64_t interrupted; /* x-warren-interrupted: runs that were ended because their worker stopped */
+	/* Times, in microseconds since the epoch: when its turn is under the rate limit of the worker, and of the cluster (by Redis's clock). */
+	int64_t turn;         /* x-warren-turn */
+	int64_t cluster_turn; /* x-warren-cluster-turn */
 };
 void forward_counts_read(struct forward_counts *c, const struct table *headers);
 enum err forward_counts_write(struct msg *m, const struct forward_counts *c) MUSTCHECK;

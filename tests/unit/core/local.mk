@@ -4,10 +4,12 @@ CORE_TESTS = \
 	tests/unit/core/test_cron \
 	tests/unit/core/test_flow \
 	tests/unit/core/test_ladder \
+	tests/unit/core/test_limit \
 	tests/unit/core/test_plan \
 	tests/unit/core/test_request \
 	tests/unit/core/test_request_claim \
 	tests/unit/core/test_request_park \
+	tests/unit/core/test_request_limited \
 	tests/unit/core/test_request_revoked \
 	tests/unit/core/test_retry \
 	tests/unit/core/test_revoke \
@@ -61,3 +63,7 @@ tests_unit_core_test_view_SOURCES = tests/unit/core/test_view.c
 tests_unit_core_test_view_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_scale_SOURCES = tests/unit/core/test_scale.c
 tests_unit_core_test_scale_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_limit_SOURCES = tests/unit/core/test_limit.c
+tests_unit_core_test_limit_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_request_limited_SOURCES = tests/unit/core/test_request_limited.c tests/unit/core/request_fixture.h
+tests_unit_core_test_request_limited_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)

@@ -40,12 +40,30 @@ rates_are_read_as_celery_writes_them(void **state UNUSED)
 		assert_false(rule_parse_rate(span_of(bad[i]), &per_s));
 }
 
+static void
+rates_are_shown_in_the_unit_they_were_meant_in(void **state UNUSED)
+{
+	static const char *const rates[] = { "10/s", "10/m", "100/m", "1000/h", "1/h", "0.5/s", "2.5/s" };
+	char text[RULE_RATE_MAX];
+	double per_s;
+
+	for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+		assert_true(rule_parse_rate(span_of(rates[i]), &per_s));
+		rule_format_rate(per_s, text);
+		if (strcmp(rates[i], "0.5/s") == 0)
+			assert_string_equal(text, "30/m");
+		else
+			assert_string_equal(text, rates[i]);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_that_fits_counts_and_overrides_go_before),
 		cmocka_unit_test(rates_are_read_as_celery_writes_them),
+		cmocka_unit_test(rates_are_shown_in_the_unit_they_were_meant_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
