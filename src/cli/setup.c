@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "core/limit.h"
 
 #include <unistd.h>
 
@@ -138,6 +139,26 @@ seconds(ms_t d)
 	return (double)d / 1000;
 }
 
+static enum err
+set_rates(struct task_rule *r, const struct conf_task *task, const struct options *o, struct errtext *t)
+{
+	const char *backend = o->result_backend;
+
+	r->rate_burst = task->rate_limit_burst;
+	r->rate_key = or_null(task->rate_limit_key);
+	if (!rule_parse_rate(span_of(task->rate_limit), &r->rate))
+		return err_set(t, E_CONF, "task '%s': rate_limit '%s' is no rate: write 10/s, 100/m or 1000/h", task->item.name, task->rate_limit);
+	if (!rule_parse_rate(span_of(task->cluster_rate_limit), &r->cluster_rate))
+		return err_set(t, E_CONF, "task '%s': cluster_rate_limit '%s' is no rate: write 10/s, 100/m or 1000/h", task->item.name,
+			task->cluster_rate_limit);
+	if (r->rate_key != NULL && !limit_path_is_valid(span_of(r->rate_key)))
+		return err_set(t, E_CONF, "task '%s': rate_limit_key '%s' leads to no argument: write kwargs.NAME or args.NUMBER", task->item.name,
+			r->rate_key);
+	if (r->cluster_rate > 0 && !span_starts(span_of(backend), "redis") && !span_starts(span_of(backend), "unix"))
+		return err_set(t, E_CONF, "task '%s': cluster_rate_limit is counted in Redis: it needs a result_backend there", task->item.name);
+	return E_OK;
+}
+
 enum err
 setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 {
@@ -170,9 +191,8 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 			.dead_on_failure = task->dead_letter_failed,
 			.reject_on_failure = !task->acks_on_failure_or_timeout,
 		};
-		if (!rule_parse_rate(span_of(task->rate_limit), &rules[i].rate))
-			return err_set(t, E_CONF, "task '%s': rate_limit '%s' is no rate: write 10/s, 100/m or 1000/h", task->item.name,
-				task->rate_limit);
+		if (set_rates(&rules[i], task, o, t) != E_OK)
+			return E_CONF;
 		/* Of an application, as Celery has it: the hard limit simply comes first. */
 		if (task->item.line > 0 && task->time_limit > 0 && task->soft_time_limit >= task->time_limit)
 			return err_set(t, E_CONF, "%s:%d: task '%s': soft_time_limit is not shorter than time_limit", c->file, task->item.line,

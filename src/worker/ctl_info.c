@@ -102,10 +102,45 @@ compare(const void *a, const void *b)
 	return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
 }
 
+/* Of the attributes that Celery shows here a task of ours can have one. */
+static bool
+wants_rates(struct ctl *c)
+{
+	struct control_texts walk = { .started = false };
+	struct span item;
+	bool any = false;
+
+	while (control_next_text(c->req, "taskinfoitems", &walk, &item)) {
+		if (span_is(item, "rate_limit"))
+			return true;
+		any = true;
+	}
+	return !any;
+}
+
+static void
+add_registered(struct ctl *c, struct span name, bool with_rate)
+{
+	const struct task_rule *rule = task_rules_find(&c->worker->rules.tasks, name);
+	char rate[RULE_RATE_MAX];
+	struct buf b;
+
+	if (!with_rate || rule->rate <= 0) {
+		js_string(c->js, name);
+		return;
+	}
+	rule_format_rate(rule->rate, rate);
+	buf_init(&b, 0);
+	buf_add(&b, name);
+	buf_addf(&b, " [rate_limit=%s]", rate);
+	js_string(c->js, buf_span(&b));
+	buf_release(&b);
+}
+
 void
 ctl_registered(struct ctl *c)
 {
-	bool builtins = control_arg_flag(c->req, "builtins", false);
+	bool builtins = control_arg_flag(c->req, "builtins", false), with_rate = wants_rates(c);
 	struct worker *w = c->worker;
 	struct span *names;
 	size_t n = 0, most = 1, i;
@@ -124,7 +159,7 @@ ctl_registered(struct ctl *c)
 	js_array(c->js);
 	for (i = 0; i < n; i++)
 		if (i == 0 || !span_eq(names[i], names[i - 1]))
-			js_string(c->js, names[i]);
+			add_registered(c, names[i], with_rate);
 	js_array_end(c->js);
 	alloc_free(names);
 }

@@ -2,6 +2,7 @@
 #include "worker/ctl.h"
 
 #include "base/log.h"
+#include "base/text.h"
 
 /* Remembered for ever, so there is an end to it. */
 #define OVERRIDES_MAX 10000
@@ -64,8 +65,53 @@ ctl_time_limit(struct ctl *c)
 	ctl_ok(c, "time limits set successfully");
 }
 
+/* As Celery words it: a unit it does not know is a key it does not find. */
+static void
+bad_rate(struct ctl *c, struct span text)
+{
+	struct span unit = text;
+	double number;
+
+	if (!text_parse_double(span_split(&unit, '/'), &number) || unit.ptr == NULL)
+		ctl_error(c, "Invalid rate limit string: ValueError(\"could not convert string to float: '%.*s'\")", SPAN_FMT(text));
+	else
+		ctl_error(c, "KeyError('%.*s')", SPAN_FMT(unit));
+}
+
 void
 ctl_rate_limit(struct ctl *c)
 {
-	ctl_error(c, "rate limits are not enforced by this worker");
+	struct span name, text = SPAN("");
+	struct task_rule *rule;
+	char rate[RULE_RATE_MAX];
+	double per_s;
+
+	if (!ctl_need_text(c, "task_name", &name))
+		return;
+	/* Absent, null: no limit. */
+	if (!control_arg_text(c->req, "rate_limit", &text))
+		text = SPAN("");
+	if (!rule_parse_rate(text, &per_s)) {
+		bad_rate(c, text);
+		return;
+	}
+	if (!is_known(c->worker, name)) {
+		ctl_error(c, "unknown task");
+		return;
+	}
+	rule = override(c->worker, name);
+	if (rule == NULL) {
+		ctl_error(c, "too many changes of limits (%d) since this worker started", OVERRIDES_MAX);
+		return;
+	}
+	rule->rate = per_s;
+	limiter_forget(&c->worker->limiter, name);
+	if (per_s <= 0) {
+		LOG(RATE_OFF, LOG_SPAN("task", name));
+		ctl_ok(c, "rate limit disabled successfully");
+		return;
+	}
+	rule_format_rate(per_s, rate);
+	LOG(RATE_SET, LOG_SPAN("task", name), LOG_STR("rate", rate));
+	ctl_ok(c, "new rate limit set successfully");
 }

@@ -15,7 +15,7 @@ is_active(const struct job *j)
 static bool
 is_reserved(const struct job *j)
 {
-	return j->request.state == REQUEST_CHECKING || j->request.state == REQUEST_WAITING;
+	return j->request.state == REQUEST_CHECKING || j->request.state == REQUEST_ASKING || j->request.state == REQUEST_WAITING;
 }
 
 static bool
@@ -133,7 +133,7 @@ add_scheduled(struct ctl *c, const struct job *j)
 
 	js_object(c->js);
 	js_key(c->js, "eta");
-	js_string(c->js, (struct span){ eta, text_format_time(j->request.task.eta, eta) });
+	js_string(c->js, (struct span){ eta, text_format_time(j->request.due, eta) });
 	js_key(c->js, "priority");
 	js_int(c->js, 6);
 	js_key(c->js, "request");

@@ -65,6 +65,7 @@ job_free(struct job *j)
 	/* No-op unless it is asked for the result just now. */
 	backend_load_cancel(j->pool->worker->backend, j);
 	backend_note_cancel(j->pool->worker->backend, j);
+	limiter_cancel(&j->pool->worker->limiter, j);
 	backend_store_cancel(&j->state);
 	backend_store_release(&j->state);
 	backend_store_cancel(&j->final);
@@ -268,6 +269,8 @@ apply_one(struct job *j, const struct effect *e)
 		return false;
 	case EFF_MOVE:
 		return runs_move(j, &e->u.next);
+	case EFF_TURN:
+		return limiter_ask(&j->pool->worker->limiter, j);
 	case EFF_RUN:
 		pool_enqueue(j->pool, j);
 		return false;

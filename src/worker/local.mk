@@ -13,6 +13,7 @@ libworker_a_SOURCES = \
 	src/worker/feed.c src/worker/feed.h \
 	src/worker/job.c src/worker/job.h \
 	src/worker/ledger.c src/worker/ledger.h \
+	src/worker/limiter.c src/worker/limiter.h \
 	src/worker/letter.c src/worker/letter.h \
 	src/worker/notify.c src/worker/notify.h \
 	src/worker/outbox.c src/worker/outbox.h \

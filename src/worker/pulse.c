@@ -255,6 +255,7 @@ type_of(const struct job *j, const struct report *r)
 	case REPORT_REJECTED:
 		return EVENT_TASK_REJECTED;
 	case REPORT_DELAYED:
+	case REPORT_LIMITED:
 	case REPORT_SOFT_LIMIT:
 	case REPORT_IGNORED:
 	case REPORT_INVALID:

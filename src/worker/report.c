@@ -61,6 +61,9 @@ report_task(const struct job *j, const struct report *r)
 	case REPORT_INTERRUPTED:
 		LOG(TASK_INTERRUPTED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("runtime", r->runtime_us));
 		break;
+	case REPORT_LIMITED:
+		LOG(TASK_LIMITED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)));
+		break;
 	case REPORT_SOFT_LIMIT:
 		LOG(TASK_SOFT_LIMIT, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("seconds", r->text));
 		break;

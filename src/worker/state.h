@@ -8,6 +8,7 @@
 #include "base/lamport.h"
 #include "worker/control.h"
 #include "worker/outbox.h"
+#include "worker/limiter.h"
 #include "worker/post.h"
 #include "worker/pulse.h"
 #include "worker/revocation.h"
@@ -36,6 +37,7 @@ struct worker {
 	struct revocation revocation;
 	struct runs runs;
 	struct outbox outbox;
+	struct limiter limiter;
 	struct notify notify;
 	struct request_rules rules;
 	struct task_limits limits;

@@ -484,6 +484,7 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 	w->started = clock_mono_ms();
 	map_init(&w->totals);
 	revocation_init(&w->revocation, w);
+	limiter_init(&w->limiter, w);
 	buf_init(&w->frame, 0);
 	buf_init(&w->part, 0);
 	w->limits = task_limits_default;
@@ -540,6 +541,7 @@ worker_close(struct worker *w)
 	revocation_release(&w->revocation);
 	runs_release(&w->runs);
 	outbox_close(&w->outbox);
+	limiter_release(&w->limiter);
 	bus_topo_cancel(w->topo);
 	bus_pub_close(w->pub);
 	bus_conn_close(w->consume, LINGER_MS);

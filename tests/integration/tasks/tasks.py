@@ -52,6 +52,12 @@ def fail_oddly(*args):
     raise Odd(*args)
 
 
+@task(name="stamp")
+def stamp(*args, **kwargs):
+    """When it ran."""
+    return time.time()
+
+
 @task(name="hold")
 def hold(gate, journal=None):
     """Runs until the file `gate` exists."""

@@ -1,7 +1,7 @@
 # tests/unit/backend
 BACKEND_TESTS = tests/unit/backend/test_backend tests/unit/backend/test_redis tests/unit/backend/test_redis_chord \
-	tests/unit/backend/test_redis_kept tests/unit/backend/test_redis_note tests/unit/backend/test_redis_wait
-BACKEND_TESTS = tests/unit/backend/test_backend tests/unit/backend/test_redis tests/unit/backend/test_redis_chord tests/unit/backend/test_redis_kept tests/unit/backend/test_redis_turn tests/unit/backend/test_redis_wait
+	tests/unit/backend/test_redis_kept tests/unit/backend/test_redis_note \
+	tests/unit/backend/test_redis_turn tests/unit/backend/test_redis_wait
 check_PROGRAMS += $(BACKEND_TESTS)
 TESTS += $(BACKEND_TESTS)
 tests_unit_backend_test_backend_SOURCES = tests/unit/backend/test_backend.c tests/fake/fakeredis.h
