@@ -7,6 +7,9 @@
 
 #include "core/chord.h"
 
+/* No end sends so much that its ids come as far. */
+#define START_IDS ((uint64_t)1 << 32)
+
 void
 flow_init(struct flow *f)
 {
@@ -161,19 +164,31 @@ flow_on_end(struct flow *f, const struct task *t, const struct flow_end *end, st
 
 enum err
 flow_start(struct flow *f, const struct task *t, struct span sig, struct span args, us_t now,
-	struct errtext *why)
+	struct span *result, struct errtext *why)
 {
 	struct flow_source s = source_of(f, t, now, why);
 	struct given g = { .args = flow_inner(args.len > 0 ? args : SPAN("[]")) };
 	struct node *n;
-	enum err e = node_read(&s, sig, &n);
+	struct buf b;
+	enum err e;
 
+	/* Beside what follows from the task's end: other ids. */
+	s.n_ids = START_IDS;
+	/* What follows may have closed the list of children already. */
+	if (f->children.len > 0)
+		f->children.len--;
+	e = node_read(&s, sig, &n);
 	if (e == E_OK)
 		e = flow_apply(&s, n, &g);
 	if (e == E_OK)
 		e = flow_add_child(&s, n);
 	if (e == E_OK)
 		buf_addc(&f->children, ']');
+	if (e == E_OK && result != NULL) {
+		buf_init(&b, 0);
+		node_add_result(&b, n);
+		e = flow_keep(f, &b, result);
+	}
 	return e == E_OK ? f->children.err : e;
 }
 

@@ -84,9 +84,10 @@ enum err flow_on_end(
  * parts. */
 enum err flow_on_counted(
 	struct flow *f, const struct chord_count *c, us_t now, struct errtext *why) MUSTCHECK;
-/* One signature, as if its caller had ended: what a built-in task or a producer starts. Args are a raw list to be put before its own. */
+/* One signature, sent by this task: what a built-in starts. `args` is a raw list to be put before its own. *result (may be NULL): its
+ * result tuple, in the arena. */
 enum err flow_start(struct flow *f, const struct task *t, struct span sig, struct span args, us_t now,
-	struct errtext *why) MUSTCHECK;
+	struct span *result, struct errtext *why) MUSTCHECK;
 
 /* What comes before sending, or FLOW_NOTHING; and what comes after it. */
 enum flow_todo flow_next(const struct flow *f);

@@ -1,6 +1,7 @@
 # src/core: decisions, pure
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
+	src/core/builtin.c src/core/builtin.h \
 	src/core/chord.c src/core/chord.h \
 	src/core/cron.c src/core/cron.h \
 	src/core/effect.h \
@@ -13,6 +14,8 @@ libcore_a_SOURCES = \
 	src/core/plan.c src/core/plan.h \
 	src/core/request.c src/core/request.h src/core/request_inner.h \
 	src/core/request_claim.c src/core/request_end.c src/core/request_park.c src/core/request_settle.c \
+	src/core/request_claim.c src/core/request_end.c src/core/request_settle.c \
+	src/core/request_builtin.c src/core/request_end.c src/core/request_settle.c \
 	src/core/retry.c src/core/retry.h \
 	src/core/revoke.c src/core/revoke.h \
 	src/core/route.c src/core/route.h \

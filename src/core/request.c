@@ -28,6 +28,8 @@ request_release(struct request *r)
 	buf_release(&r->note);
 	buf_release(&r->detail);
 	flow_release(&r->flow);
+	series_release(&r->series);
+	arena_release(&r->arena);
 }
 
 const char *
@@ -61,7 +63,7 @@ request_hold(struct request *r, us_t until, struct effects *out)
 
 /* Its time has come, and its turn: asked for when it must be, else run. */
 static void
-claim_or_run(struct request *r, struct effects *out)
+claim_or_run(struct request *r, us_t wall, struct effects *out)
 {
 	if (request_must_claim(r)) {
 		r->state = REQUEST_CHECKING;
@@ -72,7 +74,8 @@ claim_or_run(struct request *r, struct effects *out)
 	r->state = REQUEST_WAITING;
 	/* The turns it had are used up: another run of it, after the death of its child, needs new ones. */
 	r->been.turn = r->been.cluster_turn = 0;
-	request_add(out, EFF_RUN);
+	if (!request_end_builtin(r, wall, out))
+		request_add(out, EFF_RUN);
 }
 
 /* Known, not expired, not done before: hold it until it is due, wait for its turn, ask for it, or run it. */
@@ -88,7 +91,7 @@ request_go_on(struct request *r, us_t wall, struct effects *out)
 			r->state = REQUEST_ASKING;
 			request_add(out, EFF_TURN);
 		} else {
-			claim_or_run(r, out);
+			claim_or_run(r, wall, out);
 		}
 	} else if (soon || r->queue.len > LADDER_QUEUE_MAX) {
 		/* Due within a second, or of a queue whose name leaves no room for the ladder's digits. */
@@ -266,7 +269,7 @@ request_on_turn(struct request *r, const struct request_turn *in, const struct r
 		v = (struct limit_verdict){ .way = LIMIT_LATER, .delay_s = ASK_AGAIN_S };
 	r->has_turn = v.way == LIMIT_RUN;
 	if (r->has_turn)
-		claim_or_run(r, out);
+		claim_or_run(r, now->wall, out);
 	else if (v.way == LIMIT_HOLD || no_ladder)
 		request_hold(r, now->wall + (v.way == LIMIT_HOLD ? t.wait : (us_t)v.delay_s * 1000000), out);
 	else

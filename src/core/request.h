@@ -11,6 +11,7 @@
 #define WARREN_CORE_REQUEST_H
 
 #include "base/buf.h"
+#include "core/builtin.h"
 #include "core/effect.h"
 #include "core/flow.h"
 #include "core/limit.h"
@@ -88,6 +89,10 @@ struct request {
 	bool has_turn;            /* under its rate limits */
 	us_t due;                 /* while it is held */
 	bool refused_once;        /* the backend would not take the result; its replacement is under way */
+	enum builtin builtin;     /* what the worker makes of it itself */
+	struct series series;     /* of a map or starmap */
+	struct errtext builtin_error; /* its arguments make no sense */
+	struct arena arena;       /* of the built-in */
 	struct mail mail, after_park; /* after_park: what had to be sent when the result was to be parked first */
 	struct flow flow;         /* what its end sends and whom it concerns */
 	struct buf scratch;       /* the error object of the last decision */
@@ -108,6 +113,8 @@ struct request_arrival {
 	bool may_wait;            /* it may keep its place among the deliveries until it is due: there are others for what is due now */
 	us_t wall;
 };
+/* Whether the worker carries it out itself, should no runner know it. *runs: the task that a runner has to know then; SPAN_NONE = none. */
+bool request_is_builtin(struct request *r, struct span *runs);
 void request_on_received(struct request *r, const struct request_arrival *in, struct effects *out);
 /* The stored result of a redelivered task; NULL = there is none. */
 void request_on_checked(struct request *r, const struct result *stored, us_t wall, struct effects *out);
@@ -134,6 +141,8 @@ struct request_turn {
 void request_on_turn(struct request *r, const struct request_turn *in, const struct request_now *now, struct effects *out);
 void request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct effects *out);
 void request_on_started_due(struct request *r, struct effects *out);
+/* A series: takes the result of one run. True when there is one more to be made, of r->series; false: the frame is the end, for request_on_frame. */
+bool request_goes_on(struct request *r, const struct run_frame *f);
 /* A frame of the child: RUN_STATE or RUN_DONE. */
 void request_on_frame(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out);
 /* The time limits of EFF_LIMIT have passed. */

@@ -182,8 +182,6 @@ on_reject(struct request *r, const struct run_frame *f, const struct request_now
 void
 request_on_frame(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out)
 {
-	struct report *rep;
-
 	assert(r->state == REQUEST_RUNNING);
 	if (f->type == RUN_STATE) {
 		on_state(r, f, out);
@@ -192,11 +190,10 @@ request_on_frame(struct request *r, const struct run_frame *f, const struct requ
 	assert(f->type == RUN_DONE);
 	switch (f->outcome) {
 	case RUN_RESULT:
-		rep = request_report(out, REPORT_SUCCEEDED);
-		rep->value = f->result;
-		rep->runtime_us = now->mono_us - r->started_us;
-		request_follow(r, "SUCCESS", f->result, SPAN_NONE, now->wall);
-		request_store_final(r, "SUCCESS", f->result, SPAN_NONE, now->wall, out);
+		if (builtin_is_series(r->builtin))
+			request_end_series(r, now->mono_us - r->started_us, now->wall, out);
+		else
+			request_end_success(r, f->result, now->mono_us - r->started_us, now->wall, out);
 		break;
 	case RUN_ERROR:
 		if (!retry_by_rule(r, &f->error, now, out))

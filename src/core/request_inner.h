@@ -38,6 +38,12 @@ void request_go_dead(struct request *r, const char *reason, const char *error);
 void request_follow(struct request *r, const char *state, struct span value, struct span traceback, us_t wall);
 /* `why` is one of Celery's words: revoked, expired, terminated. */
 void request_end_revoked(struct request *r, struct span why, int signum, us_t wall, struct effects *out);
+/* Ends with a result, for all whom it concerns. */
+void request_end_success(struct request *r, struct span value, int64_t runtime_us, us_t wall, struct effects *out);
+/* The last run of a series has ended. */
+void request_end_series(struct request *r, int64_t runtime_us, us_t wall, struct effects *out);
+/* A built-in that is due: true when it has ended without a run. */
+bool request_end_builtin(struct request *r, us_t wall, struct effects *out);
 /* Seconds; 0 = none. What the message says goes before the rule. */
 double request_hard_limit(const struct request *r);
 double request_soft_limit(const struct request *r);

@@ -162,6 +162,17 @@ request_end_error(struct request *r, const char *state, const struct result_erro
 }
 
 void
+request_end_success(struct request *r, struct span value, int64_t runtime_us, us_t wall, struct effects *out)
+{
+	struct report *rep = request_report(out, REPORT_SUCCEEDED);
+
+	rep->value = value;
+	rep->runtime_us = runtime_us;
+	request_follow(r, "SUCCESS", value, SPAN_NONE, wall);
+	request_store_final(r, "SUCCESS", value, SPAN_NONE, wall, out);
+}
+
+void
 request_go_dead(struct request *r, const char *reason, const char *error)
 {
 	r->mail.kind = MAIL_DEAD;

@@ -338,6 +338,7 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 {
 	struct job *j = job_new(p, d, consumer);
 	struct request_arrival in = { .wall = clock_wall_us() };
+	struct span runs;
 	struct effects fx = { .count = 0 };
 	struct request *r = &j->request;
 
@@ -356,6 +357,8 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 	FAIL_POINT("P1");
 	in.is_revoked = in.fault == TASK_FINE && revocation_covers(&p->worker->revocation, &j->request.task);
 	in.is_known = in.fault == TASK_FINE && pool_knows(p, j->request.task.name);
+	if (in.fault == TASK_FINE && !in.is_known && request_is_builtin(&j->request, &runs))
+		in.is_known = runs.ptr == NULL || pool_knows(p, runs);
 	in.may_wait = in.fault == TASK_FINE && pool_may_wait(p);
 	request_on_received(&j->request, &in, &fx);
 	job_apply(j, &fx);

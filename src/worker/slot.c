@@ -165,6 +165,8 @@ is_worn_out(const struct slot *s)
 	return c->max_memory_per_child > 0 && worker_memory(child_pid(s->child)) > c->max_memory_per_child;
 }
 
+static void give(struct slot *s, struct job *j);
+
 static bool
 on_task_frame(struct slot *s, const struct run_frame *f)
 {
@@ -174,6 +176,12 @@ on_task_frame(struct slot *s, const struct run_frame *f)
 		return false;
 	if (f->type == RUN_STATE) {
 		job_on_frame(j, f);
+		return true;
+	}
+	/* A series is one task: its limits run on. Should the child be on its way out, its end is the task's. */
+	if (request_goes_on(&j->request, f)) {
+		if (s->state == SLOT_BUSY)
+			give(s, j);
 		return true;
 	}
 	disarm(s);
@@ -457,8 +465,14 @@ add_run_frame(struct slot *s, struct job *j, struct buf *frame, struct buf *part
 		.priority = j->msg->priority,
 	};
 	struct run_frame f = { .type = RUN_RUN, .id = t->id, .name = t->name, .args = t->args, .kwargs = t->kwargs };
+	const struct series *series = &j->request.series;
 	struct buf headers;
 
+	if (series->name.ptr != NULL) {
+		f.name = series->name;
+		f.args = buf_span(&series->args);
+		f.kwargs = SPAN("{}");
+	}
 	buf_init(&headers, 0);
 	if (t->headers != NULL && headers_add_user_json(&headers, t->headers))
 		req.headers = buf_span(&headers);
@@ -468,6 +482,24 @@ add_run_frame(struct slot *s, struct job *j, struct buf *frame, struct buf *part
 	buf_reset(frame);
 	run_encode(frame, &f);
 	buf_release(&headers);
+}
+
+/* What add_run_frame has written. */
+static void
+send_frame(struct slot *s)
+{
+	const struct buf *frame = &s->pool->worker->frame;
+
+	if (frame->err != E_OK || stream_write(s->channel, buf_span(frame)) != E_OK)
+		slot_kill(s, "could not be given the task: its channel is closed or full");
+}
+
+/* One more run of the task it has. */
+static void
+give(struct slot *s, struct job *j)
+{
+	add_run_frame(s, j, &s->pool->worker->frame, &s->pool->worker->part);
+	send_frame(s);
 }
 
 static void
@@ -493,8 +525,7 @@ slot_run(struct slot *s, struct job *j)
 	tail_reset(&s->tail);
 	add_run_frame(s, j, &w->frame, &w->part);
 	job_on_started(j, s, child_pid(s->child));
-	if (w->frame.err != E_OK || stream_write(s->channel, buf_span(&w->frame)) != E_OK)
-		slot_kill(s, "could not be given the task: its channel is closed or full");
+	send_frame(s);
 }
 
 void

@@ -1,5 +1,6 @@
 # tests/unit/core
 CORE_TESTS = \
+	tests/unit/core/test_builtin \
 	tests/unit/core/test_chord \
 	tests/unit/core/test_cron \
 	tests/unit/core/test_flow \
@@ -10,6 +11,7 @@ CORE_TESTS = \
 	tests/unit/core/test_request_claim \
 	tests/unit/core/test_request_park \
 	tests/unit/core/test_request_limited \
+	tests/unit/core/test_request_canvas \
 	tests/unit/core/test_request_revoked \
 	tests/unit/core/test_retry \
 	tests/unit/core/test_revoke \
@@ -67,3 +69,7 @@ tests_unit_core_test_limit_SOURCES = tests/unit/core/test_limit.c
 tests_unit_core_test_limit_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_limited_SOURCES = tests/unit/core/test_request_limited.c tests/unit/core/request_fixture.h
 tests_unit_core_test_request_limited_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_builtin_SOURCES = tests/unit/core/test_builtin.c
+tests_unit_core_test_builtin_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_request_canvas_SOURCES = tests/unit/core/test_request_canvas.c tests/unit/core/request_fixture.h
+tests_unit_core_test_request_canvas_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
