@@ -7,3 +7,4 @@ noinst_PROGRAMS += tests/conformance/viewstates
 tests_conformance_viewstates_SOURCES = tests/conformance/viewstates.c
 tests_conformance_viewstates_LDADD = $(LIBS_CORE)
 EXTRA_DIST += tests/conformance/test_view.py
+EXTRA_DIST += tests/conformance/conftest.py tests/conformance/cluster.py tests/conformance/test_canvas.py

@@ -1,7 +1,8 @@
 """A Celery application: the client side of the tests, and the tasks of a Celery worker to compare with."""
 import os
 
-from celery import Celery
+from celery import Celery, group
+from kombu import Exchange, Queue
 
 
 def make(broker, backend, **conf):
@@ -9,6 +10,11 @@ def make(broker, backend, **conf):
     app.conf.update(task_serializer="json", result_serializer="json", accept_content=["json"], broker_connection_retry=False,
                     task_track_started=True, redis_socket_timeout=10, broker_transport_options={"confirm_publish": True})
     app.conf.update(conf)
+    quorum = os.environ.get("QUORUM_QUEUES")
+    if quorum:
+        # Whoever sends to a queue declares it, so it must know of what kind it is.
+        app.conf.task_queues = [Queue(name, Exchange(name), routing_key=name, queue_arguments={"x-queue-type": "quorum"})
+                                for name in quorum.split(",")]
     declare(app)
     return app
 
@@ -27,6 +33,20 @@ def declare(app):
     @app.task(name="echo")
     def echo(*args, **kwargs):
         return [list(args), kwargs]
+
+    @app.task(name="note")
+    def note(task_id):
+        return task_id
+
+    @app.task(name="whoami", bind=True)
+    def whoami(self, *args):
+        r = self.request
+        return {"id": r.id, "root": r.root_id, "parent": r.parent_id, "group": r.group, "index": r.group_index}
+
+    @app.task(name="replaced", bind=True)
+    def replaced(self, x, queue):
+        """Becomes a group whose members run on another queue."""
+        return self.replace(group([app.signature("add", args=(x, i)).set(queue=queue) for i in range(2)]))
 
     @app.task(name="fail")
     def fail(message):
