@@ -53,6 +53,7 @@ request_on_backend_away(struct request *r, struct effects *out)
 		request_add(out, EFF_MAIL);
 		break;
 	case REQUEST_NEW:
+	case REQUEST_ASKING: /* what cannot be asked answers at once */
 	case REQUEST_HELD:
 	case REQUEST_WAITING:
 	case REQUEST_RUNNING:
