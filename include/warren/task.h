@@ -129,6 +129,13 @@ bool warren_state(struct warren_task *t, const char *state, const char *meta_jso
  * inner loop. The request also interrupts sleep(), read() and other waiting calls with EINTR.
  */
 bool warren_cancelled(const struct warren_task *t);
+/*
+ * Calls fn(arg) once when the worker asks to stop, for code that waits or computes where no flag is looked at.
+ * It is called inside a signal handler, by whatever thread got the signal: it may do what signal-safety(7)
+ * allows, such as setting a flag, writing to a pipe, or closing a descriptor. When the request has come already
+ * it is called at once, before this returns. The last fn counts; NULL = none. Forgotten when the task returns.
+ */
+void warren_on_cancel(struct warren_task *t, void (*fn)(void *arg), void *arg);
 
 /* --- how it ends: `return warren_return_int(t, 5);` -----------------------------------------------------
  * The last of these calls counts. A task that returns WARREN_DONE without any has the result null. */

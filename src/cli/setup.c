@@ -177,6 +177,7 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 			.pattern = task->item.name,
 			.time_limit = seconds(task->time_limit > 0 ? task->time_limit : o->time_limit),
 			.soft_time_limit = seconds(task->soft_time_limit > 0 ? task->soft_time_limit : o->soft_time_limit),
+			.memory_limit = task->memory_limit,
 			.retry = {
 				.max_retries = task->max_retries,
 				.delay_s = seconds(task->default_retry_delay),

@@ -17,7 +17,7 @@ enum effect_type {
 	EFF_TURN,        /* ask the rate limits for its turn; answer with request_on_turn */
 	EFF_RUN,         /* give it to the next free slot; answer with request_on_started */
 	EFF_ARM_STARTED, /* answer with request_on_started_due after `delay`, unless it has ended by then */
-	EFF_LIMIT,       /* answer with request_on_soft_limit and request_on_hard_limit after these times */
+	EFF_LIMIT,       /* answer with request_on_soft_limit and request_on_hard_limit after these times, with request_on_memory_limit above this much */
 	EFF_CANCEL,      /* ask the task to end: cancel frame and SIGUSR1 */
 	EFF_KILL,        /* kill the child and all it has started; after a gentler `signum`, SIGKILL follows */
 	EFF_STATE,       /* store `result`, which is not final; no answer */
@@ -43,6 +43,7 @@ enum report_kind {
 	REPORT_LIMITED,    /* over its rate limit: waits for `delay_s` or so */
 	REPORT_SOFT_LIMIT,
 	REPORT_HARD_LIMIT,
+	REPORT_MEMORY_LIMIT,
 	REPORT_REVOKED,    /* `text`: revoked, expired, terminated */
 	REPORT_IGNORED,
 	REPORT_REJECTED,
@@ -76,6 +77,7 @@ struct effect {
 		int todo; /* enum flow_todo */
 		struct {
 			ms_t soft_ms, hard_ms; /* 0 = none */
+			int64_t memory_max;
 		} limit;
 		struct {
 			int signum;

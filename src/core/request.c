@@ -290,9 +290,10 @@ add_limits(const struct request *r, struct effects *out)
 	double hard = request_hard_limit(r), soft = request_soft_limit(r);
 	struct effect *e;
 
-	if (hard <= 0 && soft <= 0)
+	if (hard <= 0 && soft <= 0 && r->rule->memory_limit <= 0)
 		return;
 	e = request_add(out, EFF_LIMIT);
+	e->u.limit.memory_max = r->rule->memory_limit;
 	e->u.limit.soft_ms = soft > 0 ? (ms_t)(soft * 1000) + 1 : 0;
 	e->u.limit.hard_ms = hard > 0 ? (ms_t)(hard * 1000) + 1 : 0;
 }

@@ -147,6 +147,8 @@ bool request_goes_on(struct request *r, const struct run_frame *f);
 void request_on_frame(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out);
 /* The time limits of EFF_LIMIT have passed. */
 void request_on_soft_limit(struct request *r, struct effects *out);
+/* It and what it has started took this many bytes. */
+void request_on_memory_limit(struct request *r, int64_t peak, const struct request_now *now, struct effects *out);
 void request_on_hard_limit(struct request *r, const struct request_now *now, struct effects *out);
 /* Somebody has revoked it. What has not begun is not begun; what runs goes on. */
 void request_on_revoked(struct request *r, us_t wall, struct effects *out);

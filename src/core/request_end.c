@@ -257,6 +257,34 @@ request_on_hard_limit(struct request *r, const struct request_now *now, struct e
 	request_end_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
 }
 
+/* A final end, as at the time limit: another run would need as much. */
+void
+request_on_memory_limit(struct request *r, int64_t peak, const struct request_now *now, struct effects *out)
+{
+	struct result_error err = { .type = SPAN("MemoryError"), .module = SPAN("builtins") };
+	struct report *rep;
+	char why[120];
+
+	if (r->state != REQUEST_RUNNING)
+		return;
+	buf_reset(&r->note);
+	buf_adds(&r->note, "memory limit ");
+	text_add_size(&r->note, r->rule->memory_limit);
+	buf_adds(&r->note, ", peak ");
+	text_add_size(&r->note, peak);
+	err.text = buf_span(&r->note);
+	rep = request_report(out, REPORT_MEMORY_LIMIT);
+	rep->text = err.text;
+	rep->runtime_us = now->mono_us - r->started_us;
+	buf_reset(&r->detail);
+	result_add_error_repr(&r->detail, &err);
+	rep->error = buf_span(&r->detail);
+	add_kill(out, SIGKILL, "was killed at the memory limit of its task");
+	snprintf(why, sizeof(why), "it was killed: %.80s", buf_text(&r->note));
+	end_failed(r, why);
+	request_end_error(r, "FAILURE", &err, SPAN_NONE, now->wall, out);
+}
+
 void
 request_on_terminated(struct request *r, int signum, const struct request_now *now, struct effects *out)
 {

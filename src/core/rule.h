@@ -8,6 +8,7 @@ struct task_rule {
 	const char *pattern;      /* glob over the task's name; NULL in the default rule */
 	double time_limit;        /* seconds until its child is killed; 0 = none. A message may say otherwise. */
 	double soft_time_limit;   /* seconds until it is asked to end */
+	int64_t memory_limit;     /* resident bytes of its child and all that has started; above, it is killed; 0 = none */
 	struct retry_rule retry;
 	int64_t max_lost;         /* runs that may end with the death of the child before the task is given up */
 	bool ignore_result;       /* only errors are stored; a message may say so too */

@@ -110,6 +110,12 @@ warren_cancelled(const struct warren_task *t)
 	return call_is_cancelled(t);
 }
 
+void
+warren_on_cancel(struct warren_task *t, void (*fn)(void *arg), void *arg)
+{
+	call_on_cancel(t, fn, arg);
+}
+
 /* --- results -------------------------------------------------------------------------------------------- */
 
 static struct js

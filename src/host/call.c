@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/js.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -25,11 +26,45 @@
  * it.
  */
 static volatile sig_atomic_t signal_came;
+/* What the task wants to be called then; only touched with the signal blocked, or inside its handler. */
+static void (*cancel_fn)(void *arg);
+static void *cancel_arg;
+
+/* Once for each task. */
+static void
+tell_task(void)
+{
+	void (*fn)(void *) = cancel_fn;
+
+	cancel_fn = NULL;
+	if (fn)
+		fn(cancel_arg);
+}
 
 static void
 on_signal(int signum UNUSED)
 {
+	int saved = errno;
+
 	signal_came = 1;
+	tell_task();
+	errno = saved;
+}
+
+void
+call_on_cancel(const struct warren_task *t, void (*fn)(void *arg), void *arg)
+{
+	sigset_t usr1, before;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr1, &before);
+	cancel_fn = fn;
+	cancel_arg = arg;
+	/* It may have come as a frame alone, or before there was anybody to tell. */
+	if (fn && call_is_cancelled(t))
+		tell_task();
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 enum err
@@ -145,6 +180,7 @@ call_run(struct channel *c, const struct run_frame *run, const struct warren_tas
 	task.id = call_dup(&task, run->id);
 	task.name = call_dup(&task, run->name);
 	signal_came = 0;
+	call_on_cancel(&task, NULL, NULL);
 	memory.cancelled = channel_take_cancel(c, run->id);
 	if (entry && !memory.no_memory) {
 		end = entry->run(&task);
@@ -152,6 +188,7 @@ call_run(struct channel *c, const struct run_frame *run, const struct warren_tas
 			_exit(1); /* the task forked and came back twice: only its parent answers */
 		if (!task.ended)
 			end_plainly(&task, end);
+		call_on_cancel(&task, NULL, NULL);
 		fflush(stdout); /* lines that cannot be written are lost; the outcome is not */
 	} else if (!entry) {
 		call_end_error(&task, RUN_ERROR, SPAN("NotRegistered"), SPAN("celery.exceptions"), run->name);

@@ -34,6 +34,8 @@ enum err call_watch_signal(struct errtext *t) MUSTCHECK;
 enum err call_run(struct channel *c, const struct run_frame *run, const struct warren_task_entry *entry,
 	struct arena *a, struct errtext *t) MUSTCHECK;
 bool call_is_cancelled(const struct warren_task *t);
+/* The same as a call: see warren_on_cancel. fn NULL = none. */
+void call_on_cancel(const struct warren_task *t, void (*fn)(void *arg), void *arg);
 
 /* Ends the call with an error. module SPAN_NONE = a builtin or none; text SPAN_NONE = no argument. */
 void call_end_error(struct warren_task *t, enum run_outcome outcome, struct span type, struct span module,

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "loop/usage.h"
 #include "base/text.h"
 
 void
@@ -314,7 +315,7 @@ ctl_memsample(struct ctl *c)
 	struct buf b;
 
 	buf_init(&b, 0);
-	text_add_size(&b, worker_memory(getpid()));
+	text_add_size(&b, usage_rss(getpid()));
 	js_string(c->js, buf_span(&b));
 	buf_release(&b);
 }
@@ -328,7 +329,7 @@ ctl_memdump(struct ctl *c)
 
 	buf_init(&b, 0);
 	buf_adds(&b, "worker: ");
-	text_add_size(&b, worker_memory(getpid()));
+	text_add_size(&b, usage_rss(getpid()));
 	for (size_t i = 0; i < w->n_pools; i++)
 		for (size_t k = 0; k < w->pools[i].n_slots; k++) {
 			const struct slot *s = w->pools[i].slots[k];
@@ -336,7 +337,7 @@ ctl_memdump(struct ctl *c)
 			if (s->child == NULL)
 				continue;
 			buf_addf(&b, "\npool %s, slot %d: ", w->pools[i].conf->name, s->index);
-			text_add_size(&b, worker_memory(child_pid(s->child)));
+			text_add_size(&b, usage_rss(child_pid(s->child)));
 		}
 	js_string(c->js, buf_span(&b));
 	buf_release(&b);

@@ -51,25 +51,3 @@ worker_find_job(struct worker *w, struct span id)
 		}
 	return NULL;
 }
-
-int64_t
-worker_memory(int pid)
-{
-	char path[64], text[128] = "";
-	int64_t pages = 0;
-	struct span rest;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
-	f = fopen(path, "re");
-	if (f == NULL)
-		return 0;
-	if (fgets(text, sizeof(text), f) == NULL)
-		text[0] = '\0';
-	fclose(f);
-	rest = span_of(text);
-	span_split(&rest, ' ');
-	if (!text_parse_int(span_split(&rest, ' '), &pages))
-		return 0;
-	return pages * sysconf(_SC_PAGESIZE);
-}

@@ -278,7 +278,7 @@ apply_one(struct job *j, const struct effect *e)
 		loop_timer_arm(&j->slot->timer, e->u.delay);
 		return false;
 	case EFF_LIMIT:
-		slot_arm_limits(j->slot, e->u.limit.soft_ms, e->u.limit.hard_ms);
+		slot_arm_limits(j->slot, e->u.limit.soft_ms, e->u.limit.hard_ms, e->u.limit.memory_max);
 		return false;
 	case EFF_CANCEL:
 		slot_cancel(j->slot, "soft_time_limit");
@@ -441,6 +441,16 @@ job_on_soft_limit(struct job *j)
 	struct effects fx = { .count = 0 };
 
 	request_on_soft_limit(&j->request, &fx);
+	return job_apply(j, &fx);
+}
+
+bool
+job_on_memory_limit(struct job *j, int64_t peak)
+{
+	struct request_now now = now_of();
+	struct effects fx = { .count = 0 };
+
+	request_on_memory_limit(&j->request, peak, &now, &fx);
 	return job_apply(j, &fx);
 }
 

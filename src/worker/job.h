@@ -54,6 +54,7 @@ bool job_on_lost(struct job *j, const char *how);
 bool job_on_interrupted(struct job *j);
 bool job_on_soft_limit(struct job *j);
 bool job_on_hard_limit(struct job *j);
+bool job_on_memory_limit(struct job *j, int64_t peak);
 /* The broker has this letter; it is freed. After the last one the job goes on. */
 bool job_on_confirmed(struct job *j, struct letter *l);
 /* Somebody has revoked it. */

@@ -242,6 +242,7 @@ type_of(const struct job *j, const struct report *r)
 		return EVENT_TASK_SUCCEEDED;
 	case REPORT_FAILED:
 	case REPORT_HARD_LIMIT:
+	case REPORT_MEMORY_LIMIT:
 	case REPORT_UNKNOWN:
 	case REPORT_REFUSED:
 		return EVENT_TASK_FAILED;

@@ -70,6 +70,9 @@ report_task(const struct job *j, const struct report *r)
 	case REPORT_HARD_LIMIT:
 		LOG(TASK_HARD_LIMIT, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("seconds", r->text));
 		break;
+	case REPORT_MEMORY_LIMIT:
+		LOG(TASK_MEMORY_LIMIT, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
+		break;
 	case REPORT_RETRY:
 		LOG(TASK_RETRY, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)),
 			LOG_SPAN("error", r->error.len > 0 ? r->error : r->text));

@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "loop/usage.h"
 #include "wire/headers.h"
 #include "worker/childenv.h"
 #include "worker/job.h"
@@ -22,6 +24,9 @@
 #define ENDING_MS 3000
 /* How long the channel of an ended child is waited for: a grandchild may hold the other side open. */
 #define LINGER_MS 500
+
+/* How often the memory of a task with a limit is looked at. */
+#define METER_MS 250
 
 static void slot_ended(struct slot *s);
 
@@ -41,6 +46,7 @@ slot_end(struct slot *s, int signum, const char *why)
 	list_unlink(&s->link);
 	loop_timer_disarm(&s->soft);
 	loop_timer_disarm(&s->hard);
+	loop_timer_disarm(&s->meter);
 	child_signal_group(s->child, signum);
 	loop_timer_arm(&s->timer, ENDING_MS);
 }
@@ -69,6 +75,22 @@ on_hard_limit(void *owner)
 		return;
 	tail_read(&s->tail, &s->job->output);
 	job_on_hard_limit(s->job);
+}
+
+static void
+on_meter(void *owner)
+{
+	struct slot *s = owner;
+	int64_t now = usage_tree_rss(child_pid(s->child));
+
+	if (s->job == NULL)
+		return;
+	if (now <= s->memory_max) {
+		loop_timer_arm(&s->meter, METER_MS);
+		return;
+	}
+	tail_read(&s->tail, &s->job->output);
+	job_on_memory_limit(s->job, now);
 }
 
 static void
@@ -150,6 +172,7 @@ disarm(struct slot *s)
 	loop_timer_disarm(&s->timer);
 	loop_timer_disarm(&s->soft);
 	loop_timer_disarm(&s->hard);
+	loop_timer_disarm(&s->meter);
 }
 
 /* It has run its share of tasks, or kept more memory than it may. */
@@ -162,7 +185,7 @@ is_worn_out(const struct slot *s)
 		return true;
 	if (c->max_tasks_per_child > 0 && s->tasks_done >= c->max_tasks_per_child)
 		return true;
-	return c->max_memory_per_child > 0 && worker_memory(child_pid(s->child)) > c->max_memory_per_child;
+	return c->max_memory_per_child > 0 && usage_rss(child_pid(s->child)) > c->max_memory_per_child;
 }
 
 static void give(struct slot *s, struct job *j);
@@ -329,6 +352,14 @@ add_how(struct slot *s, struct buf *b)
 	if (s->end.signaled)
 		buf_adds(b, "was ");
 	child_add_end(b, &s->end);
+	/* What fails to get memory seldom says so on its way out. */
+	if (s->pool->conf->memory_limit > 0 && (s->end.signaled || s->end.code != 0)) {
+		buf_adds(b, "; memory_limit ");
+		text_add_size(b, s->pool->conf->memory_limit);
+		buf_adds(b, " of address space, peak ");
+		text_add_size(b, s->end.max_rss);
+		buf_adds(b, " resident");
+	}
 	if (s->err.last[0] != '\0')
 		buf_addf(b, "; its last words: %s", s->err.last);
 }
@@ -378,7 +409,8 @@ slot_init(struct slot *s, struct pool *p, int index)
 	s->index = index;
 	if (loop_timer_init(&s->timer, p->worker->loop, on_timer, s) != E_OK ||
 		loop_timer_init(&s->soft, p->worker->loop, on_soft_limit, s) != E_OK ||
-		loop_timer_init(&s->hard, p->worker->loop, on_hard_limit, s) != E_OK)
+		loop_timer_init(&s->hard, p->worker->loop, on_hard_limit, s) != E_OK ||
+		loop_timer_init(&s->meter, p->worker->loop, on_meter, s) != E_OK)
 		abort();
 }
 
@@ -543,12 +575,15 @@ slot_stop(struct slot *s, bool at_once)
 }
 
 void
-slot_arm_limits(struct slot *s, ms_t soft_ms, ms_t hard_ms)
+slot_arm_limits(struct slot *s, ms_t soft_ms, ms_t hard_ms, int64_t memory_max)
 {
 	if (soft_ms > 0)
 		loop_timer_arm(&s->soft, soft_ms);
 	if (hard_ms > 0)
 		loop_timer_arm(&s->hard, hard_ms);
+	s->memory_max = memory_max;
+	if (memory_max > 0)
+		loop_timer_arm(&s->meter, METER_MS);
 }
 
 void
@@ -601,4 +636,5 @@ slot_release(struct slot *s)
 	loop_timer_release(&s->timer);
 	loop_timer_release(&s->soft);
 	loop_timer_release(&s->hard);
+	loop_timer_release(&s->meter);
 }

@@ -34,6 +34,8 @@ struct slot {
 	struct loop_timer timer;   /* starting: hello deadline; busy: STARTED; ending: grace; down: back-off */
 	char mark[SWEEP_MARK_MAX]; /* in the environment of this child and of all it starts */
 	struct loop_timer soft, hard; /* limits of the task */
+	struct loop_timer meter;   /* next look at its memory */
+	int64_t memory_max;
 	int64_t tasks_done;        /* by this child */
 	int64_t runs;              /* by all children of this slot */
 	bool to_replace;           /* by a new one, when its task is done */
@@ -54,7 +56,7 @@ void slot_start(struct slot *s);
 /* Hands a task over. The slot is idle. */
 void slot_run(struct slot *s, struct job *j);
 /* The limits of the task it runs; 0 = none. */
-void slot_arm_limits(struct slot *s, ms_t soft_ms, ms_t hard_ms);
+void slot_arm_limits(struct slot *s, ms_t soft_ms, ms_t hard_ms, int64_t memory_max);
 /* Asks the task it runs to end: a frame for a child that reads, SIGUSR1 for one that computes. */
 void slot_cancel(struct slot *s, const char *reason);
 /* Kills the child with all it has started, after a signal other than SIGKILL with some grace; the task is the caller's business, the slot

@@ -64,8 +64,6 @@ void worker_count_run(struct worker *w, struct span task_name);
 size_t worker_active(const struct worker *w);
 /* The job with this task id; NULL when there is none. */
 struct job *worker_find_job(struct worker *w, struct span id);
-/* Resident bytes of a process of ours; 0 when that cannot be read. */
-int64_t worker_memory(int pid);
 /* As SIGTERM does. */
 void worker_shutdown(struct worker *w);
 

@@ -170,3 +170,33 @@ def tidy(journal):
         signal.signal(signal.SIGTERM, old)
     end(journal)
     return "tidied up"
+
+
+GORGE = "import time; m = bytearray(%d)\nfor i in range(0, len(m), 4096): m[i] = 1\ntime.sleep(60)"
+
+
+@task(name="gorge")
+def gorge(journal, size, how, end_at_once=False):
+    """Takes so much memory, in this process, in a child, or in one of a session of its own, and keeps it."""
+    begin(journal)
+    if how == "itself":
+        note(journal, "gorges", os.getpid())
+        memory = bytearray(size)
+        for i in range(0, size, 4096):
+            memory[i] = 1
+    else:
+        child = subprocess.Popen([sys.executable, "-c", GORGE % size], start_new_session=how == "daemon")
+        note(journal, "gorges", child.pid)
+    while not end_at_once:
+        time.sleep(60)
+    end(journal)
+    return size
+
+
+kept = []
+
+
+@task(name="keep")
+def keep(size):
+    kept.append(b"x" * size)
+    return size

@@ -104,6 +104,30 @@ lost_child_gives_the_task_another_one(void **state)
 	assert_true(has(f, EFF_ACK));
 }
 
+static void
+memory_limit_is_armed_and_names_limit_and_peak(void **state)
+{
+	struct task_rule rule = task_rule_default;
+	struct fixture *f = *state;
+
+	rule.pattern = "*";
+	rule.memory_limit = INT64_C(2) << 30;
+	f->rules.tasks.rules = &rule;
+	f->rules.tasks.count = 1;
+	run(f);
+	assert_true(find(f, EFF_LIMIT)->u.limit.memory_max == rule.memory_limit);
+	assert_int_equal(find(f, EFF_LIMIT)->u.limit.hard_ms, 0);
+	next(f);
+	request_on_memory_limit(&f->r, INT64_C(2254857830), &now, &f->fx);
+	assert_int_equal(find(f, EFF_KILL)->u.kill.signum, 9);
+	assert_span(find(f, EFF_STORE)->u.result.value,
+		"{\"exc_type\": \"MemoryError\", \"exc_message\": [\"memory limit 2 GiB, peak 2.1 GiB\"], \"exc_module\": \"builtins\"}");
+	/* One end is enough. */
+	next(f);
+	request_on_memory_limit(&f->r, INT64_C(2254857830), &now, &f->fx);
+	assert_int_equal(f->fx.count, 0);
+}
+
 /* That its worker ends is no fault of the task: it may happen as often as it likes. */
 static void
 interrupted_task_goes_back_with_a_mark_and_is_not_lost(void **state)
@@ -545,6 +569,7 @@ main(void)
 		T(ignored_results_are_not_stored_but_errors_of_the_setting_are),
 		T(failure_keeps_type_message_and_traceback),
 		T(lost_child_gives_the_task_another_one),
+		T(memory_limit_is_armed_and_names_limit_and_peak),
 		T(interrupted_task_goes_back_with_a_mark_and_is_not_lost),
 		T(task_that_kills_every_child_fails_and_becomes_a_dead_letter),
 		T(early_ack_leaves_nothing_to_acknowledge_and_no_second_run),

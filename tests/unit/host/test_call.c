@@ -436,6 +436,72 @@ a_signal_cancels_the_task_that_runs(void **state UNUSED)
 }
 
 static void
+count(void *arg)
+{
+	++*(volatile int *)arg;
+}
+
+static volatile int told;
+
+static enum warren_end
+wait_for_the_call(struct warren_task *t)
+{
+	warren_on_cancel(t, count, (void *)&told);
+	raise(SIGUSR1);
+	raise(SIGUSR1);
+	return warren_return_int(t, told);
+}
+
+static enum warren_end
+ask_when_it_has_come(struct warren_task *t)
+{
+	raise(SIGUSR1);
+	warren_on_cancel(t, count, (void *)&told);
+	return warren_return_int(t, told);
+}
+
+static enum warren_end
+think_better_of_it(struct warren_task *t)
+{
+	warren_on_cancel(t, count, (void *)&told);
+	warren_on_cancel(t, NULL, NULL);
+	raise(SIGUSR1);
+	return warren_return_int(t, told);
+}
+
+static enum warren_end
+leave_it_behind(struct warren_task *t)
+{
+	warren_on_cancel(t, count, (void *)&told);
+	return warren_return_null(t);
+}
+
+static enum warren_end
+be_signalled(struct warren_task *t)
+{
+	raise(SIGUSR1);
+	return warren_return_int(t, told);
+}
+
+static void
+a_function_is_called_once_when_the_task_is_cancelled(void **state UNUSED)
+{
+	static const char cancel[] = "{\"cancel\":{\"id\":\"i\\\"d\"}}\n";
+
+	assert_ok(call_watch_signal(NULL));
+	told = 0;
+	assert_result(wait_for_the_call, "[]", "{}", "1");
+	assert_result(ask_when_it_has_come, "[]", "{}", "2");
+	assert_result(think_better_of_it, "[]", "{}", "2");
+	/* The next task has nothing to do with it. */
+	assert_result(leave_it_behind, "[]", "{}", "null");
+	assert_result(be_signalled, "[]", "{}", "2");
+	/* By the frame alone, before the task was called. */
+	assert_int_equal(write(worker, cancel, sizeof(cancel) - 1), sizeof(cancel) - 1);
+	assert_result(ask_when_it_has_come, "[]", "{}", "3");
+}
+
+static void
 a_cancel_frame_cancels_its_task(void **state UNUSED)
 {
 	static const char other[] = "{\"cancel\":{\"id\":\"other\"}}\n",
@@ -508,6 +574,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_last_word_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(states_are_sent_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_signal_cancels_the_task_that_runs, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_function_is_called_once_when_the_task_is_cancelled, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cancel_frame_cancels_its_task, setup, teardown),
 		cmocka_unit_test_setup_teardown(lack_of_memory_is_an_error_of_the_task, setup, teardown),
 	};
