@@ -26,8 +26,8 @@
  * it.
  */
 static volatile sig_atomic_t signal_came;
-/* What the task wants to be called then; only touched with the signal blocked, or inside its handler. */
-static void (*cancel_fn)(void *arg);
+/* What the task wants to be called then; only set with the signal blocked, and reset inside its handler. */
+static void (*volatile cancel_fn)(void *arg);
 static void *cancel_arg;
 
 /* Once for each task. */
@@ -65,6 +65,14 @@ call_on_cancel(const struct warren_task *t, void (*fn)(void *arg), void *arg)
 	if (fn && call_is_cancelled(t))
 		tell_task();
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Nearly no task has one, and two system calls are a good part of what a short task costs. */
+static void
+forget_cancel(const struct warren_task *t)
+{
+	if (cancel_fn)
+		call_on_cancel(t, NULL, NULL);
 }
 
 enum err
@@ -180,7 +188,6 @@ call_run(struct channel *c, const struct run_frame *run, const struct warren_tas
 	task.id = call_dup(&task, run->id);
 	task.name = call_dup(&task, run->name);
 	signal_came = 0;
-	call_on_cancel(&task, NULL, NULL);
 	memory.cancelled = channel_take_cancel(c, run->id);
 	if (entry && !memory.no_memory) {
 		end = entry->run(&task);
@@ -188,7 +195,7 @@ call_run(struct channel *c, const struct run_frame *run, const struct warren_tas
 			_exit(1); /* the task forked and came back twice: only its parent answers */
 		if (!task.ended)
 			end_plainly(&task, end);
-		call_on_cancel(&task, NULL, NULL);
+		forget_cancel(&task);
 		fflush(stdout); /* lines that cannot be written are lost; the outcome is not */
 	} else if (!entry) {
 		call_end_error(&task, RUN_ERROR, SPAN("NotRegistered"), SPAN("celery.exceptions"), run->name);
