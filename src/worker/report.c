@@ -36,6 +36,39 @@ report_failure(const struct job *j, const struct report *r)
 		LOG_LINES("traceback", r->traceback), LOG_SEC("runtime", r->runtime_us));
 }
 
+/* Not over: it runs again, or for the first time, later or elsewhere. */
+static void
+report_later(const struct job *j, const struct report *r)
+{
+	struct span name = shown_name(j), id = j->request.task.id;
+	int64_t delay_us = (int64_t)(r->delay_s * 1e6);
+
+	switch (r->kind) {
+	case REPORT_RETRY:
+		LOG(TASK_RETRY, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", delay_us),
+			LOG_SPAN("error", r->error.len > 0 ? r->error : r->text));
+		break;
+	case REPORT_DELAYED:
+		LOG(TASK_DELAYED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("eta", r->text));
+		break;
+	case REPORT_LIMITED:
+		LOG(TASK_LIMITED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", delay_us));
+		break;
+	case REPORT_HELD_OFF:
+		LOG(TASK_HELD_OFF, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("node", r->text),
+			LOG_SEC("delay", delay_us));
+		break;
+	case REPORT_COMES_AGAIN:
+		LOG(TASK_COMES_AGAIN, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", delay_us));
+		break;
+	case REPORT_MOVED_ON:
+		LOG(TASK_MOVED_ON, LOG_SPAN("task", name), LOG_SPAN("id", id));
+		break;
+	default:
+		break;
+	}
+}
+
 void
 report_task(const struct job *j, const struct report *r)
 {
@@ -61,9 +94,6 @@ report_task(const struct job *j, const struct report *r)
 	case REPORT_INTERRUPTED:
 		LOG(TASK_INTERRUPTED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("runtime", r->runtime_us));
 		break;
-	case REPORT_LIMITED:
-		LOG(TASK_LIMITED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)));
-		break;
 	case REPORT_SOFT_LIMIT:
 		LOG(TASK_SOFT_LIMIT, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("seconds", r->text));
 		break;
@@ -72,13 +102,6 @@ report_task(const struct job *j, const struct report *r)
 		break;
 	case REPORT_MEMORY_LIMIT:
 		LOG(TASK_MEMORY_LIMIT, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
-		break;
-	case REPORT_RETRY:
-		LOG(TASK_RETRY, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)),
-			LOG_SPAN("error", r->error.len > 0 ? r->error : r->text));
-		break;
-	case REPORT_DELAYED:
-		LOG(TASK_DELAYED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("eta", r->text));
 		break;
 	case REPORT_REVOKED:
 		if (span_is(r->text, "terminated"))
@@ -102,18 +125,16 @@ report_task(const struct job *j, const struct report *r)
 		LOG(MESSAGE_INVALID, LOG_SPAN("why", r->text), LOG_SPAN("queue", j->request.queue),
 			LOG_INT("bytes", j->msg->body.len));
 		break;
-	case REPORT_HELD_OFF:
-		LOG(TASK_HELD_OFF, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("node", r->text),
-			LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)));
-		break;
-	case REPORT_COMES_AGAIN:
-		LOG(TASK_COMES_AGAIN, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("delay", (int64_t)(r->delay_s * 1e6)));
-		break;
 	case REPORT_PARKED:
 		LOG(RESULT_PARKED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_STR("queue", j->pool->worker->outbox.queue));
 		break;
+	case REPORT_RETRY:
+	case REPORT_DELAYED:
+	case REPORT_LIMITED:
+	case REPORT_HELD_OFF:
+	case REPORT_COMES_AGAIN:
 	case REPORT_MOVED_ON:
-		LOG(TASK_MOVED_ON, LOG_SPAN("task", name), LOG_SPAN("id", id));
+		report_later(j, r);
 		break;
 	case REPORT_DONE_BEFORE:
 		LOG(TASK_DONE_BEFORE, LOG_SPAN("task", name), LOG_SPAN("id", id));
