@@ -44,6 +44,13 @@ set(struct builder *b, const char *key, struct span text)
 				  : table_set(&b->to->headers, &b->to->arena, span_of(key), val_string(copy));
 }
 
+static void
+set_int(struct builder *b, const char *key, int64_t n)
+{
+	if (b->err == E_OK)
+		b->err = table_set(&b->to->headers, &b->to->arena, span_of(key), val_int(n));
+}
+
 /* Its end, from the start of a line when there is one. */
 static void
 set_output(struct builder *b, struct span output)
@@ -92,8 +99,11 @@ dead_encode(struct msg *to, const struct msg *original, const struct dead_letter
 	set(&b, "x-warren-host", d->host);
 	set(&b, "x-warren-time", (struct span){ when, text_format_time(d->now, when) });
 	set_output(&b, d->output);
-	if (b.err == E_OK)
-		b.err = table_set(&to->headers, &to->arena, SPAN("x-warren-attempts"), val_int(d->attempts));
+	set_int(&b, "x-warren-attempts", d->attempts);
+	if (d->process_died)
+		set_int(&b, d->signal != 0 ? "x-warren-signal" : "x-warren-exit-code", d->signal != 0 ? d->signal : d->exit_code);
+	if (d->process_died && d->peak_memory > 0)
+		set_int(&b, "x-warren-peak-memory", d->peak_memory);
 	to->exchange = SPAN(DEAD_EXCHANGE);
 	key = arena_dup(&to->arena, d->queue);
 	to->routing_key = key;

@@ -1,7 +1,8 @@
 /*
  * Dead letters on the wire: the message as it came, bytes and properties, to exchange warren.dead with its origin queue as the
  * key, and headers that say why: x-warren-reason, x-warren-error, x-warren-queue, x-warren-exchange, x-warren-attempts, x-warren-host,
- * x-warren-time, and x-warren-output when the task wrote something before its end.
+ * x-warren-time; x-warren-output when the task wrote something before its end; and when its process died x-warren-signal or
+ * x-warren-exit-code, and x-warren-peak-memory.
  *
  *   encode: message -> dead letter (the worker)      read: what it says      restore: dead letter -> message (a replay)
  */
@@ -22,6 +23,9 @@ struct dead_letter {
 	struct span host;   /* the worker's node name */
 	struct span output; /* the last lines the task wrote; empty = none */
 	int64_t attempts;
+	bool process_died;
+	int signal, exit_code; /* of the process; signal 0 = it exited */
+	int64_t peak_memory;   /* resident bytes; 0 = unknown */
 	us_t now;
 };
 

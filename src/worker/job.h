@@ -5,6 +5,7 @@
 #include "backend/backend.h"
 #include "bus/chan.h"
 #include "core/request.h"
+#include "loop/child.h"
 #include "worker/ledger.h"
 
 struct letter;
@@ -18,6 +19,8 @@ struct job {
 	struct request request;
 	struct msg *msg;
 	struct errtext why;           /* of a decoding fault */
+	struct child_end end;         /* lost: how its process ended, when `process_died` */
+	bool process_died;
 	struct buf output;            /* lost, rejected, failed for good: the last lines it wrote */
 	struct bus_tag tag;
 	bool tag_lost;                /* its channel is gone; a redelivery may bind a new tag */

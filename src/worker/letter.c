@@ -49,6 +49,10 @@ encode_dead(struct letter *l)
 		.host = span_of(j->pool->worker->conf->node),
 		.output = buf_span(&j->output),
 		.attempts = j->request.task.retries + 1,
+		.process_died = j->process_died,
+		.signal = j->end.signaled ? j->end.code : 0,
+		.exit_code = j->end.code,
+		.peak_memory = j->end.max_rss,
 		.now = clock_wall_us(),
 	};
 

@@ -154,6 +154,9 @@ def test_f34_child_that_dies_is_a_failure_with_cause_and_last_words(lab, how, wo
     lab.wait_quiet()
     [(body, headers, _)] = lab.dead()
     assert headers["id"] == task_id and headers["x-warren-reason"] == "lost"
+    assert headers.get("x-warren-signal") == (None if isinstance(how, int) else getattr(signal, how))
+    assert headers.get("x-warren-exit-code") == (how if isinstance(how, int) else None)
+    assert headers["x-warren-peak-memory"] > 1 << 20
     del lab.sent[task_id]
     lab.send_run()
     lab.wait_final()

@@ -498,10 +498,39 @@ restoring_survives_an_empty_heap(void **state UNUSED)
 	msg_release(&letter);
 }
 
+static void
+letter_tells_how_the_process_ended(void **state)
+{
+	struct dead_letter l = lost();
+	struct task_call call = call_of_add();
+	struct msg letter;
+	int64_t n;
+
+	(void)state;
+	make_letter(&letter, &call, &l);
+	assert_null(table_get(&letter.headers, "x-warren-signal"));
+	assert_null(table_get(&letter.headers, "x-warren-exit-code"));
+	msg_release(&letter);
+	l.process_died = true;
+	l.signal = 9;
+	l.peak_memory = 123456;
+	make_letter(&letter, &call, &l);
+	assert_true(table_get_int(&letter.headers, "x-warren-signal", &n) && n == 9);
+	assert_true(table_get_int(&letter.headers, "x-warren-peak-memory", &n) && n == 123456);
+	assert_null(table_get(&letter.headers, "x-warren-exit-code"));
+	msg_release(&letter);
+	l.signal = 0;
+	make_letter(&letter, &call, &l);
+	assert_true(table_get_int(&letter.headers, "x-warren-exit-code", &n) && n == 0);
+	assert_null(table_get(&letter.headers, "x-warren-signal"));
+	msg_release(&letter);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(letter_tells_how_the_process_ended),
 		cmocka_unit_test(letter_tells_what_happened),
 		cmocka_unit_test(without_output_there_is_no_header),
 		cmocka_unit_test(output_keeps_its_end_from_a_whole_line),
