@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "bus/cast.h"
 #include "worker/ctl.h"
+#include "worker/inquiry.h"
 
 /* How long a worker waits for the name before it complains: its former self may just be going away. */
 #define PATIENCE_MS 2000
@@ -131,29 +132,38 @@ carry_out(struct ctl *c)
 	ctl_error(c, "KeyError('%.*s')", SPAN_FMT(c->req->method));
 }
 
-static void
-on_request(struct control *c, const struct control_request *r)
+void
+control_answer(struct control *c, const struct control_request *r, struct span answer)
 {
-	struct ctl ctl = { .worker = c->worker, .req = r };
+	enum err e = send(c, r, answer);
+
+	if (e != E_OK)
+		LOG(CONTROL_UNANSWERED, LOG_SPAN("method", r->method), LOG_STR("why", err_name(e)));
+}
+
+/* True when the message is kept. */
+static bool
+on_request(struct control *c, const struct control_request *r, struct msg *m)
+{
+	struct ctl ctl = { .worker = c->worker, .req = r, .msg = m };
 	struct buf answer;
 	struct js js;
-	enum err e;
 
 	lamport_forward(&c->worker->clock);
 	lamport_adjust(&c->worker->clock, r->clock);
 	if (!control_is_for(r, span_of(c->worker->conf->node)))
-		return;
+		return false;
 	buf_init(&answer, 0);
 	js_init(&js, &answer);
 	ctl.js = &js;
 	carry_out(&ctl);
 	LOG(CONTROL_REQUEST, LOG_SPAN("method", r->method));
-	e = answer.err;
-	if (e == E_OK && r->reply_exchange.ptr != NULL && !ctl.is_silent)
-		e = send(c, r, buf_span(&answer));
-	if (e != E_OK)
-		LOG(CONTROL_UNANSWERED, LOG_SPAN("method", r->method), LOG_STR("why", err_name(e)));
+	if (answer.err != E_OK)
+		LOG(CONTROL_UNANSWERED, LOG_SPAN("method", r->method), LOG_STR("why", err_name(answer.err)));
+	else if (r->reply_exchange.ptr != NULL && !ctl.is_silent && !ctl.is_kept)
+		control_answer(c, r, buf_span(&answer));
 	buf_release(&answer);
+	return ctl.is_kept;
 }
 
 static void
@@ -162,16 +172,18 @@ on_deliver(void *owner, struct bus_delivery *d)
 	struct control_request r;
 	struct errtext t;
 	enum err e = E_OK;
+	bool is_kept = false;
 
 	if (d->spoiled != NULL)
 		e = err_set(&t, E_TOOBIG, "%s", d->spoiled);
 	if (e == E_OK)
 		e = control_decode(&r, d->msg, &t);
 	if (e == E_OK)
-		on_request(owner, &r);
+		is_kept = on_request(owner, &r, d->msg);
 	else
 		LOG(CONTROL_INVALID, LOG_STR("why", t.text));
-	bus_msg_free(d->msg);
+	if (!is_kept)
+		bus_msg_free(d->msg);
 }
 
 /* --- the queue --------------------------------------------------------------------------------------------------------- */
@@ -289,6 +301,7 @@ control_open(struct control *c, struct worker *w)
 	enum err e;
 
 	c->worker = w;
+	list_init(&c->inquiries);
 	if (w->conf->no_control) {
 		c->is_settled = true;
 		return E_OK;
@@ -303,6 +316,8 @@ control_open(struct control *c, struct worker *w)
 void
 control_close(struct control *c)
 {
+	if (c->worker != NULL)
+		inquiries_release(&c->inquiries);
 	bus_chan_close(c->inbox);
 	bus_chan_close(c->outbox);
 	loop_timer_release(&c->patience);

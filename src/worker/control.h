@@ -6,6 +6,7 @@
 #define WARREN_WORKER_CONTROL_H
 
 #include "bus/chan.h"
+#include "wire/control.h"
 
 struct worker;
 
@@ -18,9 +19,12 @@ struct control {
 	bool name_taken;            /* somebody else has this node's queue */
 	bool has_complained;        /* of that */
 	struct loop_timer patience;
+	struct list inquiries;      /* answers that wait for the backend, worker/inquiry.h */
 };
 
 enum err control_open(struct control *c, struct worker *w) MUSTCHECK;
 void control_close(struct control *c);
+/* The answer to a request that was kept (struct ctl, is_kept). */
+void control_answer(struct control *c, const struct control_request *r, struct span answer);
 
 #endif

@@ -1,7 +1,4 @@
-/*
- * Remote control: revoking tasks. The words of the answers are Celery's; beside them stands what became of each task here: it was waiting,
- * it is running, or it is unknown to this worker (which then will not run it when it comes).
- */
+/* Remote control: revoking tasks. The words of the answers are Celery's; beside them stands what became of each task, see inquiry.h. */
 #include "worker/ctl.h"
 
 #include <signal.h>
@@ -9,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "worker/inquiry.h"
 #include "worker/job.h"
 
 void
@@ -44,56 +42,19 @@ signal_of(struct ctl *c)
 	return 0;
 }
 
-/* What is told of the ids of one request, gathered while they are worked through. */
-struct tally {
-	struct buf names, terminated, states;
-	struct js js;
-	size_t count;
-};
-
 static void
-tally_init(struct tally *t)
-{
-	buf_init(&t->names, 0);
-	buf_init(&t->terminated, 0);
-	buf_init(&t->states, 0);
-	js_init(&t->js, &t->states);
-	js_object(&t->js);
-	t->count = 0;
-}
-
-static void
-tally_release(struct tally *t)
-{
-	buf_release(&t->names);
-	buf_release(&t->terminated);
-	buf_release(&t->states);
-}
-
-static void
-add_name(struct buf *b, struct span name)
-{
-	buf_adds(b, b->len > 0 ? ", " : "");
-	buf_add(b, name);
-}
-
-static void
-revoke_one(struct ctl *c, struct span id, bool terminate, int signum, struct tally *t)
+revoke_one(struct ctl *c, struct span id, bool terminate, int signum, struct inquiry *q)
 {
 	struct job *j = worker_find_job(c->worker, id);
 	const char *state = "unknown";
 
-	t->count++;
-	add_name(&t->names, id);
 	revocation_add(&c->worker->revocation, id);
 	if (j != NULL)
 		state = j->request.state < REQUEST_RUNNING ? "waiting" : j->request.state == REQUEST_RUNNING ? "running" : "finished";
-	js_key_span(&t->js, id);
-	js_text(&t->js, state);
+	inquiry_add(q, id, j != NULL ? state : NULL, terminate && j != NULL);
 	if (j == NULL)
 		return;
 	if (terminate) {
-		add_name(&t->terminated, id);
 		LOG(TASK_TERMINATED, LOG_SPAN("id", id), LOG_INT("signal", signum));
 		job_on_terminated(j, signum);
 	} else {
@@ -102,49 +63,24 @@ revoke_one(struct ctl *c, struct span id, bool terminate, int signum, struct tal
 }
 
 static void
-add_answer(struct ctl *c, const char *before, struct span names, const char *behind, struct tally *t)
-{
-	struct buf text;
-
-	buf_init(&text, 0);
-	buf_adds(&text, before);
-	buf_add(&text, names);
-	buf_adds(&text, behind);
-	js_object_end(&t->js);
-	js_object(c->js);
-	js_key(c->js, "ok");
-	js_string(c->js, buf_span(&text));
-	js_key(c->js, "tasks");
-	js_raw(c->js, buf_span(&t->states));
-	js_object_end(c->js);
-	buf_release(&text);
-}
-
-static void
 revoke_ids(struct ctl *c, bool terminate)
 {
 	struct control_texts w = { .started = false };
 	int signum = signal_of(c);
-	struct tally t;
+	struct inquiry *q;
 	struct span id;
 
 	if (signum == 0) {
 		ctl_error(c, "ValueError('unknown signal')");
 		return;
 	}
-	tally_init(&t);
+	q = inquiry_new(c, terminate);
 	while (control_next_text(c->req, "task_id", &w, &id))
 		if (task_id_is_valid(id))
-			revoke_one(c, id, terminate, signum, &t);
-	if (t.count > 0)
-		LOG(TASKS_FLAGGED, LOG_SPAN("ids", buf_span(&t.names)));
-	if (!terminate)
-		add_answer(c, "tasks ", buf_span(&t.names), " flagged as revoked", &t);
-	else if (t.terminated.len == 0)
-		add_answer(c, "terminate: tasks unknown", SPAN(""), "", &t);
-	else
-		add_answer(c, "terminate: ", buf_span(&t.terminated), "", &t);
-	tally_release(&t);
+			revoke_one(c, id, terminate, signum, q);
+	if (inquiry_names(q).len > 0)
+		LOG(TASKS_FLAGGED, LOG_SPAN("ids", inquiry_names(q)));
+	inquiry_begin(q, c);
 }
 
 void

@@ -11,6 +11,7 @@ libworker_a_SOURCES = \
 	src/worker/post.c src/worker/post.h \
 	src/worker/facts.c \
 	src/worker/feed.c src/worker/feed.h \
+	src/worker/inquiry.c src/worker/inquiry.h \
 	src/worker/job.c src/worker/job.h \
 	src/worker/ledger.c src/worker/ledger.h \
 	src/worker/limiter.c src/worker/limiter.h \

@@ -7,7 +7,7 @@ import zlib
 import celery
 import pytest
 
-from harness import SLOW
+from harness import SLOW, alive
 from lab import KINDS, encode
 from warren_servers import wait_until
 
@@ -388,3 +388,70 @@ def test_f71_expired_in_the_queue(lab):
     assert lab.starts() == 1 and lab.state(busy) == "SUCCESS"
     lab.wait_quiet()
     assert w.alive()
+
+
+def told(app, ids, **more):
+    """What each worker answers to a revoke: [(text, {id: state})]."""
+    answers = app.control.revoke(ids, reply=True, timeout=5 * SLOW, limit=1, **more)
+    return [(a["ok"], a["tasks"]) for answer in answers for a in answer.values()]
+
+
+def test_f72_revoke_tells_what_became_of_each_and_may_be_said_twice(lab):
+    lab.declare()
+    w = lab.worker()
+    app = lab.site.app()
+    done = lab.send_run(value=1)
+    lab.wait_final()
+    running = lab.send_run(value=2, gated=True)
+    lab.wait_starts(2)
+    queued = lab.send_run(value=3)
+    ids = [done, running, queued, "nobody"]
+    for _ in range(2):
+        [(text, states)] = told(app, ids)
+        assert text == "tasks %s flagged as revoked" % ", ".join(ids)
+        assert states == dict(zip(ids, ("finished", "running", "unknown", "unknown")))
+    lab.open_gate()
+    lab.wait_final()
+    # What ran goes on; what had not begun does not begin; what is over stays as it was.
+    assert [lab.state(i) for i in ids[:3]] == ["SUCCESS", "SUCCESS", "REVOKED"]
+    assert lab.starts() == 2 and lab.starts(queued) == 0
+    lab.wait_quiet()
+    assert w.alive()
+
+
+def test_f72_terminate_ends_the_run_and_nothing_else(lab):
+    lab.declare()
+    w = lab.worker(c=2)
+    app = lab.site.app()
+    ended, other = lab.send_run(value=1, gated=True), lab.send_run(value=2, gated=True)
+    lab.wait_starts(2)
+    pid = {line[1]: int(line[2]) for line in lab.lines("start")}
+    [(text, states)] = told(app, [ended, "nobody"], terminate=True, signal="SIGKILL")
+    assert text == "terminate: %s" % ended and states == {ended: "running", "nobody": "unknown"}
+    lab.wait_state(ended, "REVOKED")
+    wait_until(lambda: not alive(pid[ended]), 5 * SLOW, "its process to end")
+    assert alive(pid[other])
+    # Said again, the process that has its slot now is not hit for it.
+    lab.wait_ready_messages(0)
+    [(text, states)] = told(app, [ended], terminate=True)
+    assert states == {ended: "finished"}
+    lab.open_gate()
+    lab.wait_state(other, "SUCCESS")
+    lab.wait_quiet()
+    assert lab.starts(ended) == 1 and w.alive()
+
+
+def test_f72_worker_that_was_away_knows(lab):
+    lab.declare()
+    lab.declare(name="elsewhere")
+    listens = lab.worker(queues="elsewhere")
+    sent = [lab.send_run(value=i) for i in range(3)]
+    [(_, states)] = told(lab.site.app(), sent[:2])
+    assert set(states.values()) == {"unknown"}
+    assert listens.stop() == 0
+    lab.worker()
+    lab.wait_final()
+    assert [lab.state(i) for i in sent] == ["REVOKED", "REVOKED", "SUCCESS"]
+    assert lab.starts() == 1
+    # What is kept has an end.
+    assert 0 < lab.site.redis.ttl("warren:revoked") <= 31 * 86400
