@@ -236,26 +236,39 @@ least(ms_t a, ms_t b)
 	return a < b ? a : b;
 }
 
-/* Nothing is held by a delivery for longer than after_ms only because the backend is away. */
 static void
-on_tick(void *owner)
+hand_over(struct outbox *o, ms_t after_ms)
 {
-	struct outbox *o = owner;
 	struct worker *w = o->worker;
 	ms_t now = loop_now(w->loop);
 
-	loop_timer_arm(&o->tick, least(o->after_ms / 4 + 1, 5000));
 	for (size_t i = 0; i < w->n_pools; i++) {
 		struct list *it, *tmp;
 
 		LIST_EACH(&w->pools[i].jobs, it, tmp) {
 			struct job *j = container_of(it, struct job, link);
 
-			if (j->asked_backend_at != 0 && now - j->delivered_at >= o->after_ms &&
-				now - j->asked_backend_at >= least(o->after_ms, AWAY_MS))
+			if (j->asked_backend_at != 0 && now - j->delivered_at >= after_ms && now - j->asked_backend_at >= least(after_ms, AWAY_MS))
 				job_on_backend_away(j);
 		}
 	}
+}
+
+void
+outbox_hand_over(struct outbox *o)
+{
+	if (o->after_ms > 0)
+		hand_over(o, 0);
+}
+
+/* Nothing is held by a delivery for longer than after_ms only because the backend is away. */
+static void
+on_tick(void *owner)
+{
+	struct outbox *o = owner;
+
+	loop_timer_arm(&o->tick, least(o->after_ms / 4 + 1, 5000));
+	hand_over(o, o->after_ms);
 	outbox_look(o);
 }
 

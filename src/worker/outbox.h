@@ -27,6 +27,8 @@ enum err outbox_open(struct outbox *o, struct worker *w, ms_t after_ms) MUSTCHEC
 void outbox_close(struct outbox *o);
 /* Broker or backend came or went. */
 void outbox_look(struct outbox *o);
+/* Whatever waits for the backend waits no longer: this worker ends. */
+void outbox_hand_over(struct outbox *o);
 void outbox_on_broker_down(struct outbox *o);
 
 #endif

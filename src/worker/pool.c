@@ -344,6 +344,15 @@ pool_return_waiting(struct pool *p)
 	}
 }
 
+void
+pool_return_all(struct pool *p)
+{
+	struct list *it, *tmp;
+
+	LIST_EACH(&p->jobs, it, tmp)
+		job_return(container_of(it, struct job, link));
+}
+
 size_t
 pool_running(const struct pool *p)
 {

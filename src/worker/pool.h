@@ -85,6 +85,8 @@ void pool_on_job_gone(struct pool *p);
 
 /* Gives back what has not begun. */
 void pool_return_waiting(struct pool *p);
+/* ... and what has ended as well, whatever it waits for. */
+void pool_return_all(struct pool *p);
 size_t pool_running(const struct pool *p);
 /* Ends what runs, to be run elsewhere. */
 void pool_interrupt(struct pool *p);

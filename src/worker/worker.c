@@ -25,6 +25,8 @@
 #define LINGER_MS 2000
 /* From the end of the drain time-out until all is given up: children have 3 s of it, the broker the rest. */
 #define INTERRUPT_MS 8000
+/* When nothing runs any more, what has ended and is not told to backend and broker yet has so long. */
+#define LAST_MS 3000
 /* Output, errors, channel and pidfd of a child; what is open for a moment at a start, connections, name resolution. */
 #define DESCRIPTORS_PER_SLOT 4
 #define DESCRIPTORS_SPARE 40
@@ -64,6 +66,10 @@ stop_slots(struct worker *w, bool at_once)
 	loop_timer_disarm(&w->drain);
 	for (size_t i = 0; i < w->n_pools; i++)
 		pool_stop_slots(&w->pools[i], at_once);
+	if (at_once) {
+		outbox_hand_over(&w->outbox);
+		loop_timer_arm(&w->drain, LAST_MS);
+	}
 	worker_check_drained(w);
 }
 
@@ -90,10 +96,17 @@ on_drain_over(void *owner)
 {
 	struct worker *w = owner;
 
+	if (w->phase == WORKER_STOPPING) {
+		/* What waits for backend or broker even now runs again: that is allowed, and not to end is not. */
+		for (size_t i = 0; i < w->n_pools; i++)
+			pool_return_all(&w->pools[i]);
+		return;
+	}
 	if (w->is_interrupting) {
 		stop_slots(w, true);
 		return;
 	}
+	outbox_hand_over(&w->outbox);
 	LOG(DRAIN_OVER);
 	w->is_interrupting = true;
 	loop_timer_arm(&w->drain, INTERRUPT_MS);

@@ -464,3 +464,21 @@ def test_f52_worker_stopped_until_the_broker_gave_it_up(lab, point, kind):
     lab.open_gate()
     # It still runs, or its result is stored: neither way is it run again.
     lab.close_books(starts=(1, 1))
+
+
+@pytest.mark.parametrize("outbox_after", ["25min", "0"])
+def test_f49_sigterm_while_redis_is_away(lab, outbox_after):
+    """When the drain time-out is over a result that waits for Redis goes to the outbox; without one its task runs again."""
+    lab.declare()
+    redis = lab.redis_proxy()
+    w = lab.worker("--drain-timeout", "500ms", "--outbox-after", outbox_after, redis=redis)
+    lab.send_run(gated=True)
+    lab.wait_starts(1)
+    redis.refuse()
+    lab.open_gate()
+    lab.wait_ends(1)
+    w.send_signal(signal.SIGTERM)
+    assert w.wait(20) == 0
+    redis.heal()
+    lab.worker(redis=redis)
+    lab.close_books(starts=(1, 1) if outbox_after != "0" else (2, 2))
