@@ -200,9 +200,10 @@ arena_release(struct arena *a)
 
 /* Blocks double, so that a large message costs few of them. */
 static size_t
-block_size(const struct arena_block *first, size_t n)
+block_size(const struct arena *a, size_t n)
 {
-	size_t size = ARENA_FIRST;
+	const struct arena_block *first = a->blocks;
+	size_t size = a->first ? a->first : ARENA_FIRST;
 
 	if (ARENA_ONE_EACH)
 		return n;
@@ -217,7 +218,7 @@ static void *
 new_block(struct arena *a, size_t n)
 {
 	struct arena_block *first = a->blocks, *b;
-	size_t size = block_size(first, n);
+	size_t size = block_size(a, n);
 
 	b = alloc_bytes(sizeof(*b) + size);
 	if (!b)

@@ -40,6 +40,7 @@ struct arena {
 	struct arena_block *blocks;
 	size_t used; /* handed out in all */
 	size_t max;
+	size_t first; /* of the first block, for those who know how little it will be; 0 = about 1 KiB */
 };
 void arena_init(struct arena *a, size_t max);
 /* A zeroed arena is fine. It can be used again at once, with the same max. */

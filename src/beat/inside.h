@@ -91,6 +91,7 @@ void share_note(struct beat *b, struct entry *e);
 bool share_is_written(const struct beat *b);
 
 /* stock.c: what Redis says, carried over to the entries */
-void stock_apply(struct beat *b, const struct board_stock *s);
+/* `first`: of this lead. */
+void stock_apply(struct beat *b, const struct board_stock *s, bool first);
 
 #endif

@@ -59,7 +59,7 @@ on_stock(void *owner, enum err e, const struct board_stock *s, const char *why)
 {
 	struct beat *b = owner;
 	struct share *sh = &b->share;
-	bool is_current = sh->asked_turn == sh->turn;
+	bool is_current = sh->asked_turn == sh->turn, is_first;
 
 	if (e == E_OK)
 		sh->heard = sh->asked;
@@ -83,9 +83,10 @@ on_stock(void *owner, enum err e, const struct board_stock *s, const char *why)
 		depose(b, s->leader);
 		return;
 	}
+	is_first = sh->token == 0;
 	sh->token = s->token;
 	sh->revision = s->revision;
-	stock_apply(b, s);
+	stock_apply(b, s, is_first);
 	if (b->phase == BEAT_TAKING_STOCK)
 		beat_go(b);
 	write_rows(b);

@@ -177,12 +177,14 @@ apply_runs(struct beat *b, const struct board_stock *s)
 }
 
 void
-stock_apply(struct beat *b, const struct board_stock *s)
+stock_apply(struct beat *b, const struct board_stock *s, bool first)
 {
 	struct changes n = { 0 };
 
 	apply_entries(b, s, &n);
-	apply_runs(b, s);
+	/* Later on nobody but this leader writes them. */
+	if (first)
+		apply_runs(b, s);
 	apply_pauses(b, s);
 	keep_forget_others(b);
 	if (n.added + n.changed + n.removed > 0)

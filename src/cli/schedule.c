@@ -5,6 +5,7 @@
 
 /* A leader that takes over waits for it. */
 #define COMMAND_MS 2000
+#define TARGET_BYTES 100
 
 static const char *
 or_null(const char *text)
@@ -209,6 +210,8 @@ make_one(void *owner, struct span name, struct span json, struct entry_conf **ou
 	struct conf_schedule s = m->defaults;
 	enum err e = E_OK;
 
+	/* There may be thousands: its texts, and where it goes. */
+	made->arena.first = name.len + json.len + TARGET_BYTES;
 	s.item.name = terminated(&made->arena, name);
 	if (s.item.name == NULL)
 		e = err_set(t, E_NOMEM, "out of memory");

@@ -6,9 +6,7 @@
 
 #include "base/map.h"
 
-#ifdef __GLIBC__
 #include <malloc.h>
-#endif
 #include <stdarg.h>
 #include <stdio.h>
 #include <yaml.h>
@@ -359,10 +357,8 @@ read_text(struct file *f, struct span text)
 	f->doc = NULL;
 	yaml_document_delete(&doc);
 	yaml_parser_delete(&parser);
-#ifdef __GLIBC__
 	/* The tree is some ten times what is kept of it, and a daemon's memory is looked at. */
 	malloc_trim(0);
-#endif
 	return e;
 }
 

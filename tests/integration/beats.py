@@ -129,6 +129,16 @@ def check_ticks(box, step_us=200000):
     return len(distinct), len(dues) - len(distinct)
 
 
+def cpu_ns(pid):
+    with open("/proc/%d/schedstat" % pid) as f:
+        return int(f.read().split()[0])
+
+
+def memory_kib(pid, key):
+    with open("/proc/%d/status" % pid) as f:
+        return int(re.search(key + r":\s+(\d+) kB", f.read()).group(1))
+
+
 class Clock:
     """The clock on the wall of programs that get its env."""
 

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 import pytest
 
 import harness
-from beats import TICK, beat, check_ticks, clock, inbox, micros, run_id, sent, wait_leader  # noqa: F401 (fixtures)
+from beats import TICK, beat, check_ticks, clock, cpu_ns, inbox, memory_kib, micros, run_id, sent, wait_leader  # noqa: F401 (fixtures)
 from harness import SLOW
 from warren_servers import wait_until
 
@@ -145,16 +145,6 @@ def test_f84_the_clock_jumps_an_hour(beat, clock):
     assert len(ids) == len(set(ids)) and len(sent(b, "hourly")) == 1
 
 
-def _cpu_ns(pid):
-    with open("/proc/%d/schedstat" % pid) as f:
-        return int(f.read().split()[0])
-
-
-def _memory_kib(pid, key):
-    with open("/proc/%d/status" % pid) as f:
-        return int(re.search(key + r":\s+(\d+) kB", f.read()).group(1))
-
-
 def test_ten_thousand_entries_cost_nothing(beat):
     schedule = {"entry-%05d" % i: {"task": "reports.entry", "cron": "%d %d %d 6 *" % (i % 60, i % 24, i % 28 + 1), "timezone": "Europe/Berlin",
                                    "args": [i], "queue": "reports"} for i in range(10000)}
@@ -163,13 +153,13 @@ def test_ten_thousand_entries_cost_nothing(beat):
     took = time.monotonic() - begin
     b.wait_line(" leads: ")
     time.sleep(2)  # its beginnings: rows go to Redis, the file is written
-    cpu = _cpu_ns(b.pid)
+    cpu = cpu_ns(b.pid)
     time.sleep(4)
-    cpu = (_cpu_ns(b.pid) - cpu) / 4e9
+    cpu = (cpu_ns(b.pid) - cpu) / 4e9
     print("started in %.2f s, idle %.3f %% CPU, %.1f MiB, at most %.1f MiB" % (
-        took, cpu * 100, _memory_kib(b.pid, "VmRSS") / 1024, _memory_kib(b.pid, "VmHWM") / 1024))
+        took, cpu * 100, memory_kib(b.pid, "VmRSS") / 1024, memory_kib(b.pid, "VmHWM") / 1024))
     if SLOW == 1:
-        assert took < 1 and cpu < 0.005 and _memory_kib(b.pid, "VmRSS") < 20 * 1024
+        assert took < 1 and cpu < 0.005 and memory_kib(b.pid, "VmRSS") < 20 * 1024
 
 
 def test_message_is_an_ordinary_task(site, beat, inbox):
