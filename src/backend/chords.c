@@ -57,6 +57,15 @@ backend_chord_close(struct backend *b, struct backend_chord *op, struct span gro
 	return begin(b, op, BACKEND_CHORD_CLOSE, &group, 1, fn);
 }
 
+enum err
+backend_chord_look(struct backend *b, struct backend_chord *op, int64_t quiet_s, backend_chord_fn *fn)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%lld", (long long)quiet_s);
+	return begin(b, op, BACKEND_CHORD_LOOK, (const struct span[]){ SPAN(""), span_of(number) }, 2, fn);
+}
+
 void
 backend_chord_cancel(struct backend_chord *op)
 {

@@ -14,7 +14,7 @@ struct backend_chord;
 typedef void backend_chord_fn(
 	struct backend_chord *op, enum err e, const struct chord_count *c, const char *why);
 
-enum backend_chord_kind { BACKEND_CHORD_PART, BACKEND_CHORD_OPEN, BACKEND_CHORD_CLOSE };
+enum backend_chord_kind { BACKEND_CHORD_PART, BACKEND_CHORD_OPEN, BACKEND_CHORD_CLOSE, BACKEND_CHORD_LOOK };
 #define BACKEND_CHORD_WORDS 4
 struct backend_chord {
 	struct list link;
@@ -45,6 +45,12 @@ enum err backend_chord_open(struct backend *b, struct backend_chord *op, struct 
 /* Its body is on its way, or has failed: the counters go, and members that are told again find it over. */
 enum err backend_chord_close(
 	struct backend *b, struct backend_chord *op, struct span group, backend_chord_fn *fn) MUSTCHECK;
+/*
+ * Looks through chords in which nothing has happened for quiet_s seconds, at most a hundred of them. One that was full then, and was full already at the last
+ * look, is given to this caller alone for as long again: whoever should have sent its body has not.
+ */
+enum err backend_chord_look(
+	struct backend *b, struct backend_chord *op, int64_t quiet_s, backend_chord_fn *fn) MUSTCHECK;
 /* fn will not be called. No-op when finished. */
 void backend_chord_cancel(struct backend_chord *op);
 /* After fn or cancel. */

@@ -20,6 +20,7 @@
  *   part   text, place, kept    -> {0, due} | {1, due, saved, {texts}} | {2} over | {3, due, bytes} too many
  *   open   size, saved          -> {0}
  *   close                       -> {0}
+ *   look   seconds              -> {0, 0} | {1 or 3, ..., group, kept}; the group is "" here, and the keys beginnings of keys
  * A list instead of a sorted set is what Celery writes with result_chord_ordered = False. The first thing written is what Redis refuses when its memory
  * is full, and by pcall its answer comes back as it is.
  */
@@ -32,6 +33,40 @@ static const char script[] =
 	"local function set(key, value)\n"
 	"  if ttl == '0' then return redis.pcall('SET', key, value) end\n"
 	"  return redis.pcall('SET', key, value, 'EX', ttl)\n"
+	"end\n"
+	"local function count(j, t, s, saved)\n"
+	"  local size = redis.call('GET', s)\n"
+	"  if not size then return {0, 0} end\n"
+	"  local is_list = redis.call('TYPE', j)['ok'] == 'list'\n"
+	"  local due = (tonumber(size) or 0) + (tonumber(redis.call('GET', t) or '0') or 0)\n"
+	"  if redis.call(is_list and 'LLEN' or 'ZCARD', j) < due then return {0, due} end\n"
+	"  local texts = redis.call(is_list and 'LRANGE' or 'ZRANGE', j, 0, -1)\n"
+	"  local bytes = 0\n"
+	"  for _, text in ipairs(texts) do bytes = bytes + #text end\n"
+	"  if bytes > 50000000 then return {3, due, bytes, {}} end\n"
+	"  return {1, due, redis.call('GET', saved) or '', texts}\n"
+	"end\n"
+	"if step == 'look' then\n"
+	"  local now = tonumber(redis.call('TIME')[1])\n"
+	"  local quiet = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now - tonumber(ARGV[4]), 'LIMIT', 0, "
+	"100)\n"
+	"  for _, found in ipairs(quiet) do\n"
+	"    local own, meta = KEYS[5] .. found, KEYS[4] .. found\n"
+	"    local kept = redis.call('HGET', own, 'kept')\n"
+	"    if not kept or redis.call('EXISTS', meta .. '.j') == 0 then\n"
+	"      redis.call('ZREM', KEYS[6], found)\n"
+	"      redis.call('HDEL', own, 'kept', 'full')\n"
+	"    else\n"
+	"      redis.call('ZADD', KEYS[6], now, found)\n"
+	"      local answer = count(meta .. '.j', meta .. '.t', meta .. '.s', meta)\n"
+	"      if answer[1] == 0 then redis.call('HDEL', own, 'full')\n"
+	"      elseif redis.call('HSETNX', own, 'full', now) == 0 then\n"
+	"        answer[5], answer[6] = found, kept\n"
+	"        return answer\n"
+	"      end\n"
+	"    end\n"
+	"  end\n"
+	"  return {0, 0}\n"
 	"end\n"
 	"local is_over = redis.call('HEXISTS', KEYS[5], 'over') == 1\n"
 	"if step == 'open' then\n"
@@ -84,17 +119,10 @@ static const char script[] =
 	"if ARGV[6] ~= '' then\n"
 	"  redis.call('HSETNX', KEYS[5], 'kept', ARGV[6])\n"
 	"  expire(KEYS[5], 2678400)\n"
+	"  redis.call('HDEL', KEYS[5], 'full')\n"
 	"  redis.call('ZADD', KEYS[6], redis.call('TIME')[1], group)\n"
 	"end\n"
-	"local size = redis.call('GET', KEYS[3])\n"
-	"if not size then return {0, 0} end\n"
-	"local due = (tonumber(size) or 0) + (tonumber(redis.call('GET', KEYS[2]) or '0') or 0)\n"
-	"if redis.call(is_list and 'LLEN' or 'ZCARD', KEYS[1]) < due then return {0, due} end\n"
-	"local texts = redis.call(is_list and 'LRANGE' or 'ZRANGE', KEYS[1], 0, -1)\n"
-	"local bytes = 0\n"
-	"for _, other in ipairs(texts) do bytes = bytes + #other end\n"
-	"if bytes > 50000000 then return {3, due, bytes} end\n"
-	"return {1, due, redis.call('GET', KEYS[4]) or '', texts}\n";
+	"return count(KEYS[1], KEYS[2], KEYS[3], KEYS[4])\n";
 
 enum reply_kind { REPLY_OPEN, REPLY_FULL, REPLY_OVER, REPLY_TOO_BIG };
 
@@ -234,7 +262,7 @@ finish_full(struct backend_chord *op, const struct rds_reply *r, struct chord_co
 static void
 finish_answered(struct backend_chord *op, const struct rds_reply *r)
 {
-	struct chord_count c = { .due = int_item(r, 1) };
+	struct chord_count c = { .due = int_item(r, 1), .group = text_item(r, 4), .kept = text_item(r, 5) };
 
 	switch ((enum reply_kind)int_item(r, 0)) {
 	case REPLY_FULL:
@@ -316,9 +344,10 @@ add_keys(struct redis_backend *rb, struct buf *b, struct span group, size_t ends
 static enum err
 send(struct redis_backend *rb, struct backend_chord *op)
 {
-	static const char *const steps[] = {
-		[BACKEND_CHORD_PART] = "part", [BACKEND_CHORD_OPEN] = "open", [BACKEND_CHORD_CLOSE] = "close"
-	};
+	static const char *const steps[] = { [BACKEND_CHORD_PART] = "part",
+		[BACKEND_CHORD_OPEN] = "open",
+		[BACKEND_CHORD_CLOSE] = "close",
+		[BACKEND_CHORD_LOOK] = "look" };
 	struct span argv[3 + KEYS + 2 + BACKEND_CHORD_WORDS] = { SPAN("EVALSHA"), span_of(rb->chords.sha),
 		SPAN("6") };
 	struct flight *f = alloc_zero(sizeof(*f));

@@ -16,6 +16,7 @@ libcore_a_SOURCES = \
 	src/core/request_claim.c src/core/request_end.c src/core/request_park.c src/core/request_settle.c \
 	src/core/request_claim.c src/core/request_end.c src/core/request_settle.c \
 	src/core/request_builtin.c src/core/request_end.c src/core/request_settle.c \
+	src/core/resume.c src/core/resume.h \
 	src/core/retry.c src/core/retry.h \
 	src/core/revoke.c src/core/revoke.h \
 	src/core/route.c src/core/route.h \

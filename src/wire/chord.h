@@ -27,6 +27,7 @@ struct chord_count {
 	struct span saved;           /* the group as its starter saved it, for the nesting of the results; SPAN_NONE = flat */
 	const struct span *members;  /* in the order of their places */
 	size_t n_members;
+	struct span group, kept;     /* of one found by looking; SPAN_NONE = none was */
 };
 
 #endif

@@ -30,6 +30,17 @@ on_timer_due(void *owner)
 	job_apply(j, &fx);
 }
 
+static bool
+on_ledger(void *owner, enum flow_todo todo, enum err e, const char *why)
+{
+	struct job *j = owner;
+	struct effects fx = { .count = 0 };
+
+	j->asked_backend_at = 0;
+	request_on_flow(&j->request, todo, e, why, &fx);
+	return job_apply(j, &fx);
+}
+
 static struct job *
 job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
 {
@@ -43,6 +54,7 @@ job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
 	buf_init(&j->next_meta, 0);
 	buf_init(&j->output, 0);
 	request_init(&j->request, &p->worker->rules);
+	ledger_init(&j->ledger, p->worker->backend, &j->request.flow, on_ledger, j);
 	j->request.redelivered = d->redelivered;
 	list_init(&j->letters);
 	/* Not the routing key: with a topic exchange that is no queue's name, and copies and dead letters would lead nowhere. */
@@ -294,7 +306,7 @@ apply_one(struct job *j, const struct effect *e)
 		return store_final(j, &e->u.result);
 	case EFF_FLOW:
 		j->asked_backend_at = loop_now(j->pool->worker->loop);
-		return ledger_begin(&j->ledger, j, (enum flow_todo)e->u.todo);
+		return ledger_begin(&j->ledger, (enum flow_todo)e->u.todo);
 	case EFF_MAIL:
 		return send_letters(j);
 	case EFF_REPORT:

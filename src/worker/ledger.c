@@ -4,12 +4,11 @@
  */
 #include "worker/ledger.h"
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fail.h"
-#include "base/js.h"
-#include "worker/job.h"
-#include "worker/report.h"
-#include "worker/state.h"
+#include "base/log.h"
+#include "core/resume.h"
 
 struct op {
 	struct list link; /* ledger.ops */
@@ -17,18 +16,6 @@ struct op {
 	struct backend_store store;
 	struct backend_chord chord;
 };
-
-static struct flow *
-flow_of(struct ledger *t)
-{
-	return &t->job->request.flow;
-}
-
-static struct backend *
-backend_of(struct ledger *t)
-{
-	return t->job->pool->worker->backend;
-}
 
 static struct op *
 op_new(struct ledger *t)
@@ -61,11 +48,7 @@ refuse(struct ledger *t, enum err e, const char *why)
 static bool
 finish(struct ledger *t)
 {
-	struct effects fx = { .count = 0 };
-
-	t->job->asked_backend_at = 0;
-	request_on_flow(&t->job->request, t->todo, t->err, t->why.text, &fx);
-	return job_apply(t->job, &fx);
+	return t->fn(t->owner, t->todo, t->err, t->why.text);
 }
 
 /* The op's call is on its way, or was refused at once. */
@@ -90,7 +73,7 @@ on_marked(struct backend_store *s, enum err e, const char *why)
 
 	/* A client that waits for this id alone will not hear of it: no reason to keep the others waiting. */
 	if (e != E_OK)
-		report_state_refused(t->job, why);
+		LOG(MARK_REFUSED, LOG_STR("id", s->id), LOG_STR("why", why));
 	op_free(o);
 	if (--t->left == 0)
 		finish(t);
@@ -99,10 +82,10 @@ on_marked(struct backend_store *s, enum err e, const char *why)
 static void
 mark_all(struct ledger *t)
 {
-	const struct flow *f = flow_of(t);
+	const struct flow *f = t->flow;
 
 	/* Nobody can wait for a result that no backend keeps. */
-	if (backend_is_none(backend_of(t)))
+	if (backend_is_none(t->backend))
 		return;
 	for (size_t i = f->marked; i < f->n_marks; i++) {
 		const struct flow_mark *m = &f->marks[i];
@@ -114,7 +97,7 @@ mark_all(struct ledger *t)
 			.group_id = m->group,
 			.date_done = clock_wall_us() };
 
-		begun(o, backend_store(backend_of(t), &o->store, &r, on_marked));
+		begun(o, backend_store(t->backend, &o->store, &r, on_marked));
 	}
 	/* What was refused at once is no reason to stop either. */
 	t->err = E_OK;
@@ -133,7 +116,7 @@ on_counted(struct backend_chord *c, enum err e, const struct chord_count *count,
 
 	FAIL_POINT("C1");
 	if (e == E_OK) {
-		e = flow_on_counted(flow_of(t), count, clock_wall_us(), &text);
+		e = flow_on_counted(t->flow, count, clock_wall_us(), &text);
 		why = text.text;
 	}
 	if (e != E_OK)
@@ -146,27 +129,10 @@ on_counted(struct backend_chord *c, enum err e, const struct chord_count *count,
 		finish(t);
 }
 
-/* What the reconciler needs to go on when nobody else can. */
-static void
-add_kept(struct buf *b, const struct flow_part *p)
-{
-	struct js w;
-
-	js_init(&w, b);
-	js_object(&w);
-	js_key(&w, "id");
-	js_string(&w, p->id);
-	js_key(&w, "root");
-	js_string(&w, p->root);
-	js_key(&w, "body");
-	js_raw(&w, p->body);
-	js_object_end(&w);
-}
-
 static void
 count_next(struct ledger *t)
 {
-	const struct flow *f = flow_of(t);
+	const struct flow *f = t->flow;
 	const struct flow_part *p = &f->parts[f->counted];
 	struct backend_part part;
 	struct buf kept;
@@ -176,15 +142,13 @@ count_next(struct ledger *t)
 		return;
 	o = op_new(t);
 	buf_init(&kept, 0);
-	add_kept(&kept, p);
+	resume_keep(&kept, p);
 	part = (struct backend_part){ .group = p->group,
 		.id = p->id,
 		.index = p->index,
 		.member = p->member,
 		.kept = buf_span(&kept) };
-	begun(o,
-		kept.err == E_OK ? backend_chord_part(backend_of(t), &o->chord, &part, on_counted)
-				 : kept.err);
+	begun(o, kept.err == E_OK ? backend_chord_part(t->backend, &o->chord, &part, on_counted) : kept.err);
 	buf_release(&kept);
 }
 
@@ -207,34 +171,38 @@ on_done(struct backend_chord *c, enum err e, const struct chord_count *count UNU
 static void
 announce_all(struct ledger *t)
 {
-	const struct flow *f = flow_of(t);
+	const struct flow *f = t->flow;
 
 	for (size_t i = f->announced; i < f->n_chords; i++) {
 		const struct flow_chord *c = &f->chords[i];
 		struct op *o = op_new(t);
 
-		begun(o, backend_chord_open(backend_of(t), &o->chord, c->group, c->size, c->saved, on_done));
+		begun(o, backend_chord_open(t->backend, &o->chord, c->group, c->size, c->saved, on_done));
 	}
 }
 
 static void
 close_all(struct ledger *t)
 {
-	const struct flow *f = flow_of(t);
+	const struct flow *f = t->flow;
 
 	for (size_t i = f->closed; i < f->n_closes; i++) {
 		struct op *o = op_new(t);
 
-		begun(o, backend_chord_close(backend_of(t), &o->chord, f->closes[i], on_done));
+		begun(o, backend_chord_close(t->backend, &o->chord, f->closes[i], on_done));
 	}
 }
 
-bool
-ledger_begin(struct ledger *t, struct job *j, enum flow_todo todo)
+void
+ledger_init(struct ledger *t, struct backend *b, struct flow *f, ledger_fn *fn, void *owner)
 {
-	if (t->job == NULL)
-		list_init(&t->ops);
-	t->job = j;
+	*t = (struct ledger){ .backend = b, .flow = f, .fn = fn, .owner = owner };
+	list_init(&t->ops);
+}
+
+bool
+ledger_begin(struct ledger *t, enum flow_todo todo)
+{
 	t->todo = todo;
 	t->err = E_OK;
 	switch (todo) {
@@ -261,8 +229,9 @@ ledger_release(struct ledger *t)
 {
 	struct list *it, *tmp;
 
-	if (t->job == NULL)
+	if (t->backend == NULL)
 		return;
 	LIST_EACH (&t->ops, it, tmp)
 		op_free(container_of(it, struct op, link));
+	t->left = 0;
 }

@@ -9,12 +9,19 @@
 #include "worker/job.h"
 #include "worker/state.h"
 
+static void
+on_confirmed_for_job(struct letter *l)
+{
+	job_on_confirmed(l->job, l);
+}
+
 static struct letter *
 letter_new(struct job *j)
 {
 	struct letter *l = must_alloc(sizeof(*l));
 
-	l->job = j;
+	*l = (struct letter){ .worker = j->pool->worker, .job = j, .fn = on_confirmed_for_job, .about = j->request.task.id,
+		.origin = j->request.queue };
 	msg_init(&l->msg, 0);
 	list_push(&j->letters, &l->link);
 	return l;
@@ -121,7 +128,7 @@ address(struct letter *l, const struct flow_step *s)
 	struct route_target to = { .exchange = s->exchange, .routing_key = s->routing_key, .queue = s->routing_key };
 
 	if (s->exchange.ptr == NULL || s->routing_key.ptr == NULL)
-		to = routes_find(l->job->pool->worker->conf->routes, s->call.name);
+		to = routes_find(l->worker->conf->routes, s->call.name);
 	if (to.exchange.len == 0)
 		snprintf(l->road, sizeof(l->road), "queue/%.*s", SPAN_FMT(to.queue.ptr != NULL ? to.queue : to.routing_key));
 	l->msg.exchange = arena_dup(&l->msg.arena, to.exchange);
@@ -129,20 +136,45 @@ address(struct letter *l, const struct flow_step *s)
 	return l->msg.exchange.ptr == NULL || l->msg.routing_key.ptr == NULL ? E_NOMEM : E_OK;
 }
 
+/* `again`: it may have been sent before, so whoever gets it asks whether it ran already. */
+static enum err
+encode_step(struct letter *l, const struct flow_step *s, bool again, struct errtext *t)
+{
+	struct task_call call = s->call;
+	enum err e;
+
+	call.origin = span_of(l->worker->conf->node);
+	e = task_encode(&call, &l->msg, t);
+	if (e == E_OK && again)
+		e = forward_counts_write(&l->msg, &(struct forward_counts){ .held = 1 });
+	return e == E_OK ? address(l, s) : e;
+}
+
 enum err
 letter_of_step(struct letter **out, struct job *j, const struct flow_step *s, struct errtext *t)
 {
 	struct letter *l = letter_new(j);
-	struct task_call call = s->call;
+	enum err e = encode_step(l, s, j->request.follows_again, t);
+
+	*out = l;
+	if (e != E_OK) {
+		letter_free(l);
+		*out = NULL;
+	}
+	return e;
+}
+
+enum err
+letter_of_flow(struct letter **out, struct worker *w, struct list *list, const struct flow_step *s, void (*fn)(struct letter *l), void *owner,
+	struct errtext *t)
+{
+	struct letter *l = must_alloc(sizeof(*l));
 	enum err e;
 
-	call.origin = span_of(j->pool->worker->conf->node);
-	e = task_encode(&call, &l->msg, t);
-	/* Whoever gets it asks whether it ran already. */
-	if (e == E_OK && j->request.follows_again)
-		e = forward_counts_write(&l->msg, &(struct forward_counts){ .held = 1 });
-	if (e == E_OK)
-		e = address(l, s);
+	*l = (struct letter){ .worker = w, .fn = fn, .owner = owner, .about = s->call.id, .origin = SPAN("") };
+	msg_init(&l->msg, 0);
+	list_push(list, &l->link);
+	e = encode_step(l, s, true, t);
 	*out = l;
 	if (e != E_OK) {
 		letter_free(l);

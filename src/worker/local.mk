@@ -16,6 +16,7 @@ libworker_a_SOURCES = \
 	src/worker/ledger.c src/worker/ledger.h \
 	src/worker/limiter.c src/worker/limiter.h \
 	src/worker/letter.c src/worker/letter.h \
+	src/worker/mender.c src/worker/mender.h \
 	src/worker/notify.c src/worker/notify.h \
 	src/worker/outbox.c src/worker/outbox.h \
 	src/worker/output.c src/worker/output.h \

@@ -18,7 +18,7 @@ static void pump(struct post *o);
 static void
 delay(struct post *o, struct letter *l, const char *why)
 {
-	LOG(MAIL_DELAYED, LOG_SPAN("id", l->job->request.task.id), LOG_SPAN("queue", l->job->request.queue), LOG_STR("why", why));
+	LOG(MAIL_DELAYED, LOG_SPAN("id", l->about), LOG_SPAN("queue", l->origin), LOG_STR("why", why));
 	if (!list_is_linked(&l->wait))
 		list_push(&o->waiting, &l->wait);
 	loop_timer_arm(&o->retry, RETRY_MS);
@@ -30,12 +30,12 @@ static void
 on_published(void *owner, const struct bus_pub_result *r)
 {
 	struct letter *l = owner;
-	struct post *o = &l->job->pool->worker->post;
+	struct post *o = &l->worker->post;
 
 	l->publish_id = 0;
 	if (r->end == BUS_PUB_CONFIRMED) {
 		FAIL_POINT("R2");
-		job_on_confirmed(l->job, l);
+		l->fn(l);
 		return;
 	}
 	/* Deleted by somebody, or full: begin with the road again. */

@@ -26,7 +26,7 @@ struct post {
 
 enum err post_init(struct post *o, struct worker *w) MUSTCHECK;
 void post_release(struct post *o);
-/* job_on_confirmed(l) follows once the broker has it. */
+/* l->fn follows once the broker has it. */
 void post_send(struct post *o, struct letter *l);
 /* Takes it out and frees it; what is under way may arrive all the same. */
 void post_drop(struct post *o, struct letter *l);

@@ -13,6 +13,7 @@
 #include "worker/pulse.h"
 #include "worker/revocation.h"
 #include "worker/runs.h"
+#include "worker/mender.h"
 #include "worker/notify.h"
 #include "worker/pool.h"
 #include "worker/sweep.h"
@@ -31,6 +32,7 @@ struct worker {
 	struct loop_timer topo_retry;
 	struct post post;
 	struct sweep sweep;
+	struct mender mender;
 	struct lamport clock;
 	struct control control;
 	struct pulse pulse;

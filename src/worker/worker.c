@@ -122,6 +122,7 @@ drain(struct worker *w)
 	w->phase = WORKER_DRAINING;
 	stop_guest(w);
 	pulse_stop(&w->pulse);
+	mender_stop(&w->mender);
 	for (size_t i = 0; i < w->n_pools; i++) {
 		feed_stop(&w->pools[i].feed);
 		pool_return_waiting(&w->pools[i]);
@@ -141,6 +142,7 @@ cold_stop(struct worker *w)
 	LOG(COLD_STOP);
 	stop_guest(w);
 	pulse_stop(&w->pulse);
+	mender_stop(&w->mender);
 	notify_say(&w->notify, "STOPPING=1\nSTATUS=stopping at once");
 	for (size_t i = 0; i < w->n_pools; i++) {
 		feed_stop(&w->pools[i].feed);
@@ -394,6 +396,7 @@ worker_check_ready(struct worker *w)
 	w->banner_shown = true;
 	LOG(WORKER_READY, LOG_STR("node", w->conf->node));
 	pulse_start(&w->pulse);
+	mender_start(&w->mender);
 	notify_say(&w->notify, "READY=1\nSTATUS=consuming");
 }
 
@@ -426,6 +429,8 @@ open_connections(struct worker *w, struct errtext *t)
 	e = bus_pub_new(&w->pub, w->publish, &(struct bus_pub_conf){ 0 }, NULL, w);
 	if (e == E_OK)
 		e = post_init(&w->post, w);
+	if (e == E_OK)
+		e = mender_init(&w->mender, w);
 	if (e == E_OK)
 		e = pulse_open(&w->pulse, w);
 	if (e == E_OK)
@@ -548,6 +553,7 @@ worker_close(struct worker *w)
 	for (size_t i = 0; i < w->n_pools; i++)
 		pool_release(&w->pools[i]);
 	alloc_free(w->pools);
+	mender_release(&w->mender);
 	post_release(&w->post);
 	control_close(&w->control);
 	pulse_close(&w->pulse);

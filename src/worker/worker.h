@@ -71,6 +71,7 @@ struct worker_conf {
 	ms_t heartbeat_ms;                    /* between events that say "I am here"; 0 = 2 s, < 0 = none */
 	bool no_control;                      /* take no orders from the broker */
 	const char *settings, *settings_all;  /* JSON objects for those who ask, secrets hidden; changed ones, all; may be NULL */
+	ms_t chord_check_ms;                  /* how often chords are looked for that nobody goes on with; 0 = never */
 	ms_t drain_ms;                        /* SIGTERM: running tasks may finish for so long; 0 = 30 s */
 	bool quiet_banner;
 	const struct worker_guest *guest;     /* NULL = none */

@@ -5,6 +5,7 @@ import pytest
 from celery import chain, chord, group
 
 from harness import wait_final
+from warren_servers import wait_until
 
 
 @pytest.fixture
@@ -87,3 +88,66 @@ def test_canvas_comes_to_its_result(site, app, worker, canvas, expected):
 def test_plain_group_runs(app, worker):
     worker("-A", "tasks", "-c", "2")
     assert group(sig(app, "add", i, i) for i in range(5)).apply_async().get(timeout=10) == [0, 2, 4, 6, 8]
+
+
+# --- chords that nobody goes on with: a worker died between counting the last member and sending the body
+
+
+def half_a_chord(site, app, worker, *args, **body):
+    """A chord of two members, one of which has ended with us: its counters as a worker of another kind finds them."""
+    w = worker("-A", "tasks", "-c", "1", "--chord-check", "1s", *args)
+    member = app.send_task("add", (1, 1), group_id="G", group_index=0,
+                           chord=sig(app, "xsum").set(task_id="body", **body))
+    site.redis.set("celery-taskset-meta-G.s", 2)
+    wait_final([member])
+    wait_until(lambda: site.redis.zcard("celery-taskset-meta-G.j") == 1, 10, lambda: "the member to be counted")
+    return w
+
+
+def last_member(site, state="SUCCESS", value=40):
+    site.redis.zadd("celery-taskset-meta-G.j", {json.dumps([1, "other", state, value]): 1})
+
+
+def wait_closed(site):
+    wait_until(lambda: not site.redis.keys("celery-taskset-meta-G.*"), 20, lambda: "the counters to be removed")
+    assert site.redis.zcard("warren:chords") == 0
+
+
+def test_body_that_nobody_sent_is_sent(site, app, worker):
+    w = half_a_chord(site, app, worker)
+    last_member(site)
+    body = app.AsyncResult("body")
+    wait_final([body], 20)
+    assert body.get() == 42
+    w.wait_line(r"chord G: all its members had ended")
+    wait_closed(site)
+    site.wait_empty()
+    assert len(w.lines(r"Task xsum\[body\] received")) == 1
+    # Should the last member be told once more it finds the chord over.
+    assert site.redis.hget("warren:chord:G", "over") == b"1"
+
+
+def test_chord_that_is_not_full_is_left_alone(site, app, worker):
+    half_a_chord(site, app, worker)
+    first = site.redis.zscore("warren:chords", "G")
+    wait_until(lambda: site.redis.zscore("warren:chords", "G") >= first + 2, 20, lambda: "two looks")
+    assert site.meta("body") is None and site.redis.zcard("celery-taskset-meta-G.j") == 1
+
+
+def test_body_that_was_sent_is_not_sent_again(site, app, worker):
+    w = half_a_chord(site, app, worker)
+    site.redis.set("celery-task-meta-body", json.dumps({"status": "SUCCESS", "result": 42, "task_id": "body"}))
+    last_member(site)
+    wait_closed(site)
+    site.wait_empty()
+    assert not w.lines(r"Task xsum")
+
+
+def test_body_of_a_failed_chord_is_failed(site, app, worker):
+    half_a_chord(site, app, worker, link_error=[sig(app, "echo").set(task_id="errback")])
+    last_member(site, "FAILURE", {"exc_type": "KeyError", "exc_message": ["boom"], "exc_module": "builtins"})
+    body, errback = app.AsyncResult("body"), app.AsyncResult("errback")
+    wait_final([body, errback], 20)
+    assert body.state == "FAILURE" and str(body.result) == "Dependency other raised KeyError('boom')"
+    assert errback.get() == [["body"], {}]
+    wait_closed(site)

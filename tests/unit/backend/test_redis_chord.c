@@ -146,6 +146,33 @@ chord_is_opened_and_closed(void **state)
 	world_close(&w);
 }
 
+static void
+looking_finds_one_or_none(void **state)
+{
+	static const char *const words[] = { "EVALSHA", "CHD", "6", "celery-taskset-meta-.j", "celery-taskset-meta-.t", "celery-taskset-meta-.s",
+		"celery-taskset-meta-", "warren:chord:", "warren:chords", "look", "0", "", "30" };
+	struct heard h = { .calls = 0 };
+	struct world w;
+
+	world_open(&w, *state, (struct backend_conf){ 0 });
+	assert_int_equal(backend_chord_look(w.b, &h.op, 30, on_chord), E_OK);
+	load_script(&w);
+	expect_words(&w.f, words, ARRAY_LEN(words));
+	fake_say(&w.f, "*2\r\n:0\r\n:0\r\n");
+	TURN_UNTIL(w.f.l, h.calls == 1);
+	assert_null(h.count.group.ptr);
+	assert_int_equal(backend_chord_look(w.b, &h.op, 30, on_chord), E_OK);
+	expect_words(&w.f, words, ARRAY_LEN(words));
+	fake_say(&w.f, "*6\r\n:1\r\n:1\r\n$0\r\n\r\n*1\r\n$1\r\na\r\n$1\r\nG\r\n$2\r\n{}\r\n");
+	TURN_UNTIL(w.f.l, h.calls == 2);
+	assert_true(h.count.is_full);
+	assert_string_equal(h.texts, "a;");
+	assert_non_null(h.count.group.ptr);
+	assert_non_null(h.count.kept.ptr);
+	backend_chord_release(&h.op);
+	world_close(&w);
+}
+
 /* What is lost with its connection, or refused for now, is asked again until there is an answer. */
 static void
 asked_again_until_it_is_done(void **state)
@@ -234,6 +261,7 @@ main(void)
 		LOOP_TEST(part_is_counted_in_one_step),
 		LOOP_TEST(other_answers_are_told_apart),
 		LOOP_TEST(chord_is_opened_and_closed),
+		LOOP_TEST(looking_finds_one_or_none),
 		LOOP_TEST(asked_again_until_it_is_done),
 		LOOP_TEST(refused_for_good_is_told),
 		LOOP_TEST(cancelled_and_closed_are_silent),

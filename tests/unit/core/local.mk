@@ -13,6 +13,7 @@ CORE_TESTS = \
 	tests/unit/core/test_request_limited \
 	tests/unit/core/test_request_canvas \
 	tests/unit/core/test_request_revoked \
+	tests/unit/core/test_resume \
 	tests/unit/core/test_retry \
 	tests/unit/core/test_revoke \
 	tests/unit/core/test_route \
@@ -73,3 +74,5 @@ tests_unit_core_test_builtin_SOURCES = tests/unit/core/test_builtin.c
 tests_unit_core_test_builtin_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_canvas_SOURCES = tests/unit/core/test_request_canvas.c tests/unit/core/request_fixture.h
 tests_unit_core_test_request_canvas_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_resume_SOURCES = tests/unit/core/test_resume.c
+tests_unit_core_test_resume_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
