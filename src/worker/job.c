@@ -108,7 +108,8 @@ job_finish(struct job *j, enum settle how)
 	/* E_CLOSED: the channel ended this very turn; the broker delivers the message again, and its stored result answers that. */
 	if (e == E_OK && !j->tag_lost && how != SETTLE_FORGET)
 		feed_on_settled(&p->feed, j->consumer);
-	runs_end(j, how == SETTLE_ACK || how == SETTLE_REJECT || j->request.acked);
+	/* A copy for later is the same attempt, which is not over. */
+	runs_end(j, (how == SETTLE_ACK || how == SETTLE_REJECT || j->request.acked) && j->request.mail.kind != MAIL_LATER);
 	p->worker->processed++;
 	job_free(j);
 	pool_on_job_gone(p);

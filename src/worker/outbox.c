@@ -157,8 +157,12 @@ on_topology(void *owner, const struct bus_topo_report *r)
 
 	o->topo = NULL;
 	o->is_there = r->err == E_OK;
+	if (r->err == E_OK)
+		o->has_complained = false;
 	if (r->err != E_OK && r->err != E_CLOSED) {
-		LOG(OUTBOX_REFUSED, LOG_STR("queue", o->queue), LOG_STR("why", r->text), LOG_INT("retry", RETRY_MS / 1000));
+		if (!o->has_complained)
+			LOG(OUTBOX_REFUSED, LOG_STR("queue", o->queue), LOG_STR("why", r->text), LOG_INT("retry", RETRY_MS / 1000));
+		o->has_complained = true;
 		loop_timer_arm(&o->retry, RETRY_MS);
 	}
 	outbox_look(o);

@@ -20,6 +20,7 @@ struct outbox {
 	struct loop_timer retry;
 	bool is_there;         /* the queue, on this broker */
 	bool is_consuming;
+	bool has_complained;   /* that it cannot be made */
 	struct list items;     /* deliveries */
 };
 

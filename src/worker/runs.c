@@ -98,7 +98,8 @@ runs_end_with_result(struct job *j)
 {
 	struct note n = request_note_end(&j->request);
 
-	if (!j->has_note)
+	/* Notes that are not taken (a user without rights for their keys) must not cost the result. */
+	if (!j->has_note || runs_of(j)->is_refused)
 		return;
 	n.owner = span_of(runs_of(j)->owner);
 	backend_store_with_note(&j->final, &n);

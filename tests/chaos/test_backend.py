@@ -196,6 +196,22 @@ def test_f75_redis_became_a_replica(lab):
     lab.close_books(starts=(1, 1))
 
 
+def test_f75_user_without_rights_for_notes(lab):
+    """What warren keeps beside the results must not cost the results."""
+    lab.declare()
+    lab.site.redis.acl_setuser("narrow", enabled=True, passwords=["+secret"], keys=["celery-task-meta-*"], channels=["*"], commands=["+@all"])
+    try:
+        url = lab.site.backend.replace("redis://", "redis://narrow:secret@")
+        w = lab.worker(env={"WARREN_RESULT_BACKEND": url})
+        for i in range(3):
+            lab.send_run(value=i, seconds=0.1)
+        lab.send("flaky", (lab.journal, 4, 1), gives=8)
+        lab.close_books(starts=(1, 2))
+        assert len(w.lines("takes no notes of what runs .*NOPERM")) == 1
+    finally:
+        lab.site.redis.acl_deluser("narrow")
+
+
 def test_f75_key_of_another_type(lab):
     """Neither the result nor a word about it can be stored: the message is kept for a person."""
     lab.declare()
