@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import time
 
 import celery
 import pytest
@@ -49,9 +50,11 @@ def test_f73_redis_stopped_for_a_minute_under_load(lab):
     lab.send_many(500, seconds=0.01)
     lab.wait_ends(100)
     os.kill(lab.site.servers.pid("redis"), signal.SIGSTOP)
+    began = time.monotonic()
     try:
         w.wait_line("lost the result backend")
         w.wait_line("cannot reach the result backend", count=5, timeout_s=60)
+        wait_until(lambda: time.monotonic() - began > 60, 70, "the minute to be over")
     finally:
         os.kill(lab.site.servers.pid("redis"), signal.SIGCONT)
     lab.close_books(starts=(1, 1), timeout_s=120)
