@@ -15,6 +15,8 @@ static char folder[64], path[96];
 
 /* With large files, which all of warren is built for, openat is openat64. */
 static int countdown, fault; /* errno, or -1 = the end */
+/* What was written and not made durable: a power cut takes it away, whatever name the file has by then. */
+static int volatile_fd = -1;
 
 int __real_openat64(int dir, const char *name, int flags, ...);
 int __wrap_openat64(int dir, const char *name, int flags, ...);
@@ -32,8 +34,11 @@ strikes(void)
 {
 	if (countdown == 0 || --countdown > 0)
 		return false;
-	if (fault < 0)
+	if (fault < 0) {
+		if (volatile_fd >= 0 && ftruncate(volatile_fd, 0) != 0)
+			_exit(1);
 		_exit(0);
+	}
 	errno = fault;
 	return true;
 }
@@ -47,6 +52,8 @@ __wrap_openat64(int dir, const char *name, int flags, ...)
 ssize_t
 __wrap_write(int fd, const void *p, size_t n)
 {
+	if (fault < 0 && volatile_fd < 0)
+		volatile_fd = dup(fd);
 	/* Half of it is there already, as on a real disk. */
 	if (countdown == 1)
 		(void)!__real_write(fd, p, n / 2);
@@ -56,7 +63,13 @@ __wrap_write(int fd, const void *p, size_t n)
 int
 __wrap_fsync(int fd)
 {
-	return strikes() ? -1 : __real_fsync(fd);
+	if (strikes())
+		return -1;
+	/* The folder's comes later; the file's is the one that counts for its bytes. */
+	if (volatile_fd >= 0)
+		close(volatile_fd);
+	volatile_fd = -1;
+	return __real_fsync(fd);
 }
 
 int
