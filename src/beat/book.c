@@ -43,7 +43,7 @@ book_put(struct book *b, struct entry *e)
 {
 	if (b->n == b->cap) {
 		b->cap = b->cap ? b->cap * 2 : 16;
-		b->entries = must_resize(b->entries, b->cap * sizeof(*b->entries));
+		b->entries = must_resize(b->entries, b->cap * sizeof(struct entry *));
 	}
 	e->index = b->n;
 	b->entries[b->n++] = e;

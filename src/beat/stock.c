@@ -12,6 +12,13 @@ struct changes {
 	size_t added, changed, removed;
 };
 
+/* The clock of Redis may be ahead of this one; what is later than now would keep an entry silent. */
+static us_t
+earlier(us_t a, us_t b)
+{
+	return a < b ? a : b;
+}
+
 /* What it is to be from now on. An entry that is under way and does not change stays under way. */
 static void
 renew(struct beat *b, struct entry *e, us_t done, bool paused)
@@ -71,7 +78,7 @@ apply_entry(struct beat *b, const struct board_entry *le, struct changes *n)
 	}
 	e->owner = b;
 	e->ran = INT64_MIN;
-	e->plan.done = beat_sane(le->since, clock_wall_us());
+	e->plan.done = earlier(le->since, clock_wall_us());
 	e->known = e->listed = true;
 	if (old != NULL) {
 		inherit(e, old);
@@ -104,7 +111,7 @@ apply_entries(struct beat *b, const struct board_stock *s, struct changes *n)
 
 /* What was due while it was paused is given up. */
 static void
-apply_pauses(struct beat *b, const struct board_stock *s)
+apply_pauses(struct beat *b, const struct board_stock *s, bool first)
 {
 	us_t now = clock_wall_us();
 	struct entry *e;
@@ -116,8 +123,8 @@ apply_pauses(struct beat *b, const struct board_stock *s)
 		if (e == NULL)
 			continue;
 		e->to_pause = s->pauses[i].paused;
-		if (!e->to_pause)
-			renew(b, e, beat_sane(s->pauses[i].since, now), e->paused);
+		if (!e->to_pause && (first || e->paused))
+			renew(b, e, earlier(s->pauses[i].since, now), e->paused);
 	}
 	for (size_t i = 0; i < b->book.n; i++) {
 		e = b->book.entries[i];
@@ -185,7 +192,7 @@ stock_apply(struct beat *b, const struct board_stock *s, bool first)
 	/* Later on nobody but this leader writes them. */
 	if (first)
 		apply_runs(b, s);
-	apply_pauses(b, s);
+	apply_pauses(b, s, first);
 	keep_forget_others(b);
 	if (n.added + n.changed + n.removed > 0)
 		LOG(BEAT_ENTRIES, LOG_INT("added", n.added), LOG_INT("changed", n.changed),

@@ -1,8 +1,7 @@
 /* warren beat: fills the scheduler's settings from the configuration, shows the schedule, and hands over. */
 #include "cli/cmd.h"
+#include "cli/listing.h"
 #include "cli/out.h"
-#include "cli/schedule.h"
-#include "cli/when.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,6 +10,7 @@
 
 /* A table that nobody can read to the end helps nobody: warren schedule list has them all. */
 #define SHOWN_MAX 40
+#define TABLE_WAIT_MS 1000
 #define ORIGIN_BYTES 300
 
 struct beat_flags {
@@ -64,18 +64,25 @@ setup_beat(struct cli *cli, struct schedule_maker *m, struct beat_conf *b, struc
 	return E_OK;
 }
 
-/* Those of the configuration; which ones Redis has is known when it is asked. */
+/* With those that Redis has, when it answers at once; the scheduler itself will say when it does not. */
 static void
-print_table(const struct schedule_maker *m)
+print_table(struct cli *cli, struct schedule_maker *m)
 {
-	struct when_entry *entries = must_alloc((m->n_entries + 1) * sizeof(*entries));
+	struct errtext t = { "" };
+	struct desk d = { 0 };
+	struct board_conf store;
+	struct listing l;
+	bool is_read;
 
-	for (size_t i = 0; i < m->n_entries; i++)
-		entries[i] = (struct when_entry){ .conf = &m->entries[i], .from = "", .ran = INT64_MIN };
-	if (m->n_entries > 0)
-		when_print_table(entries, m->n_entries, SHOWN_MAX, false, clock_wall_us());
+	setup_store(cli, &store);
+	is_read = store.url != NULL && desk_open(&d, cli, TABLE_WAIT_MS, &t) == E_OK &&
+		desk_read(&d, &t) == E_OK;
+	listing_init(&l, m, is_read ? &d : NULL);
+	if (l.n > 0)
+		when_print_table(l.items, l.n, SHOWN_MAX, false, clock_wall_us());
 	(void)!out_finish(); /* a closed stdout is no reason to stop working */
-	alloc_free(entries);
+	listing_release(&l);
+	desk_close(&d);
 }
 
 void
@@ -115,7 +122,7 @@ beat_main(struct cli *cli)
 		setup_log(&cli->conf.o, "beat", f->json_logs);
 		schedule_log_notes(&maker);
 		if (!f->quiet)
-			print_table(&maker);
+			print_table(cli, &maker);
 		code = beat_run(&b, &why);
 		if (why.text[0] != '\0')
 			out_error("beat: %s", why.text);

@@ -273,7 +273,7 @@ look(struct schedule_job *j, const struct verb *v, struct errtext *t)
 		listing_init(&j->listing, &j->maker, NULL);
 		return E_OK;
 	}
-	e = desk_open(&j->desk, j->cli, t);
+	e = desk_open(&j->desk, j->cli, 0, t);
 	if (e == E_OK)
 		e = desk_read(&j->desk, t);
 	if (e == E_OK)

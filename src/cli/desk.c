@@ -32,13 +32,13 @@ connect(struct desk *d, struct errtext *t)
 }
 
 enum err
-desk_open(struct desk *d, struct cli *cli, struct errtext *t)
+desk_open(struct desk *d, struct cli *cli, ms_t wait_ms, struct errtext *t)
 {
 	static const struct board_ops ops = { .on_up = on_up, .on_down = on_down };
 	struct board_conf conf;
 	enum err e;
 
-	*d = (struct desk){ .wait_ms = cli->conf.o.connect_timeout };
+	*d = (struct desk){ .wait_ms = wait_ms > 0 ? wait_ms : cli->conf.o.connect_timeout };
 	setup_store(cli, &conf);
 	if (conf.url == NULL)
 		return err_set(t, E_CONF,

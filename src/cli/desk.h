@@ -21,8 +21,8 @@ struct desk {
 	struct board_stock stock;
 };
 
-/* E_CONF: none is configured. E_CLOSED, E_TIMEOUT, E_REFUSED: it cannot be reached. A zeroed desk may be closed. */
-enum err desk_open(struct desk *d, struct cli *cli, struct errtext *t) MUSTCHECK;
+/* Waits so long for a connection; 0 = connect_timeout. E_CONF: none is configured. E_CLOSED, E_TIMEOUT, E_REFUSED: it cannot be reached. A zeroed desk may be closed. */
+enum err desk_open(struct desk *d, struct cli *cli, ms_t wait_ms, struct errtext *t) MUSTCHECK;
 void desk_close(struct desk *d);
 enum err desk_read(struct desk *d, struct errtext *t) MUSTCHECK;
 /* The JSON of an entry as it was read; SPAN_NONE. */

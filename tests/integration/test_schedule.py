@@ -2,6 +2,7 @@
 Entries at run time: `warren schedule add` and its like, the schedulers that take them up, and what they share in Redis: pauses, last runs, the token.
 """
 import json
+import re
 import time
 
 import pytest
@@ -241,6 +242,7 @@ def test_what_cannot_be_used_is_left_out(beat, site, warren):
     b.wait_line("entry tick in Redis is left out: the configuration has one of that name")
     b.wait_line("Sending due task tick", count=2)
     b.wait_line("Sending due task fine", count=2)
+    assert re.search(r"^fine +every 500ms +t ", b.output(), re.M), "the table at the start"
     assert "entry bad in Redis is left out" in warren("schedule", "list", "--config", b.argv[3]).stderr
 
 
