@@ -281,16 +281,20 @@ apply_kids(struct flow_source *s, struct node *n, const struct given *given)
 }
 
 static enum err
-apply_group(struct flow_source *s, struct node *n, const struct given *g)
+apply_group(struct flow_source *s, struct node *n, const struct given *given)
 {
+	struct given g = *given;
 	enum err e;
 
 	if (n->links.ptr != NULL)
 		return err_set(s->why, E_FORMAT, "a group cannot have a link: make it a chord");
-	if (flow_is_some(g->chain) && jscan_count(span_trim(g->chain)) > 0)
-		return apply_as_chord(s, n, g);
+	/* A group that is the body of a chord carries what comes after the chord. */
+	if (g.chain.ptr == NULL)
+		g.chain = n->chain;
+	if (flow_is_some(g.chain) && jscan_count(span_trim(g.chain)) > 0)
+		return apply_as_chord(s, n, &g);
 	e = place_kids(s, n, n->chord);
-	return e == E_OK ? apply_kids(s, n, g) : e;
+	return e == E_OK ? apply_kids(s, n, &g) : e;
 }
 
 static enum err

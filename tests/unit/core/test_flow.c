@@ -294,6 +294,29 @@ group_with_something_after_it_is_a_chord(void **state)
 	flow_release(&f);
 }
 
+/* A chord whose body is a group, inside a chain: the rest waits for all of that group. */
+static void
+what_follows_a_body_that_is_a_group_waits_for_all_of_it(void **state)
+{
+	struct task t = task_of(NULL, NULL, NULL);
+	struct flow f;
+
+	(void)state;
+	t.group = SPAN("G");
+	t.group_index = 1;
+	t.chord = SPAN(GROUP(PLAIN("a", "[]", "{\"task_id\": \"A\"}") ", " PLAIN("b", "[]", "{}"),
+		"{\"task_id\": \"H\", \"chain\": [" PLAIN("last", "[]", "{\"task_id\": \"L\"}") "]}"));
+	flow_init(&f);
+	assert_int_equal(succeed(&f, &t, "5", NOW), E_OK);
+	assert_int_equal(count(&f, 2, (const struct span[]){ SPAN("[1, \"m0\", \"SUCCESS\", 7]"), SPAN("[1, \"id-1\", \"SUCCESS\", 5]") }, 2), E_OK);
+	assert_int_equal(f.n_chords, 1);
+	assert_span(f.chords[0].group, "H");
+	assert_int_equal(f.count, 2);
+	assert_span(f.steps[0].call.args, "[[7, 5]]");
+	assert_true(span_eq(jscan_member(jscan_member(f.steps[0].call.chord, "options"), "task_id"), SPAN("\"L\"")));
+	flow_release(&f);
+}
+
 static void
 members_that_are_chains_report_with_their_last_task(void **state)
 {
@@ -522,6 +545,7 @@ main(void)
 		cmocka_unit_test(several_links_are_one_group),
 		cmocka_unit_test(chord_in_a_chain_is_started),
 		cmocka_unit_test(group_with_something_after_it_is_a_chord),
+		cmocka_unit_test(what_follows_a_body_that_is_a_group_waits_for_all_of_it),
 		cmocka_unit_test(members_that_are_chains_report_with_their_last_task),
 		cmocka_unit_test(nested_results_are_saved),
 		cmocka_unit_test(member_reports_and_the_last_one_sends_the_body),
