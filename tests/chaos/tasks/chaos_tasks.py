@@ -38,6 +38,20 @@ def run(journal, value, gate=None, seconds=0):
     return 2 * value
 
 
+@task(name="gather")
+def gather(results, journal):
+    """The body of a chord: what its members have come to."""
+    begin(journal)
+    end(journal)
+    return results
+
+
+@task(name="raise_now")
+def raise_now(journal):
+    begin(journal)
+    raise ValueError("boom")
+
+
 @task(name="flaky", bind=True, max_retries=10)
 def flaky(self, journal, value, failures, countdown=0):
     """Asks for as many retries as `failures` says."""
