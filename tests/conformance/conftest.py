@@ -14,3 +14,4 @@ spec.loader.exec_module(integration)
 for name in ("servers", "site", "own_site", "built", "warren", "programs", "worker", "celery_worker", "journal", "numbers",
              "pytest_runtest_makereport"):
     globals()[name] = getattr(integration, name)
+

@@ -7,4 +7,5 @@ noinst_PROGRAMS += tests/conformance/viewstates
 tests_conformance_viewstates_SOURCES = tests/conformance/viewstates.c
 tests_conformance_viewstates_LDADD = $(LIBS_CORE)
 EXTRA_DIST += tests/conformance/test_view.py
-EXTRA_DIST += tests/conformance/conftest.py tests/conformance/cluster.py tests/conformance/test_canvas.py
+EXTRA_DIST += tests/conformance/conftest.py tests/conformance/cluster.py tests/conformance/test_canvas.py tests/conformance/canvases.py \
+	tests/conformance/test_random_canvas.py
