@@ -33,6 +33,8 @@ struct sender;
 /* Errors are printed; 0 or the exit code. cli and client must outlive it. */
 int sender_new(struct sender **out, struct cli *cli, struct client *client);
 void sender_free(struct sender *s);
+/* Where this call goes, unless it is said already, and what the settings of its task add to it. Makes sure of the queue. */
+enum err sender_route(struct sender *s, struct task_call *call, struct span *exchange, struct span *key, struct errtext *t) MUSTCHECK;
 /* As client_send. */
 enum err sender_send(struct sender *s, const struct call *c, uint64_t tag, client_sent_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
 

@@ -1,5 +1,6 @@
 /* warren send: one task from the command line, or many from a file or pipe (bulk.c). */
 #include "cli/bulk.h"
+#include "cli/canvas.h"
 #include "cli/cmd.h"
 #include "cli/out.h"
 #include "cli/show.h"
@@ -8,7 +9,7 @@
 #include "base/js.h"
 
 struct send_flags {
-	const char *args, *kwargs, *queue, *exchange, *routing_key, *id, *eta, *expires, *file;
+	const char *args, *kwargs, *queue, *exchange, *routing_key, *id, *eta, *expires, *file, *chain, *group, *chord;
 	ms_t countdown, time_limit, soft_time_limit, timeout;
 	int64_t priority;
 	bool ignore_result, string_args, wait;
@@ -33,6 +34,9 @@ static const struct opt_row rows[] = {
 	FLAG(send_flags, ignore_result, bool, .help = "ask the worker to store no value"),
 	FLAG(send_flags, wait, bool, .short_flag = 'w', .help = "wait for the result and print it"),
 	FLAG(send_flags, timeout, dur, .def = "0", .help = "how long to wait; exit status 4 when it passes [for ever]"),
+	FLAG(send_flags, chain, text, .def = "", .arg = "JSON", .help = "send a chain: a list of parts, each gets the result of the one before it. @FILE reads a file, - stdin"),
+	FLAG(send_flags, group, text, .def = "", .arg = "JSON", .help = "send a group: a list of parts that run at the same time"),
+	FLAG(send_flags, chord, text, .def = "", .arg = "JSON", .help = "send a chord: {\"header\": [part, ...], \"body\": part}; the body gets the list of results"),
 	FLAG(send_flags, file, text, .short_flag = 'f', .def = "", .arg = "FILE",
 		.help = "send many: one line of JSON each, {\"task\":..,\"args\":..,\"kwargs\":..,\"queue\":..} or, with NAME, just [args]; - is stdin"),
 };
@@ -200,6 +204,44 @@ send_one(struct cli *cli, const struct send_flags *f, struct client *client, str
 	return code;
 }
 
+static const char *
+canvas_text(const struct send_flags *f)
+{
+	return *f->chain != '\0' ? f->chain : *f->group != '\0' ? f->group : f->chord;
+}
+
+static int
+send_canvas(struct cli *cli, const struct send_flags *f)
+{
+	struct canvas_job job = { .text = canvas_text(f), .wait = f->wait, .timeout = f->timeout,
+		.kind = *f->chain != '\0' ? RECIPE_CHAIN : *f->group != '\0' ? RECIPE_GROUP : RECIPE_CHORD };
+	struct client *client = NULL;
+	struct sender *sender = NULL;
+	int code = 0;
+
+	if ((*f->chain != '\0') + (*f->group != '\0') + (*f->chord != '\0') > 1) {
+		out_error("send: --chain, --group and --chord are three ways to begin: choose one; parts may hold any of them");
+		return EXIT_USAGE;
+	}
+	if (cli->n_args > 0 || *f->file != '\0' || *f->id != '\0' || *f->queue != '\0' || *f->exchange != '\0' || *f->routing_key != '\0' ||
+		*f->args != '\0' || *f->kwargs != '\0' || f->countdown != 0 || *f->eta != '\0' || *f->expires != '\0' || f->priority >= 0) {
+		out_error("send: with --chain, --group or --chord names, arguments and options stand in the parts: {\"task\": .., \"queue\": ..}");
+		return EXIT_USAGE;
+	}
+	if (f->timeout != 0 && !f->wait) {
+		out_error("send: --timeout goes with --wait");
+		return EXIT_USAGE;
+	}
+	code = setup_client(cli, true, &client);
+	if (code == 0)
+		code = sender_new(&sender, cli, client);
+	if (code == 0)
+		code = canvas_run(cli, client, sender, &job);
+	sender_free(sender);
+	client_free(client);
+	return code;
+}
+
 /* Usage mistakes that rows cannot tell. */
 static int
 check_usage(const struct cli *cli, const struct send_flags *f, bool bulk)
@@ -238,6 +280,8 @@ send_run(struct cli *cli)
 	struct call c;
 	int code;
 
+	if (*canvas_text(f) != '\0')
+		return send_canvas(cli, f);
 	code = check_usage(cli, f, bulk);
 	if (code != 0)
 		return code;
@@ -271,10 +315,14 @@ const struct cmd cmd_send = {
 	.summary = "send a task, or many; print its id, or its result with --wait",
 	.details = "Each ARG that is valid JSON is taken as JSON (2, true, [1,2], \"2\"), anything else as a text. Nothing is reported as sent "
 		"before the broker has confirmed it. With --file (or - for stdin) each line is one task; ids are printed one a line, in the order in "
-		"which they are confirmed; a line that is wrong is reported with its number and does not stop the others.",
+		"which they are confirmed; a line that is wrong is reported with its number and does not stop the others. A part of a chain, group "
+		"or chord is {\"task\": .., \"args\": [..], \"queue\": ..}, or again {\"chain\": [..]}, {\"group\": [..]}, {\"chord\": {..}}; printed are the "
+		"ids it ends with.",
 	.examples = "  warren send add 2 3 --wait --timeout 5s\n"
 		"  warren send documents.process report.pdf --kwargs '{\"lang\": \"de\"}' --queue processing\n"
 		"  warren send --file jobs.ndjson > ids.txt\n"
+		"  warren send --chain '[{\"task\": \"add\", \"args\": [1, 2]}, {\"task\": \"add\", \"args\": [3]}]' --wait\n"
+		"  warren send --chord @pipeline.json --wait --timeout 10min\n"
 		"  seq 1 1000 | sed 's/.*/[&]/' | warren send square --file -\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),

@@ -176,3 +176,28 @@ sender_send(struct sender *s, const struct call *c, uint64_t tag, client_sent_fn
 	add_defaults(s, c, &to);
 	return client_send(s->client, &to, exchange, key, tag, fn, owner, t);
 }
+
+enum err
+sender_route(struct sender *s, struct task_call *call, struct span *exchange, struct span *key, struct errtext *t)
+{
+	struct call c = { .has_ignore_result = call->ignore_result };
+	enum err e;
+
+	if (call->name.len == 0)
+		return err_set(t, E_FORMAT, "there is no task name");
+	look_up(s, call->name);
+	if (exchange->ptr != NULL && exchange->len > 0) {
+		c.exchange = *exchange;
+		c.routing_key = *key;
+	} else if (key->ptr != NULL) {
+		c.queue = *key;
+	}
+	e = aim(s, &c, exchange, key, t);
+	if (e != E_OK)
+		return e;
+	call->origin = span_of(s->origin);
+	if (call->reply_to.len == 0)
+		call->reply_to = span_of(s->reply_to);
+	add_defaults(s, &c, call);
+	return E_OK;
+}

@@ -192,6 +192,27 @@ flow_start(struct flow *f, const struct task *t, struct span sig, struct span ar
 	return e == E_OK ? f->children.err : e;
 }
 
+enum err
+flow_produce(
+	struct flow *f, struct span sig, struct span seed, us_t now, struct span *result, struct errtext *why)
+{
+	struct flow_source s = {
+		.f = f, .id = SPAN_NONE, .root = SPAN_NONE, .seed = seed, .now = now, .why = why
+	};
+	struct given g = { .args = SPAN("") };
+	struct node *n;
+	struct buf b;
+	enum err e = node_read(&s, sig, &n);
+
+	if (e == E_OK)
+		e = flow_apply(&s, n, &g);
+	if (e != E_OK)
+		return e;
+	buf_init(&b, 0);
+	node_add_result(&b, n);
+	return flow_keep(f, &b, result);
+}
+
 /* --- chords -------------------------------------------------------------------------------------------------------------- */
 
 /* The id under which a client waits for it: of a chain that of its last task. */

@@ -151,3 +151,65 @@ def test_body_of_a_failed_chord_is_failed(site, app, worker):
     assert body.state == "FAILURE" and str(body.result) == "Dependency other raised KeyError('boom')"
     assert errback.get() == [["body"], {}]
     wait_closed(site)
+
+
+# --- from our own command line
+
+
+def test_send_a_chain(site, warren, worker):
+    worker("-A", "tasks", "-c", "2")
+    parts = [{"task": "add", "args": [1, 2]}, [{"task": "add", "args": [3]}, {"task": "add", "args": [4]}], {"task": "xsum"}]
+    assert warren("send", "--chain", json.dumps(parts), "--wait", "--timeout", "20s").stdout == "13\n"
+    ids = warren("send", "--chain", "-", input=json.dumps(parts[:1])).stdout.split()
+    assert len(ids) == 1
+    assert warren("result", ids[0], "--wait", "--timeout", "20s").stdout == "3\n"
+
+
+def test_send_a_group(app, warren, worker, tmp_path):
+    worker("-A", "tasks", "-c", "2")
+    (tmp_path / "group.json").write_text(json.dumps([{"task": "add", "args": [i, i], "id": "member-%d" % i} for i in range(3)]))
+    out = json.loads(warren("send", "--group", "@group.json", "--json", cwd=str(tmp_path)).stdout)
+    assert out["ids"] == ["member-0", "member-1", "member-2"]
+    results = [app.AsyncResult(i) for i in out["ids"]]
+    wait_final(results)
+    assert [r.get() for r in results] == [0, 2, 4]
+
+
+def test_send_a_chord_to_a_mixed_cluster(site, warren, worker, celery_worker):
+    worker("-A", "tasks", "-c", "2", "-Q", "ours")
+    celery_worker("-Q", "theirs")
+    chord = {"header": [{"task": "add", "args": [i, i], "queue": q} for i, q in enumerate(["ours", "theirs"] * 3)],
+             "body": {"chain": [{"task": "xsum", "queue": "theirs"}, {"task": "add", "args": [1], "queue": "ours"}]}}
+    assert warren("send", "--chord", json.dumps(chord), "--wait", "--timeout", "30s").stdout == "31\n"
+    assert not site.redis.keys("celery-taskset-meta-*.j")
+
+
+def test_send_a_canvas_that_fails(site, app, warren, worker):
+    worker("-A", "tasks", "-c", "2")
+    chord = {"header": [{"task": "add", "args": [1, 1]}, {"task": "fail", "args": ["boom"]}],
+             "body": {"task": "xsum", "link_error": {"task": "echo", "id": "errback"}}}
+    done = warren("send", "--chord", json.dumps(chord), "--wait", "--timeout", "20s", code=1)
+    assert "ChordError" in done.stderr and "ValueError('boom')" in done.stderr
+    wait_final([app.AsyncResult("errback")])
+
+
+@pytest.mark.parametrize("args,says", [
+    (["--chain", "{}"], "a list"),
+    (["--chain", "[]"], "at least one part"),
+    (["--chain", '[{"task": "add", "ques": 1}]'], "unknown key 'ques'"),
+    (["--chain", '[{"args": [1]}]'], "without 'task'"),
+    (["--chain", '[{"task": "add", "eta": "soon"}]'], "eta is no time"),
+    (["--chord", '{"header": []}'], "body"),
+    (["--group", "[1"], "byte"),
+    (["--group", "@nowhere.json"], "nowhere.json"),
+    (["--group", "[]", "--chain", "[]"], "choose one"),
+    (["add", "1", "--group", "[]"], "stand in the parts"),
+])
+def test_send_says_what_is_wrong_with_a_canvas(warren, args, says):
+    assert says in warren("send", *args, code=2).stderr
+
+
+def test_chords_need_a_backend_that_counts(site, warren):
+    chord = json.dumps({"header": [{"task": "add", "args": [1, 1]}], "body": {"task": "xsum"}})
+    done = warren("send", "--chord", chord, env={"WARREN_RESULT_BACKEND": "none"}, code=2)
+    assert "a chord needs a result backend that counts its members" in done.stderr

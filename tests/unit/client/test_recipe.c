@@ -1,0 +1,138 @@
+/* Canvas as people write it. */
+#include "lib/t.h"
+
+#include "base/jscan.h"
+#include "client/canvas.h"
+#include "client/recipe.h"
+
+static struct buf sig;
+
+static void
+recipe(const char *json, enum recipe_kind kind)
+{
+	buf_release(&sig);
+	buf_init(&sig, 0);
+	assert_ok(recipe_add_signature(&sig, span_of(json), kind, NULL));
+	assert_ok(jscan_check(buf_span(&sig), NULL, NULL, NULL));
+}
+
+static void
+refused(const char *json, enum recipe_kind kind, const char *says)
+{
+	struct errtext why = { "" };
+
+	buf_release(&sig);
+	buf_init(&sig, 0);
+	assert_int_equal(recipe_add_signature(&sig, span_of(json), kind, &why), E_FORMAT);
+	if (strstr(why.text, says) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", why.text, says);
+}
+
+static void
+task_becomes_a_signature(void **state)
+{
+	(void)state;
+	recipe("{\"task\": \"add\", \"args\": [1], \"id\": \"A\", \"queue\": \"q\", \"countdown\": 5}",
+		RECIPE_ANY);
+	assert_span(buf_span(&sig),
+		"{\"task\": \"add\", \"args\": [1], \"kwargs\": {}, \"immutable\": false, \"subtask_type\": "
+		"null, "
+		"\"options\": {\"task_id\": \"A\", \"queue\": \"q\", \"countdown\": 5}}");
+}
+
+static void
+parts_nest(void **state)
+{
+	struct client_canvas_walk walk = { .depth = 0 };
+	struct client_canvas k;
+
+	(void)state;
+	recipe("[{\"task\": \"a\"}, {\"group\": [{\"task\": \"b\", \"id\": \"B\"}, {\"chain\": [{\"task\": "
+	       "\"c\"}, {\"task\": \"d\", \"id\": \"D\"}]}]}]",
+		RECIPE_CHAIN);
+	assert_ok(client_canvas_init(&k, buf_span(&sig), 0, NULL));
+	assert_int_equal(k.flow.count, 1);
+	assert_span(k.flow.steps[0].call.name, "a");
+	assert_null(k.flow.steps[0].call.parent_id.ptr);
+	assert_true(client_canvas_next(&k, &walk));
+	assert_span(walk.id, "B");
+	assert_true(client_canvas_next(&k, &walk));
+	assert_span(walk.id, "D");
+	assert_false(client_canvas_next(&k, &walk));
+	client_canvas_release(&k);
+}
+
+static void
+chord_is_counted(void **state)
+{
+	struct client_canvas_walk walk = { .depth = 0 };
+	struct client_canvas k;
+
+	(void)state;
+	recipe("{\"header\": [{\"task\": \"a\"}, {\"task\": \"b\"}], \"body\": {\"task\": \"c\", \"id\": "
+	       "\"C\", \"link\": {\"task\": \"l\"}}}",
+		RECIPE_CHORD);
+	assert_ok(client_canvas_init(&k, buf_span(&sig), 0, NULL));
+	assert_int_equal(k.flow.count, 2);
+	assert_int_equal(k.flow.n_chords, 1);
+	assert_int_equal(k.flow.chords[0].size, 2);
+	assert_true(client_canvas_next(&k, &walk));
+	assert_span(walk.id, "C");
+	assert_false(client_canvas_next(&k, &walk));
+	client_canvas_release(&k);
+}
+
+static void
+signatures_of_celery_are_taken_as_they_are(void **state)
+{
+	static const char json[] = "{\"task\": \"a\", \"args\": [], \"kwargs\": {}, \"options\": {\"odd\": "
+				   "1}, \"subtask_type\": null, \"immutable\": true}";
+
+	(void)state;
+	recipe(json, RECIPE_ANY);
+	assert_span(buf_span(&sig), json);
+}
+
+static void
+mistakes_are_named(void **state)
+{
+	(void)state;
+	refused("5", RECIPE_ANY, "a part is an object");
+	refused("{}", RECIPE_ANY, "without 'task'");
+	refused("{\"task\": 5}", RECIPE_ANY, "without 'task'");
+	refused("[]", RECIPE_GROUP, "at least one");
+	refused("{\"task\": \"a\"}", RECIPE_GROUP, "list");
+	refused("[{\"task\": \"a\", \"que\": 1}]", RECIPE_CHAIN, "unknown key 'que'");
+	refused("{\"header\": [{\"task\": \"a\"}]}", RECIPE_CHORD, "body");
+	refused("[{\"chord\": 5}]", RECIPE_CHAIN, "a chord is");
+	refused("[", RECIPE_CHAIN, "byte");
+}
+
+static void
+signature_that_makes_no_sense_is_refused(void **state)
+{
+	struct client_canvas k;
+	struct errtext why = { "" };
+
+	(void)state;
+	assert_int_equal(client_canvas_init(&k, SPAN("{\"task\": \"\"}"), 0, &why), E_FORMAT);
+	assert_true(why.text[0] != '\0');
+	client_canvas_release(&k);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(task_becomes_a_signature),
+		cmocka_unit_test(parts_nest),
+		cmocka_unit_test(chord_is_counted),
+		cmocka_unit_test(signatures_of_celery_are_taken_as_they_are),
+		cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(signature_that_makes_no_sense_is_refused),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	buf_release(&sig);
+	return failed;
+}
