@@ -113,6 +113,7 @@ client_new(struct client **out, const struct client_conf *conf, struct errtext *
 	c->stall_ms = conf->stall_ms != 0 ? conf->stall_ms : STALL_MS;
 	c->window = conf->window != 0 ? conf->window : WINDOW;
 	c->bytes_max = conf->bytes_max;
+	c->sent_events = conf->sent_events;
 	c->n_urls = broker.n_urls;
 	if (broker.name == NULL)
 		broker.name = "warren client";
@@ -139,6 +140,7 @@ client_free(struct client *c)
 		return;
 	client_close_sends(c);
 	bus_chan_close(c->chan);
+	bus_chan_close(c->told);
 	backend_close(c->backend);
 	bus_conn_close(c->conn, CLOSE_MS);
 	/* Close-ok should be seen, so that the broker's log does not call it an abrupt end; but nobody waits long for it. */

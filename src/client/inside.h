@@ -46,11 +46,17 @@ struct client {
 	bool backend_settled;
 	struct errtext backend_why;
 
-	struct lamport clock;           /* of remote control */
+	struct lamport clock;           /* of remote control and events */
+	bool sent_events;
+	struct bus_chan *told;          /* for them */
+	bool told_open;
+	uint64_t untold;                /* that the broker did not take */
 };
 
 /* Turns the loop until *done; false when the time is over first. timeout < 0 = for ever. */
 bool client_turn_until(struct client *c, const bool *done, ms_t timeout);
+/* sent.c: to monitors, of a message that client_send has queued. */
+void client_tell_sent(struct client *c, const struct msg *m);
 /* produce.c */
 void client_close_sends(struct client *c);
 

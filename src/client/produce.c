@@ -170,6 +170,8 @@ client_send(struct client *c, const struct task_call *call, struct span exchange
 	m.routing_key = routing_key;
 	if (e == E_OK)
 		e = client_publish(c, &m, tag, fn, owner, t);
+	if (e == E_OK && c->sent_events)
+		client_tell_sent(c, &m);
 	msg_release(&m);
 	return e;
 }
