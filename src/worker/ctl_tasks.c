@@ -1,7 +1,6 @@
 /* Remote control: the tasks a worker holds. */
 #include "worker/ctl.h"
 
-#include "base/clock.h"
 #include "base/text.h"
 #include "worker/job.h"
 
@@ -88,7 +87,7 @@ add_info(struct ctl *c, const struct job *j, bool safe)
 	js_text(js, c->worker->conf->node);
 	js_key(js, "time_start");
 	if (begun)
-		js_double(js, (double)(clock_wall_us() - (clock_mono_us() - j->request.started_us)) / 1e6);
+		js_double(js, (double)j->started / 1e6);
 	else
 		js_null(js);
 	js_key(js, "acknowledged");

@@ -395,6 +395,7 @@ job_on_started(struct job *j, struct slot *s, int64_t child_pid)
 
 	list_unlink(&j->wait);
 	j->slot = s;
+	j->started = clock_wall_us();
 	request_on_started(&j->request, child_pid, clock_mono_us(), &fx);
 	return job_apply(j, &fx);
 }

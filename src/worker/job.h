@@ -26,6 +26,7 @@ struct job {
 	bool tag_lost;                /* its channel is gone; a redelivery may bind a new tag */
 	size_t consumer;              /* which of the feed's consumers it came through */
 	struct slot *slot;            /* while it runs */
+	us_t started;                 /* its run, by the wall clock */
 	struct backend_store final;
 	struct backend_store state;
 	bool state_busy;

@@ -13,6 +13,11 @@
 
 #define RETRY_MS 1000
 
+struct expected_queue {
+	struct list link;           /* post.expected */
+	char queue[256], key[256];
+};
+
 static void pump(struct post *o);
 
 static void
@@ -65,9 +70,12 @@ on_road(void *owner, const struct bus_topo_report *r)
 	if (r->err == E_OK && map_set(&o->known, span_of(o->building), &known, NULL) != E_OK)
 		abort();
 	o->building[0] = '\0';
-	if (r->err == E_OK)
+	if (r->err == E_OK || o->is_for_expected) {
+		if (r->err != E_OK && r->err != E_CLOSED)
+			LOG(LADDER_REFUSED, LOG_STR("why", r->text));
+		o->is_for_expected = false;
 		pump(o);
-	else if (!list_is_empty(&o->waiting))
+	} else if (!list_is_empty(&o->waiting))
 		delay(o, container_of(o->waiting.next, struct letter, wait), r->text);
 }
 
@@ -81,11 +89,11 @@ build_queue(struct post *o, const char *name, const char *exchange, const char *
 }
 
 static enum err
-build_ladder(struct post *o, const char *queue)
+build_ladder(struct post *o, const char *queue, const char *suffix)
 {
 	struct bus_ladder_level levels[LADDER_LEVELS];
 	char key[256];
-	enum err e = ladder_binding_key(key, span_of(queue));
+	enum err e = ladder_binding_key(key, span_of(suffix));
 
 	if (e != E_OK)
 		return e;
@@ -108,11 +116,26 @@ build_road(struct post *o, const struct letter *l)
 
 	snprintf(queue, sizeof(queue), "%.*s", SPAN_FMT(to));
 	if (span_starts(span_of(l->road), "later/"))
-		return build_ladder(o, queue);
+		return build_ladder(o, queue, queue);
 	if (span_starts(span_of(l->road), "queue/"))
 		return build_queue(o, queue, NULL, NULL);
 	dead_queue_name(name, to);
 	return build_queue(o, name, DEAD_EXCHANGE, queue);
+}
+
+/* Letters go first; when the connection is lost meanwhile, the worker expects it anew. */
+static void
+build_expected(struct post *o)
+{
+	while (o->building[0] == '\0' && !list_is_empty(&o->expected) && bus_conn_is_up(o->worker->publish)) {
+		struct expected_queue *q = container_of(list_pop(&o->expected), struct expected_queue, link);
+
+		snprintf(o->building, sizeof(o->building), "expected/%.200s", q->queue);
+		o->is_for_expected = build_ladder(o, q->queue, q->key) == E_OK;
+		if (!o->is_for_expected)
+			o->building[0] = '\0';
+		alloc_free(q);
+	}
 }
 
 static void
@@ -137,6 +160,7 @@ pump(struct post *o)
 			return;
 		}
 	}
+	build_expected(o);
 }
 
 static void
@@ -152,6 +176,7 @@ post_init(struct post *o, struct worker *w)
 {
 	o->worker = w;
 	list_init(&o->waiting);
+	list_init(&o->expected);
 	map_init(&o->known);
 	return loop_timer_init(&o->retry, w->loop, on_retry, o);
 }
@@ -165,6 +190,8 @@ post_release(struct post *o)
 	bus_ladder_cancel(o->ladder);
 	loop_timer_release(&o->retry);
 	map_release(&o->known, NULL);
+	while (!list_is_empty(&o->expected))
+		alloc_free(container_of(list_pop(&o->expected), struct expected_queue, link));
 }
 
 void
@@ -188,5 +215,16 @@ post_on_up(struct post *o)
 	/* Another broker of the list may not have them. */
 	map_release(&o->known, NULL);
 	map_init(&o->known);
+	pump(o);
+}
+
+void
+post_expect(struct post *o, const char *queue, const char *key)
+{
+	struct expected_queue *q = must_alloc(sizeof(*q));
+
+	snprintf(q->queue, sizeof(q->queue), "%s", queue);
+	snprintf(q->key, sizeof(q->key), "%s", key);
+	list_push(&o->expected, &q->link);
 	pump(o);
 }

@@ -17,10 +17,12 @@ struct worker;
 struct post {
 	struct worker *worker;
 	struct list waiting;        /* letters that are not under way, in order */
+	struct list expected;       /* struct expected_queue: what others delay has to find its way there */
 	struct map known;           /* roads that exist on this broker */
 	char building[LETTER_ROAD_MAX]; /* the road being made; "" = none */
 	struct bus_topo *topo;
 	struct bus_ladder *ladder;
+	bool is_for_expected;       /* what is built now */
 	struct loop_timer retry;
 };
 
@@ -31,5 +33,10 @@ void post_send(struct post *o, struct letter *l);
 /* Takes it out and frees it; what is under way may arrive all the same. */
 void post_drop(struct post *o, struct letter *l);
 void post_on_up(struct post *o);
+/*
+ * Others send tasks for this queue to the delay ladder, as Celery's clients do from 5.5 on for queues of a topic exchange, and count on a
+ * worker to have built it: makes sure of the ladder, and that what leaves it with this key gets to the queue.
+ */
+void post_expect(struct post *o, const char *queue, const char *key);
 
 #endif

@@ -200,6 +200,18 @@ drop_refused(struct worker *w, const struct bus_topo_report *r)
 				pool_drop_queue(&w->pools[i], k, r->text);
 }
 
+/* Celery's clients look at the exchange of a queue: tasks of a direct one they never send to the delay ladder. */
+static void
+expect_delayed(struct worker *w, const struct pool *p)
+{
+	for (size_t i = 0; i < p->n_queues; i++) {
+		const struct bus_topo_queue *q = &p->queues[i].topo;
+
+		if (p->queues[i].wanted && q->exchange_type != NULL && strcmp(q->exchange_type, "topic") == 0)
+			post_expect(&w->post, q->name, q->routing_key != NULL ? q->routing_key : q->name);
+	}
+}
+
 static void
 on_topology(void *owner, const struct bus_topo_report *r)
 {
@@ -218,8 +230,10 @@ on_topology(void *owner, const struct bus_topo_report *r)
 	}
 	for (size_t i = 0; i < w->n_pools; i++)
 		all &= pool_on_topology(&w->pools[i]);
-	for (size_t i = 0; i < w->n_pools; i++)
+	for (size_t i = 0; i < w->n_pools; i++) {
 		feed_on_topology(&w->pools[i].feed, true);
+		expect_delayed(w, &w->pools[i]);
+	}
 	if (!all)
 		worker_ensure_queues(w);
 }
