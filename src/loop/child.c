@@ -8,7 +8,7 @@
  * and a close-on-exec pipe tells at once whether the program could be started, so that a missing one is an error of this call
  * and no mysterious exit code. It also makes sure that no descriptor of ours is shared with a child once it returns.
  */
-#include "loop/child.h"
+#include "loop/child_inner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,18 +28,6 @@
 /* How long loop_free waits for a child that it has killed. */
 #define LAST_WAIT_MS 1000
 
-struct child {
-	struct list link;           /* loop.children */
-	struct loop *loop;
-	const struct child_ops *ops;
-	void *owner;
-	int pid, pid_fd;
-	int channel, out, err;
-	bool ended, closed;
-	struct loop_fd watch;
-	struct loop_remnant remnant;
-};
-
 static void
 close_fd(int *fd)
 {
@@ -48,7 +36,7 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
-static void
+void
 child_free(void *p)
 {
 	struct child *c = p;
@@ -64,14 +52,18 @@ child_free(void *p)
 }
 
 /* The kernel's waitid also tells what was used; glibc's does not. WNOWAIT leaves the zombie, and so the pid, in place. */
-static bool
+enum look { LOOK_RUNS, LOOK_ENDED, LOOK_NOT_OURS };
+
+static enum look
 look(const struct child *c, struct child_end *end)
 {
 	siginfo_t info = { 0 };
 	struct rusage ru = { 0 };
 
-	if (syscall(SYS_waitid, P_PIDFD, c->pid_fd, &info, WEXITED | WNOHANG | WNOWAIT, &ru) != 0 || info.si_pid == 0)
-		return false;
+	if (syscall(SYS_waitid, P_PIDFD, c->pid_fd, &info, WEXITED | WNOHANG | WNOWAIT, &ru) != 0)
+		return errno == ECHILD ? LOOK_NOT_OURS : LOOK_RUNS;
+	if (info.si_pid == 0)
+		return LOOK_RUNS;
 	*end = (struct child_end){
 		.signaled = info.si_code != CLD_EXITED,
 		.code = info.si_status,
@@ -80,24 +72,25 @@ look(const struct child *c, struct child_end *end)
 		.user_us = (us_t)ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec,
 		.system_us = (us_t)ru.ru_stime.tv_sec * 1000000 + ru.ru_stime.tv_usec,
 	};
-	return true;
+	return LOOK_ENDED;
 }
 
+/* Or lets its parent do that. */
 static void
-reap_zombie(const struct child *c)
+reap_zombie(struct child *c)
 {
 	siginfo_t info;
 
-	(void)waitid(P_PIDFD, (id_t)c->pid_fd, &info, WEXITED | WNOHANG);
+	if (c->maker_ops != NULL)
+		c->maker_ops->on_gone(c->maker, c);
+	else if (c->pid_fd >= 0)
+		(void)waitid(P_PIDFD, (id_t)c->pid_fd, &info, WEXITED | WNOHANG);
 }
 
-static void
-on_pid_fd(void *owner)
+void
+child_on_end(struct child *c, const struct child_end *end)
 {
-	struct child *c = owner;
-	struct child_end end;
-
-	if (!look(c, &end))
+	if (c->ended)
 		return;
 	c->ended = true;
 	loop_fd_release(&c->watch);
@@ -106,7 +99,30 @@ on_pid_fd(void *owner)
 		loop_reap(c->loop, child_free, c);
 		return;
 	}
-	c->ops->on_exit(c->owner, &end);
+	c->ops->on_exit(c->owner, end);
+}
+
+static void
+on_pid_fd(void *owner)
+{
+	struct child *c = owner;
+	struct child_end end;
+
+	switch (look(c, &end)) {
+	case LOOK_RUNS:
+		break;
+	case LOOK_ENDED:
+		child_on_end(c, &end);
+		break;
+	case LOOK_NOT_OURS:
+		/* Its parent knows how it has ended, and will say so; when that is gone, nobody does. */
+		loop_fd_release(&c->watch);
+		if (c->maker_ops != NULL)
+			c->maker_ops->on_died(c->maker, c);
+		else
+			child_on_end(c, &(struct child_end){ .unknown = true });
+		break;
+	}
 }
 
 /* The loop goes away while a killed child has not been seen to end. */
@@ -116,7 +132,10 @@ on_loop_free(void *owner)
 	struct child *c = owner;
 	struct pollfd p = { .fd = c->pid_fd, .events = POLLIN };
 
-	(void)poll(&p, 1, LAST_WAIT_MS);
+	/* Of one that another process forks, that one is gone by now or ends with us. */
+	c->maker_ops = NULL;
+	if (c->pid_fd >= 0)
+		(void)poll(&p, 1, LAST_WAIT_MS);
 	reap_zombie(c);
 	child_free(c);
 }
@@ -137,11 +156,6 @@ lift(int *fd)
 	return true;
 }
 
-struct ends {
-	int null_fd;
-	int out[2], err[2], channel[2], status[2]; /* [0] ours, [1] the child's */
-};
-
 static bool
 make_pipe(int p[2])
 {
@@ -154,11 +168,15 @@ set_nonblocking(int fd)
 	return fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
-static bool
-make_ends(struct ends *x, bool channel)
+bool
+child_make_ends(struct child_ends *x, bool channel, bool status)
 {
-	x->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (x->null_fd < 0 || !lift(&x->null_fd) || !make_pipe(x->out) || !make_pipe(x->err) || !make_pipe(x->status))
+	if (status) {
+		x->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (x->null_fd < 0 || !lift(&x->null_fd) || !make_pipe(x->status))
+			return false;
+	}
+	if (!make_pipe(x->out) || !make_pipe(x->err))
 		return false;
 	/* Only our ends: to the child they are ordinary, blocking descriptors. */
 	if (!set_nonblocking(x->out[0]) || !set_nonblocking(x->err[0]))
@@ -167,8 +185,8 @@ make_ends(struct ends *x, bool channel)
 				   lift(&x->channel[1]) && set_nonblocking(x->channel[0]));
 }
 
-static void
-release_ends(struct ends *x)
+void
+child_release_ends(struct child_ends *x)
 {
 	close_fd(&x->null_fd);
 	for (int i = 0; i < 2; i++) {
@@ -196,8 +214,8 @@ err_of_errno(int code)
 	}
 }
 
-static enum err
-start_failed(struct errtext *t, const char *what, const char *program, int code)
+enum err
+child_start_failed(struct errtext *t, const char *what, const char *program, int code)
 {
 	(void)err_set(t, E_SYS, "%s \"%s\": %s", what, program, strerror(code));
 	errno = code;
@@ -212,19 +230,19 @@ say_trouble(const struct child_trouble *trouble, const struct child_plan *plan, 
 
 	switch (trouble->step) {
 	case CHILD_STEP_CWD:
-		e = start_failed(t, "cannot enter the directory", plan->conf->cwd, code);
+		e = child_start_failed(t, "cannot enter the directory", plan->conf->cwd, code);
 		break;
 	case CHILD_STEP_LIMITS:
-		e = start_failed(t, "cannot set the limits of", plan->program, code);
+		e = child_start_failed(t, "cannot set the limits of", plan->program, code);
 		break;
 	case CHILD_STEP_EXEC:
 		/* A script whose interpreter is missing gives the same error as a missing script. */
-		e = start_failed(t,
+		e = child_start_failed(t,
 			code == ENOENT && access(plan->program, F_OK) == 0 ? "cannot find the interpreter of" : "cannot start",
 			plan->program, code);
 		break;
 	default:
-		e = start_failed(t, "cannot prepare the process for", plan->program, code);
+		e = child_start_failed(t, "cannot prepare the process for", plan->program, code);
 	}
 	errno = code;
 	return e;
@@ -264,17 +282,23 @@ await_exec(int pid, int status_fd, const struct child_plan *plan, struct errtext
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	if (n != (ssize_t)sizeof(trouble))
-		return start_failed(t, "cannot start", plan->program, EIO);
+		return child_start_failed(t, "cannot start", plan->program, EIO);
 	return say_trouble(&trouble, plan, t);
 }
 
+enum err
+child_watch(struct child *c)
+{
+	return loop_fd_init(&c->watch, c->loop, c->pid_fd, on_pid_fd, c);
+}
+
 static enum err
-watch(struct child *c, struct errtext *t)
+open_and_watch(struct child *c, struct errtext *t)
 {
 	int code;
 
 	c->pid_fd = pidfd_open(c->pid, 0);
-	if (c->pid_fd >= 0 && loop_fd_init(&c->watch, c->loop, c->pid_fd, on_pid_fd, c) == E_OK)
+	if (c->pid_fd >= 0 && child_watch(c) == E_OK)
 		return E_OK;
 	code = c->pid_fd < 0 ? errno : ENOMEM;
 	/* A child that cannot be watched cannot be kept. It is ours and not reaped, so the pid is still its own. */
@@ -296,11 +320,19 @@ take(int *fd)
 	return taken;
 }
 
+void
+child_take_ends(struct child *c, struct child_ends *x)
+{
+	c->out = take(&x->out[0]);
+	c->err = take(&x->err[0]);
+	c->channel = take(&x->channel[0]);
+}
+
 enum err
 child_spawn(struct child **out, struct loop *l, const struct child_conf *conf, const struct child_ops *ops, void *owner,
 	struct errtext *t)
 {
-	struct ends x = { -1, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	struct child_ends x = CHILD_NO_ENDS;
 	struct child *c = alloc_zero(sizeof(*c));
 	struct child_plan plan = { .conf = conf, .parent_pid = getpid() };
 	char *program = NULL;
@@ -317,8 +349,8 @@ child_spawn(struct child **out, struct loop *l, const struct child_conf *conf, c
 	e = child_find(&program, conf, t);
 	if (e != E_OK)
 		goto out;
-	if (!make_ends(&x, conf->channel)) {
-		e = start_failed(t, "no descriptors left to start", program, errno);
+	if (!child_make_ends(&x, conf->channel, true)) {
+		e = child_start_failed(t, "no descriptors left to start", program, errno);
 		goto out;
 	}
 	plan.program = program;
@@ -329,23 +361,21 @@ child_spawn(struct child **out, struct loop *l, const struct child_conf *conf, c
 	plan.status_fd = x.status[1];
 	c->pid = fork_blocked(&plan);
 	if (c->pid < 0) {
-		e = start_failed(t, "no room for a process to start", program, errno);
+		e = child_start_failed(t, "no room for a process to start", program, errno);
 		goto out;
 	}
 	close_fd(&x.status[1]);
 	e = await_exec(c->pid, x.status[0], &plan, t);
 	if (e == E_OK)
-		e = watch(c, t);
+		e = open_and_watch(c, t);
 	if (e != E_OK)
 		goto out;
-	c->out = take(&x.out[0]);
-	c->err = take(&x.err[0]);
-	c->channel = take(&x.channel[0]);
+	child_take_ends(c, &x);
 	list_push(&l->children, &c->link);
 	*out = c;
 out:
 	code = errno;
-	release_ends(&x);
+	child_release_ends(&x);
 	alloc_free(program);
 	if (e != E_OK)
 		child_free(c);
@@ -397,14 +427,17 @@ child_take_stderr(struct child *c)
 bool
 child_signal(struct child *c, int signum)
 {
-	return !c->ended && pidfd_send_signal(c->pid_fd, signum, NULL, 0) == 0;
+	if (c->ended || c->pid == 0)
+		return false;
+	/* Without a pidfd it is one that another process forks: that keeps its number taken. */
+	return c->pid_fd >= 0 ? pidfd_send_signal(c->pid_fd, signum, NULL, 0) == 0 : kill(c->pid, signum) == 0;
 }
 
 bool
 child_signal_group(struct child *c, int signum)
 {
 	/* Groups have no pidfd, but as long as the leader is not reaped its number is taken. */
-	return !c->ended && kill(-c->pid, signum) == 0;
+	return !c->ended && c->pid > 0 && kill(-c->pid, signum) == 0;
 }
 
 void
@@ -418,7 +451,8 @@ child_close(struct child *c)
 	close_fd(&c->out);
 	close_fd(&c->err);
 	/* An ended child may have left others of its group behind; the zombie still holds their number. */
-	(void)kill(-c->pid, SIGKILL);
+	if (c->pid > 0)
+		(void)kill(-c->pid, SIGKILL);
 	if (c->ended) {
 		reap_zombie(c);
 		loop_reap(c->loop, child_free, c);
@@ -432,6 +466,10 @@ child_add_end(struct buf *b, const struct child_end *end)
 {
 	const char *name;
 
+	if (end->unknown) {
+		buf_adds(b, "ended, and how is not known");
+		return;
+	}
 	if (!end->signaled) {
 		buf_addf(b, "exited with code %d", end->code);
 		return;

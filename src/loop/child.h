@@ -22,6 +22,7 @@ struct child_conf {
 
 /* How a child ended. */
 struct child_end {
+	bool unknown;       /* its parent does not say; the rest is empty */
 	bool signaled;
 	int code;           /* exit code, or signal number */
 	bool core;
@@ -42,6 +43,7 @@ struct child_ops {
  */
 enum err child_spawn(struct child **out, struct loop *l, const struct child_conf *conf, const struct child_ops *ops, void *owner,
 	struct errtext *t) MUSTCHECK;
+/* 0 for one that is to be forked and not there yet. */
 int child_pid(const struct child *c);
 bool child_is_running(const struct child *c);
 /* Whether this pid is (or was, and is not reaped yet) a child started by child_spawn: as against an adopted orphan. */
@@ -59,5 +61,25 @@ bool child_signal_group(struct child *c, int signum);
 void child_close(struct child *c);
 /* "killed by signal 9 (SIGKILL)", "exited with code 3" */
 void child_add_end(struct buf *b, const struct child_end *end);
+
+/*
+ * Children that a child of ours (the maker) forks when it is asked to. To its owner such a child is like any other, from the first moment: it
+ * has our three ends, and may be closed before it is there. Who speaks with the maker tells what becomes of it.
+ */
+struct child_maker_ops {
+	/* It is a zombie: the maker should say how it has ended. */
+	void (*on_died)(void *maker, struct child *c);
+	/* It has ended and was closed by its owner: the maker may reap it (until then its pid and group stay taken), and it is freed. */
+	void (*on_gone)(void *maker, struct child *c);
+};
+/* `theirs` gets the child's ends, to be sent and then closed by the caller: channel, stdout, stderr. E_AGAIN, E_SYS. */
+enum err child_expect(struct child **out, struct loop *l, int theirs[3], const struct child_maker_ops *maker_ops, void *maker,
+	const struct child_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
+/* It is there. Takes pid_fd; -1 when it was lost on the way: the pid is the child's until its parent reaps it. */
+void child_arrived(struct child *c, int pid, int pid_fd);
+/* How it has ended, or that it never came. */
+void child_told_end(struct child *c, const struct child_end *end);
+/* The maker has ended, and with it its children; the kernel has made us their parent (loop/orphans.h). No callback to the maker any more. */
+void child_orphaned(struct child *c);
 
 #endif
