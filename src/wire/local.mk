@@ -8,6 +8,7 @@ libwire_a_SOURCES = \
 	src/wire/dead.c src/wire/dead.h \
 	src/wire/event.c src/wire/event.h \
 	src/wire/dead_restore.c \
+	src/wire/fork.c src/wire/fork.h \
 	src/wire/forward.c src/wire/forward.h \
 	src/wire/headers.c src/wire/headers.h \
 	src/wire/inflate.c src/wire/inflate.h \

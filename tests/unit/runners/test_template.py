@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from worker import CELERY_APPS, MODULES, TIMEOUT, VECTORS, Child, closing, python_child, python_with_celery
@@ -101,6 +102,37 @@ def test_a_forked_child_is_a_child_like_any_other(template):
         assert template.child.frame() == {"exited": {"slot": "slot 1", "pid": child.pid, "code": 0, "signal": None}}
 
 
+def wait_gone(pid):
+    """Until no process has this number any more, not even a zombie."""
+    end = time.monotonic() + TIMEOUT
+    while os.path.exists(f"/proc/{pid}"):
+        assert time.monotonic() < end, "it is still there"
+        time.sleep(0.01)
+
+
+def test_an_ended_child_keeps_its_number_until_the_worker_lets_go_of_it(template):
+    with closing(template.forked("a")) as child:
+        child.frame()
+        os.killpg(child.pid, signal.SIGKILL)
+        assert template.child.frame()["exited"]["signal"] == 9
+        os.killpg(child.pid, 0)
+        with closing(template.forked("b")) as other:
+            other.frame()
+            os.killpg(child.pid, 0)
+        template.child.send({"reap": {"slot": "nobody's"}})
+        template.child.send({"reap": {"slot": "a"}})
+        wait_gone(child.pid)
+
+
+def test_a_module_that_cannot_be_forked_says_so(tmp_path):
+    (tmp_path / "gpu.py").write_text(
+        "import sys, types\nfrom warren_runner import task\n"
+        "sys.modules['torch.cuda'] = types.SimpleNamespace(is_initialized=lambda: True)\n@task\ndef one(): return 1\n")
+    it = Template("-A", "gpu", cwd=tmp_path)
+    with closing(it.child):
+        assert "CUDA" in it.hello["unsafe"]
+
+
 def test_each_end_is_told(template):
     with closing(template.forked("a")) as first, closing(template.forked("b")) as second:
         first.frame(), second.frame()
@@ -109,12 +141,12 @@ def test_each_end_is_told(template):
         first.socket.sendall(b"nonsense\n")
         assert template.child.frame()["exited"] == {"slot": "a", "pid": first.pid, "code": 1, "signal": None}
         assert "the worker sent a line that is no JSON" in first.errors()
-        with closing(template.forked("b")) as third:
+        with closing(template.forked("c")) as third:
             assert third.frame()["hello"]["pid"] == third.pid
 
 
 def test_its_frames_have_the_members_of_the_golden_ones(template):
-    fork, forked, exited, _, _ = [json.loads(line) for line in (VECTORS / "template.jsonl").read_text().splitlines()]
+    fork, forked, exited, _, _, reap = [json.loads(line) for line in (VECTORS / "template.jsonl").read_text().splitlines()]
     ends = template.fork(**fork["fork"])
     data, fds, _, _ = socket.recv_fds(template.child.socket, 1 << 16, 4)
     (kind, fields), = json.loads(data).items()
@@ -125,6 +157,8 @@ def test_its_frames_have_the_members_of_the_golden_ones(template):
         child.send({"stop": {}})
         answer = template.child.frame()
         assert answer == {"exited": {**exited["exited"], "pid": child.pid}}
+        template.child.send(reap)
+        wait_gone(child.pid)
 
 
 def test_descriptors_do_not_leak(template):
@@ -162,6 +196,7 @@ def test_stop_waits_for_the_children(template):
         assert child.run("sample.add", 1, 1) == {"result": 2}
         child.send({"stop": {}})
         assert template.child.frame()["exited"]["code"] == 0
+        template.child.send({"reap": {"slot": "a"}})
         assert template.child.wait() == 0
 
 
@@ -213,6 +248,7 @@ def test_a_module_with_threads_is_warned_about(tmp_path):
                 child.frame()
                 assert child.run("threaded.one") == {"result": 1}
             assert "exited" in it.child.frame()
+            it.child.send({"reap": {"slot": slot}})
         it.child.send({"stop": {}})
         it.child.wait()
         assert it.child.errors().count("started threads (watcher), which forked children do not have") == 1
@@ -240,6 +276,7 @@ def test_a_celery_application_is_begun_once_and_its_processes_each(tmp_path):
                 child.send({"stop": {}})
                 child.wait()
             assert "exited" in it.child.frame()
+            it.child.send({"reap": {"slot": slot}})
         it.child.send({"stop": {}})
         assert it.child.wait() == 0
     noted = [json.loads(line) for line in log.read_text().splitlines()]

@@ -1,10 +1,11 @@
 """Imports once, then forks a child whenever the worker asks for one: it starts in milliseconds and shares memory.
 
-    worker -> fork (+ channel, stdout, stderr) -> forked (+ pidfd) ... exited -> worker
+    worker -> fork (+ channel, stdout, stderr) -> forked (+ pidfd) ... exited -> worker -> reap
 
 The template itself runs no task. docs/runner-protocol.md has its frames.
 """
 
+import ctypes
 import gc
 import os
 import resource
@@ -33,6 +34,7 @@ class Template:
         self._rest = b""
         self._fds = []
         self._children = {}  # pidfd: (pid, slot)
+        self._ended = {}  # slot: pid; the worker has yet to let go of their numbers
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self._is_stopping = False
@@ -47,10 +49,12 @@ class Template:
         # What lives now stays for ever: the collector need not look at it again, and so it stays shared.
         gc.collect()
         gc.freeze()
-        self._send(hello_frame(None if application is None else application.tasks, ',"template":true'))
+        unsafe = _unsafe()
+        more = ',"template":true' + (f',"unsafe":{encode(unsafe)}' if unsafe else "")
+        self._send(hello_frame(None if application is None else application.tasks, more))
         if application is not None:
             application.ready()
-        while not (self._is_stopping and not self._children):
+        while not (self._is_stopping and not self._children and not self._ended):
             for fd, _ in self._poll.poll():
                 if fd in self._children:
                     self._reap(fd)
@@ -76,12 +80,16 @@ class Template:
     def _take(self, line):
         try:
             (kind, fields), = decode(line.decode()).items()
-            slot = fields["slot"] if kind == "fork" else None
+            slot = fields["slot"] if kind in ("fork", "reap") else None
         except (ValueError, AttributeError, TypeError, KeyError) as exc:
             raise ProtocolError(f"a line that is no frame: {exc!r}") from None
         if kind == "stop":
             self._is_stopping = True
-            self._poll.unregister(self._socket)
+            return
+        if kind == "reap":
+            pid = self._ended.pop(slot, None)
+            if pid is not None:
+                os.waitpid(pid, 0)
             return
         if kind != "fork":
             raise ProtocolError(f"a frame of unknown kind {kind!r} to a template")
@@ -119,13 +127,14 @@ class Template:
         self._send(f'{{"forked":{{"slot":{encode(slot)},"pid":{pid}}}}}', [pidfd])
 
     def _reap(self, pidfd):
+        """Tells how it ended. It stays a zombie until the worker says so, for the worker signals its group by number."""
         pid, slot = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
-        status = os.waitpid(pid, 0)[1]
-        code = os.waitstatus_to_exitcode(status)
-        ended = f'"code":{code},"signal":null' if code >= 0 else f'"code":null,"signal":{-code}'
-        self._send(f'{{"exited":{{"slot":{encode(slot)},"pid":{pid},{ended}}}}}')
+        info = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        self._ended[slot] = pid
+        code, signum = (info.si_status, "null") if info.si_code == os.CLD_EXITED else ("null", info.si_status)
+        self._send(f'{{"exited":{{"slot":{encode(slot)},"pid":{pid},"code":{code},"signal":{signum}}}}}')
 
     def _be_child(self, fields, fds):
         code = 1
@@ -169,22 +178,28 @@ class Template:
         return exit_code_of(serve, Loop(self._fd), self._application, True)
 
     def _warn(self):
-        """Once, of what does not survive a fork."""
+        """Once, of threads: they do not survive a fork. Often they need not; Celery's processes are forked likewise."""
         if self._has_warned:
             return
-        threading, cuda = sys.modules.get("threading"), sys.modules.get("torch.cuda")
-        what = None
+        threading = sys.modules.get("threading")
         if threading is not None and threading.active_count() > 1:
-            names = ", ".join(sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread()))
-            what = f"the module has started threads ({names}), which forked children do not have"
-        elif cuda is not None and getattr(cuda, "is_initialized", bool)():
-            what = "the module has initialised CUDA, which forked children cannot use"
-        if what is not None:
             self._has_warned = True
-            print(f"warren_runner: {what}; start each child by itself instead (no --template)", file=sys.stderr)
+            names = ", ".join(sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread()))
+            print(f"warren_runner: the application has started threads ({names}), which forked children do not have; if they are "
+                  "missed: --no-fork, or fork: false of the pool", file=sys.stderr)
+
+
+def _unsafe():
+    """Why a forked child cannot work, or None."""
+    cuda = sys.modules.get("torch.cuda")
+    if cuda is not None and getattr(cuda, "is_initialized", bool)():
+        return "the application has initialised CUDA, which forked children cannot use"
+    return None
 
 
 def _die_with_parent():
     # As a child that the worker itself starts; Python has no call for it.
-    import ctypes
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
