@@ -145,7 +145,7 @@ def test_describe_adds_the_queue_of_the_worker(tmp_path):
 
 @pytest.mark.parametrize("source, expected", [
     ("import nothing_like_this", "cannot import app: ModuleNotFoundError: No module named 'nothing_like_this' (.*app.py, line 1)"),
-    ("import os; os.environ['SHOP_URL']", "KeyError: 'SHOP_URL' (.*app.py, line 1); children get few environment variables: let it pass"),
+    ("import os; os.environ['SHOP_URL']", "KeyError: 'SHOP_URL' (.*app.py, line 1); when the worker has it: let it pass"),
     ("from celery import Celery; app = Celery('a'); app.config_from_object('conf')\n@app.task\ndef f(): pass", "KeyError: 'CONF_URL'"),
     ("from celery import Celery; app = Celery('a')", "no tasks in app; the Celery application there has none"),
     ("raise RuntimeError('no database')", "cannot import app: RuntimeError: no database (.*app.py, line 1)"),
@@ -229,7 +229,7 @@ def test_hello_has_the_options_of_tasks():
 
 def test_hello_names_what_has_no_meaning_and_what_is_not_known():
     notes = {note["setting"]: note["note"] for note in hello_of("settings")["app"]["notes"]}
-    assert set(notes) == {"worker_pool", "worker_redirect_stdouts", "result_serializer", "accept_content", "task_no_such_setting",
+    assert set(notes) == {"worker_pool", "worker_redirect_stdouts", "result_serializer", "accept_content", "task_no_such_setting", "my_own_setting",
                           "broker_use_ssl", "task_routes", "beat_schedule: odd"}
     assert "pickle" in notes["accept_content"] and "settings.Router" in notes["task_routes"]
     assert notes["task_no_such_setting"] == "not a setting of this version of Celery"

@@ -139,7 +139,7 @@ def why_not(name, exc):
     exc = missing_variable(exc) or exc
     hint = place_of(exc)
     if isinstance(exc, KeyError) and missing_variable(exc):
-        hint += "; children get few environment variables: let it pass with --pass-env, or pass_env of the pool"
+        hint += "; when the worker has it: let it pass with --pass-env, or pass_env of the pool"
     elif name.endswith(".py"):
         hint = f"; -A takes the name of a module: -A {name[:-3].replace('/', '.')}"
     elif isinstance(exc, ModuleNotFoundError) and exc.name == "celery":

@@ -150,8 +150,10 @@ def _note_unsupported(app, set_by_app, notes):
     known = set().union(*(_keys(conf, name) for name in defaults.DEFAULTS))
     known |= {"prefix", "override_backends", "deprecated_settings"} | set(defaults._TO_NEW_KEY)
     for values in conf.maps[:-1]:
+        # A module of settings has all kinds of names in it; what was set one by one, or in a dict, was meant for Celery.
+        meant = values is conf.maps[0] or isinstance(values, dict)
         for key in values:
-            if isinstance(key, str) and key not in known and _LOOKS_LIKE_CELERY(key):
+            if isinstance(key, str) and key not in known and (meant or _LOOKS_LIKE_CELERY(key)):
                 notes[key] = "not a setting of this version of Celery"
 
 
