@@ -39,6 +39,12 @@ struct probe {
 	struct child_end end;
 };
 
+static ms_t
+start_ms(const struct pool_conf *pool)
+{
+	return pool->start_ms > 0 ? pool->start_ms : START_MS;
+}
+
 static void
 on_data(void *owner, struct span bytes)
 {
@@ -90,7 +96,7 @@ no_answer(const struct probe *p, const struct pool_conf *pool, bool is_late, str
 	buf_init(&how, 0);
 	if (is_late)
 		buf_addf(&how, "did not answer within %lld s",
-			(long long)(pool->start_ms > 0 ? pool->start_ms : START_MS) / 1000);
+			(long long)start_ms(pool) / 1000);
 	else if (p->end.signaled)
 		buf_adds(&how, "was ");
 	if (!is_late)
@@ -109,7 +115,7 @@ static enum err
 listen_and_wait(
 	struct probe *p, struct loop *l, const struct pool_conf *pool, struct buf *line, struct errtext *t)
 {
-	ms_t end = clock_mono_ms() + (pool->start_ms > 0 ? pool->start_ms : START_MS), left;
+	ms_t end = clock_mono_ms() + start_ms(pool), left;
 	enum err e = listen_to(&p->channel, l, child_take_channel(p->child), line, 0, t);
 
 	if (e == E_OK)

@@ -46,7 +46,7 @@ struct runner_flags {
 	{ .name = "runner", .type = OPT_T_words, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, runner), \
 		.arg = "COMMAND", .help = "any other command that speaks the runner protocol" }, \
 	{ .name = "pass_env", .type = OPT_T_list, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, pass_env), \
-		.arg = "NAME,...", .help = "variables of this environment that tasks get too; patterns such as 'AWS_*'" }
+		.arg = "NAME,...", .help = "variables of this environment that tasks get; patterns such as 'AWS_*' [with -A: all but WARREN_*]" }
 
 /* Celery's --autoscale MAX,MIN; "" leaves *out as it is. */
 enum err setup_autoscale(const char *text, struct scale_conf *out, struct errtext *t) MUSTCHECK;

@@ -1,4 +1,7 @@
-/* See childenv.h. The list of what passes is short on purpose: what a task needs beyond it is named in the configuration. */
+/*
+ * See childenv.h. The list of what passes is short on purpose: what a task needs beyond it is named in the configuration. A Python application
+ * is another case: whoever moves it here from Celery expects it to find its settings where it always has.
+ */
 #include "worker/childenv.h"
 
 #include <unistd.h>
@@ -14,6 +17,9 @@ static const char *const allowed[] = {
 /* Where our own secrets are; they pass only when a pool names them in its pass_env or sets them in its env. */
 static const char *const never[] = { "WARREN_*", "CELERY_BROKER_*", "CELERY_RESULT_BACKEND", "NOTIFY_SOCKET", "LISTEN_*",
 	"WATCHDOG_*", "CREDENTIALS_DIRECTORY" };
+
+/* Ours, and the service manager's words for us: not even a whole environment has them. */
+static const char *const ours_alone[] = { "WARREN_*", "NOTIFY_SOCKET", "LISTEN_*", "WATCHDOG_*", "CREDENTIALS_DIRECTORY" };
 
 static bool
 matches(const char *const *patterns, size_t n, struct span name)
@@ -68,6 +74,19 @@ is_named(const char *const *list, struct span key)
 	return false;
 }
 
+static bool
+passes(const struct pool_conf *conf, struct span key)
+{
+	if (is_set_by(conf->env, key))
+		return false;
+	if (is_named(conf->pass_env, key))
+		return true;
+	if (conf->pass_all)
+		return !matches(ours_alone, ARRAY_LEN(ours_alone), key);
+	return !matches(never, ARRAY_LEN(never), key) &&
+		(matches(allowed, ARRAY_LEN(allowed), key) || matches(conf->pass_env, length(conf->pass_env), key));
+}
+
 enum err
 childenv_new(char ***out, const struct pool_conf *conf, const char *node, struct errtext *t)
 {
@@ -84,15 +103,9 @@ childenv_new(char ***out, const struct pool_conf *conf, const char *node, struct
 		}
 		put(list, &n, conf->env[i]);
 	}
-	for (size_t i = 0; i < ours; i++) {
-		struct span key = key_of(environ[i]);
-
-		if (is_set_by(conf->env, key))
-			continue;
-		if (is_named(conf->pass_env, key) || (!matches(never, ARRAY_LEN(never), key) &&
-			(matches(allowed, ARRAY_LEN(allowed), key) || matches(conf->pass_env, length(conf->pass_env), key))))
+	for (size_t i = 0; i < ours; i++)
+		if (passes(conf, key_of(environ[i])))
 			put(list, &n, environ[i]);
-	}
 	list[n++] = must_printf("WARREN_POOL=%s", conf->name);
 	list[n] = must_printf("WARREN_NODE=%s", node);
 	*out = list;

@@ -29,5 +29,5 @@ libworker_a_SOURCES = \
 	src/worker/slot.c src/worker/slot.h \
 	src/worker/state.h \
 	src/worker/sweep.c src/worker/sweep.h \
-	src/worker/tail.c src/worker/tail.h \
+	src/worker/tail.c src/worker/tail.h src/worker/template.c src/worker/template.h \
 	src/worker/worker.c src/worker/worker.h

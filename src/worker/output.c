@@ -13,28 +13,42 @@
 /* Of an ended child: more than a pipe holds. */
 #define REST_MAX (256 * 1024)
 
+/* Of a task, or of a child that runs none: while it starts, or at its end. */
+static void
+log_line(const struct output *o, struct span line)
+{
+	const struct slot *s = o->slot;
+
+	if (s == NULL || s->task_id[0] == '\0') {
+		if (o->is_stderr)
+			LOG(CHILD_STDERR, LOG_STR("pool", o->pool->conf->name), LOG_SPAN("line", line));
+		else
+			LOG(CHILD_STDOUT, LOG_STR("pool", o->pool->conf->name), LOG_SPAN("line", line));
+	} else if (o->is_stderr) {
+		LOG(TASK_STDERR, LOG_STR("task", s->task_name), LOG_STR("id", s->task_id), LOG_SPAN("line", line));
+	} else {
+		LOG(TASK_STDOUT, LOG_STR("task", s->task_name), LOG_STR("id", s->task_id), LOG_SPAN("line", line));
+	}
+}
+
 static void
 show(struct output *o, struct span line)
 {
-	struct slot *s = o->slot;
-	int64_t max = s->pool->worker->conf->output_max;
+	const struct slot *s = o->slot;
+	int64_t max = o->pool->worker->conf->output_max;
 
 	line = span_trim(line);
 	if (line.len == 0)
 		return;
 	snprintf(o->last, sizeof(o->last), "%.*s", SPAN_FMT(line));
-	tail_add_line(&s->tail, line);
+	tail_add_line(o->tail, line);
 	if (o->shown > max)
 		return;
 	o->shown += (int64_t)line.len;
-	if (o->shown > max) {
-		LOG(OUTPUT_CUT, LOG_STR("task", s->task_name), LOG_STR("id", s->task_id), LOG_INT("max", max));
-		return;
-	}
-	if (o->is_stderr)
-		LOG(TASK_STDERR, LOG_STR("task", s->task_name), LOG_STR("id", s->task_id), LOG_SPAN("line", line));
+	if (o->shown > max)
+		LOG(OUTPUT_CUT, LOG_STR("task", s != NULL ? s->task_name : ""), LOG_STR("id", s != NULL ? s->task_id : ""), LOG_INT("max", max));
 	else
-		LOG(TASK_STDOUT, LOG_STR("task", s->task_name), LOG_STR("id", s->task_id), LOG_SPAN("line", line));
+		log_line(o, line);
 }
 
 static void
@@ -74,18 +88,20 @@ on_close(void *owner, enum err e UNUSED, const char *why UNUSED)
 }
 
 enum err
-output_open(struct output *o, struct slot *s, int fd, bool is_stderr, struct errtext *t)
+output_open(struct output *o, struct pool *p, struct slot *s, struct tail *tail, int fd, bool is_stderr, struct errtext *t)
 {
 	static const struct stream_ops ops = { .on_data = on_data, .on_close = on_close };
 	struct stream_conf conf = { .write_max = 1 };
 
+	o->pool = p;
 	o->slot = s;
+	o->tail = tail;
 	o->fd = fd;
 	o->is_stderr = is_stderr;
 	o->shown = 0;
 	o->last[0] = '\0';
 	buf_init(&o->line, LINE_MAX_BYTES + 256 * 1024);
-	return stream_adopt(&o->stream, s->pool->worker->loop, fd, &conf, &ops, o, t);
+	return stream_adopt(&o->stream, p->worker->loop, fd, &conf, &ops, o, t);
 }
 
 void
@@ -114,7 +130,7 @@ output_close(struct output *o)
 {
 	if (o->stream != NULL)
 		read_rest(o);
-	if (o->slot != NULL && o->line.len > 0)
+	if (o->pool != NULL && o->line.len > 0)
 		show(o, buf_span(&o->line));
 	stream_close(o->stream);
 	o->stream = NULL;

@@ -5,10 +5,14 @@
 #include "base/buf.h"
 #include "loop/stream.h"
 
+struct pool;
 struct slot;
+struct tail;
 
 struct output {
-	struct slot *slot;
+	struct pool *pool;
+	struct slot *slot;     /* whose task it is that writes; NULL: it never runs any */
+	struct tail *tail;
 	bool is_stderr;
 	struct stream *stream;
 	int fd;                /* the stream's */
@@ -17,8 +21,8 @@ struct output {
 	char last[256];        /* the last line that was not empty, for error reports */
 };
 
-/* Takes fd. */
-enum err output_open(struct output *o, struct slot *s, int fd, bool is_stderr, struct errtext *t) MUSTCHECK;
+/* Takes fd. `tail` keeps the last lines. */
+enum err output_open(struct output *o, struct pool *p, struct slot *s, struct tail *tail, int fd, bool is_stderr, struct errtext *t) MUSTCHECK;
 /* A new task begins: its own allowance. */
 void output_begin(struct output *o);
 /* What the child left unread is taken first; an unfinished line is logged too. */

@@ -206,6 +206,8 @@ pool_init(struct pool *p, struct worker *w, const struct pool_conf *conf, struct
 	if (e == E_OK)
 		e = childenv_new(&p->envp, conf, w->conf->node, t);
 	if (e == E_OK)
+		e = nest_init(&p->nest, p);
+	if (e == E_OK)
 		e = feed_open(&p->feed, p, w->consume, t);
 	if (e == E_OK)
 		set_window(p);
@@ -228,6 +230,7 @@ pool_release(struct pool *p)
 		alloc_free(p->slots[i]);
 	}
 	alloc_free(p->slots);
+	nest_release(&p->nest);
 	feed_close(&p->feed);
 	pool_release_queues(p);
 	map_release(&p->tasks, NULL);
@@ -401,14 +404,26 @@ pool_check_start(struct pool *p)
 void
 pool_restart(struct pool *p)
 {
+	nest_renew(&p->nest);
 	for (size_t i = 0; i < p->n_slots; i++)
 		slot_replace(p->slots[i]);
+}
+
+static bool
+slots_are_down(const struct pool *p)
+{
+	for (size_t i = 0; i < p->n_slots; i++)
+		if (p->slots[i]->state != SLOT_DOWN)
+			return false;
+	return true;
 }
 
 void
 pool_on_slot_down(struct pool *p, struct slot *s UNUSED)
 {
 	loop_defer(p->worker->loop, LOOP_FLUSH, &p->tidy, on_tidy, p);
+	if (worker_is_stopping(p->worker) && slots_are_down(p))
+		nest_stop(&p->nest);
 	worker_check_drained(p->worker);
 }
 
@@ -430,6 +445,21 @@ pool_interrupt(struct pool *p)
 }
 
 void
+pool_on_template_failed(struct pool *p, bool is_passing, const char *why)
+{
+	if (p->is_ready || is_passing)
+		LOG(TEMPLATE_FAILED, LOG_STR("pool", p->conf->name), LOG_STR("how", why));
+	else
+		worker_fail(p->worker, "pool %s: the runner `%s` %s", p->conf->name, p->conf->runner[0], why);
+}
+
+void
+pool_on_nest_down(struct pool *p)
+{
+	worker_check_drained(p->worker);
+}
+
+void
 pool_stop_slots(struct pool *p, bool at_once)
 {
 	for (size_t i = 0; i < p->n_slots; i++) {
@@ -447,8 +477,5 @@ pool_stop_slots(struct pool *p, bool at_once)
 bool
 pool_is_down(const struct pool *p)
 {
-	for (size_t i = 0; i < p->n_slots; i++)
-		if (p->slots[i]->state != SLOT_DOWN)
-			return false;
-	return true;
+	return slots_are_down(p) && nest_is_down(&p->nest);
 }

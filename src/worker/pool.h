@@ -7,6 +7,7 @@
 #include "core/scale.h"
 #include "worker/feed.h"
 #include "worker/slot.h"
+#include "worker/template.h"
 #include "worker/worker.h"
 
 struct worker;
@@ -23,6 +24,7 @@ struct pool {
 	struct worker *worker;
 	const struct pool_conf *conf;
 	struct feed feed;
+	struct nest nest;
 	struct pool_queue *queues;
 	size_t n_queues;
 	bool queues_changed;        /* since the channel was opened: one more */
@@ -81,6 +83,8 @@ void pool_on_slot_idle(struct pool *p, struct slot *s);
 void pool_on_slot_down(struct pool *p, struct slot *s);
 /* A child could not be started or ended before its hello. */
 void pool_on_start_failed(struct pool *p, struct slot *s, bool is_passing, const char *why);
+void pool_on_template_failed(struct pool *p, bool is_passing, const char *why);
+void pool_on_nest_down(struct pool *p);
 void pool_on_job_gone(struct pool *p);
 
 /* Gives back what has not begun. */

@@ -426,9 +426,9 @@ open_streams(struct slot *s, struct errtext *t)
 
 	e = stream_adopt(&s->channel, slot_loop(s), child_take_channel(s->child), &conf, &ops, s, t);
 	if (e == E_OK)
-		e = output_open(&s->out, s, child_take_stdout(s->child), false, t);
+		e = output_open(&s->out, s->pool, s, &s->tail, child_take_stdout(s->child), false, t);
 	if (e == E_OK)
-		e = output_open(&s->err, s, child_take_stderr(s->child), true, t);
+		e = output_open(&s->err, s->pool, s, &s->tail, child_take_stderr(s->child), true, t);
 	return e;
 }
 
@@ -445,18 +445,25 @@ slot_start(struct slot *s)
 		.rlimit_as = pc->memory_limit,
 		.rlimit_core = 0,
 	};
+	struct nest *nest = &s->pool->nest;
 	struct errtext t;
 	enum err e;
 
-	/* The last place of the environment is kept for it. */
+	if (nest_must_wait(nest, s))
+		return;
 	sweep_new_mark(s->mark);
-	childenv_set_mark(s->pool->envp, s->mark);
 	s->said_hello = s->exited = s->channel_gone = s->retired = s->to_replace = false;
 	s->tasks_done = 0;
 	s->why[0] = s->task_id[0] = s->task_name[0] = '\0';
 	s->out.last[0] = s->err.last[0] = '\0';
 	run_reader_init(&s->reader, (size_t)s->pool->worker->conf->result_max);
-	e = child_spawn(&s->child, slot_loop(s), &conf, &ops, s, &t);
+	if (nest->is_used) {
+		e = nest_spawn(nest, &s->child, s->mark, &ops, s, &t);
+	} else {
+		/* A place of the environment is kept for it. */
+		childenv_set_mark(s->pool->envp, s->mark);
+		e = child_spawn(&s->child, slot_loop(s), &conf, &ops, s, &t);
+	}
 	if (e == E_OK)
 		e = open_streams(s, &t);
 	if (e != E_OK) {
@@ -568,6 +575,7 @@ slot_stop(struct slot *s, bool at_once)
 	s->stopping = true;
 	if (s->state == SLOT_DOWN) {
 		loop_timer_disarm(&s->timer);
+		list_unlink(&s->link);
 		pool_on_slot_down(s->pool, s);
 	} else if (at_once) {
 		slot_kill(s, "was ended because the worker stopped");
@@ -635,6 +643,7 @@ slot_release(struct slot *s)
 {
 	if (s->child != NULL || s->channel != NULL)
 		close_all(s);
+	list_unlink(&s->link);
 	loop_timer_release(&s->timer);
 	loop_timer_release(&s->soft);
 	loop_timer_release(&s->hard);

@@ -19,7 +19,7 @@ struct pool;
 enum slot_state { SLOT_DOWN, SLOT_STARTING, SLOT_IDLE, SLOT_BUSY, SLOT_ENDING };
 
 struct slot {
-	struct list link;          /* pool.idle while idle */
+	struct list link;          /* pool.idle while idle; nest.waiting while it waits for a template */
 	struct pool *pool;
 	int index;
 	enum slot_state state;

@@ -22,9 +22,11 @@ struct pool_conf {
 	int concurrency;                      /* slots, >= 1 */
 	struct scale_conf scaling;            /* max > 0: begins with min slots instead, and has more when they are needed */
 	const char *const *runner;            /* argv of the child, NULL-ended; runner[0] "warren" means this very program */
+	bool fork;                            /* the runner takes --template: children are forked from one that has imported everything */
 	const char *cwd;                      /* NULL = ours */
 	const char *const *env;               /* "KEY=value", NULL-ended; NULL = none */
 	const char *const *pass_env;          /* patterns of further variables that children inherit; NULL = none */
+	bool pass_all;                        /* all of them but ours */
 	int prefetch_multiplier;              /* deliveries held for each slot; 0 = 1 */
 	int64_t memory_limit;                 /* RLIMIT_AS of a child in bytes, 0 = none */
 	int64_t max_tasks_per_child;          /* a child is replaced after so many; 0 = never */

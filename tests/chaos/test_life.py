@@ -133,7 +133,7 @@ def test_f33_children_of_a_killed_worker_end(lab):
     w = lab.worker(c=2)
     lab.send_run(gated=True)
     lab.wait_starts(1)
-    children = w.descendants()
+    children = w.slots()
     assert len(children) == 2
     w.kill()
     wait_until(lambda: not [p for p in children if alive(p)], 5 * SLOW, "the children to end")
@@ -291,7 +291,7 @@ def test_f43_no_zombies_after_many_children(lab):
     lab.close_books(starts=(1, 1))
     wait_until(lambda: not zombies_of(w.pid), 5 * SLOW, "zombies to be reaped")
     # All at once: one signal may stand for many.
-    for pid in w.descendants():
+    for pid in w.slots():
         os.kill(pid, signal.SIGKILL)
     lab.send_run()
     lab.close_books()
@@ -327,12 +327,12 @@ def test_f46_too_few_descriptors(lab):
     assert resource.prlimit(w.pid, resource.RLIMIT_NOFILE)[0] == 104
     # Nothing more can be opened now: what runs goes on, what ends cannot be replaced before there is room again.
     resource.prlimit(w.pid, resource.RLIMIT_NOFILE, (8, 4096))
-    os.kill(w.descendants()[0], signal.SIGKILL)
+    os.kill(w.slots()[0], signal.SIGKILL)
     w.wait_line("could not start.*Too many open files")
     lab.send_many(50)
     lab.close_books(starts=(1, 1))
     resource.prlimit(w.pid, resource.RLIMIT_NOFILE, (104, 4096))
-    wait_until(lambda: len(w.descendants()) == 16, 30 * SLOW, "the child to be replaced")
+    wait_until(lambda: len(w.slots()) == 16, 30 * SLOW, "the child to be replaced")
 
 
 def test_f46_limit_of_descriptors_that_cannot_do(lab):
@@ -365,7 +365,7 @@ def test_f48_runner_that_goes_away_for_a_while(lab):
     runner.chmod(0o755)
     w = lab.worker("--runner", str(runner), "-Q", lab.queue, "-c", "1", pool=False)
     runner.rename(lab.folder / "away")
-    os.kill(w.descendants()[0], signal.SIGKILL)
+    os.kill(w.slots()[0], signal.SIGKILL)
     lab.send_run()
     w.wait_line("could not start.*No such file", count=2)
     (lab.folder / "away").rename(runner)
@@ -410,7 +410,7 @@ def test_f49_cold_stop_gives_running_tasks_back(lab, sig):
     for i in range(3):
         lab.send_run(value=i, gated=True)
     lab.wait_starts(2)
-    children = w.descendants()
+    children = w.slots()
     if sig == signal.SIGTERM:
         w.send_signal(sig)
         w.wait_line("2 tasks may finish")

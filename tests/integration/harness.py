@@ -100,6 +100,24 @@ class Site:
         return kombu.Connection(self.broker)
 
 
+def parent_of(pid):
+    """None when it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return int(f.read().rsplit(")", 1)[1].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def words_of(pid):
+    """Its command line; empty when it is gone."""
+    try:
+        with open("/proc/%d/cmdline" % pid, errors="replace") as f:
+            return f.read().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 class Program:
     """A program with its output in a file; started at once."""
 
@@ -155,6 +173,12 @@ class Program:
             found += children
             ahead += children
         return found
+
+    def slots(self):
+        """Pids of a worker's children that run tasks: not the template which forks them, nor what they have started."""
+        pids = self.descendants()
+        templates = [pid for pid in pids if parent_of(pid) == self.pid and "--template" in words_of(pid)]
+        return [pid for pid in pids if pid not in templates and parent_of(pid) in (self.pid, *templates)]
 
     def send_signal(self, sig):
         self.child.send_signal(sig)

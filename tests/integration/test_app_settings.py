@@ -63,8 +63,7 @@ def client_of(site):
 
 def test_the_application_is_all_a_worker_needs(site, shop, worker):
     w = worker("-A", "shop", env=bare(), cwd=shop)
-    # Prefetch: two for each of three slots, over both queues.
-    assert len(w.descendants()) >= 3
+    wait_until(lambda: len(w.slots()) == 3, 20, "three slots")
     with site.raw_connection() as connection:
         # Other arguments than those it has would be refused.
         connection.default_channel.queue_declare("orders", durable=True, auto_delete=False, arguments={"x-message-ttl": 3600000})
@@ -80,7 +79,8 @@ def test_the_application_is_all_a_worker_needs(site, shop, worker):
     with pytest.raises(Exception, match="TimeLimitExceeded"):
         client.send_task("shop.forever", queue="plain").get(timeout=20)
     notes = [line for line in w.lines("shop sets ")]
-    assert len(notes) == 2 and any("worker_pool" in line for line in notes) and any("worker_brand_new" in line for line in notes)
+    assert len(notes) == 3
+    assert all(any(name in line for line in notes) for name in ("worker_pool", "worker_brand_new", "sets brand_new_setting"))
 
 
 def test_a_topic_exchange_reaches_its_queue(site, shop, worker):
@@ -152,6 +152,40 @@ def test_variables_pass_when_they_are_named(site, shop, worker):
     worker("-A", "shop", "-Q", "plain", "--pass-env", "SHOP_*,OTHER", env=bare(SHOP_A="1", OTHER="2", THIRD="3"), cwd=shop)
     names = client_of(site).send_task("shop.seen", queue="plain").get(timeout=20)
     assert "SHOP_A" in names and "OTHER" in names and "THIRD" not in names
+
+
+ENVIRONED = """
+import os
+from celery import Celery
+app = Celery("shop", broker=os.environ.get("SHOP_BROKER"), backend=os.environ["SHOP_BACKEND"])
+app.conf.task_default_queue = os.environ["SHOP_QUEUE"]
+@app.task
+def seen():
+    return sorted(os.environ)
+@app.task
+def told():
+    return app.connection_for_write().as_uri(include_password=True)
+"""
+
+
+def test_an_application_that_is_configured_by_its_environment(site, tmp_path, worker):
+    (tmp_path / "shop.py").write_text(ENVIRONED)
+    w = worker("-A", "shop", "-c", "1", cwd=str(tmp_path), env=bare(
+        SHOP_BROKER=site.broker, SHOP_BACKEND=site.backend, SHOP_QUEUE="own", WARREN_DRAIN_TIMEOUT="20s", NOTIFY_SOCKET="/nowhere",
+        CREDENTIALS_DIRECTORY="/nowhere"))
+    client = site.app()
+    assert client.send_task("shop.told", queue="own").get(timeout=20).rstrip("/") == site.broker.rstrip("/")
+    names = client.send_task("shop.seen", queue="own").get(timeout=20)
+    assert {"SHOP_BROKER", "SHOP_BACKEND", "SHOP_QUEUE", "PATH"} <= set(names)
+    assert not {"WARREN_DRAIN_TIMEOUT", "NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "WARREN_BROKER"} & set(names)
+    assert "localhost" not in w.output()
+
+
+def test_celerys_variables_are_the_applications_too(site, tmp_path, worker):
+    (tmp_path / "shop.py").write_text("from celery import Celery\napp = Celery('shop')\n@app.task\ndef uri():\n"
+                                      "    return app.connection_for_write().as_uri(include_password=True)\n")
+    worker("-A", "shop", "-c", "1", cwd=str(tmp_path), env=bare(CELERY_BROKER_URL=site.broker, CELERY_RESULT_BACKEND=site.backend))
+    assert site.app().send_task("shop.uri").get(timeout=20).rstrip("/") == site.broker.rstrip("/")
 
 
 def test_two_applications_in_one_worker(site, shop, tmp_path, worker):

@@ -103,7 +103,7 @@ def test_grow_and_shrink(site, worker, held, kind, queues):
     after = Watch(site, queues)
     after.a_while(0.5)
     assert (after.most, tasks.count()) == (1, 5)
-    assert len(w.descendants()) == 1
+    assert len(w.slots()) == 1
 
     assert panel.tell("pool_grow", n=3) == {"ok": "pool will grow"}
     tasks.wait_running(8, watch)
@@ -162,7 +162,7 @@ def test_autoscale(site, worker, held, tmp_path):
     tasks.close()
     wait_until(lambda: panel.slots() == 2, 20 * SLOW, "the pool to shrink")
     panel.wait_children(2)
-    assert len(w.descendants()) == 2
+    assert len(w.slots()) == 2
 
 
 def test_autoscale_flag(site, worker):
@@ -285,9 +285,9 @@ def test_restarted_children(site, worker, held):
     w = worker("-A", "tasks", "-Q", "q", "-c", "3")
     tasks.send(1, "gate", "q")
     tasks.wait_running(1, watch)
-    before = set(w.descendants())
+    before = set(w.slots())
     assert panel.tell("pool_restart") == {"ok": "reload started"}
-    wait_until(lambda: len(set(w.descendants()) & before) == 1 and len(w.descendants()) == 3, 20 * SLOW, "idle children to be replaced")
+    wait_until(lambda: len(set(w.slots()) & before) == 1 and len(w.slots()) == 3, 20 * SLOW, "idle children to be replaced")
     tasks.open("gate")
     tasks.close()
-    wait_until(lambda: not set(w.descendants()) & before, 20 * SLOW, "the busy child to be replaced")
+    wait_until(lambda: not set(w.slots()) & before, 20 * SLOW, "the busy child to be replaced")

@@ -58,7 +58,7 @@ def test_output_cannot_forge_log_lines(site, worker):
 
 
 def test_what_a_child_gets(site, worker):
-    w = worker("-A", "tasks", "-c", "1", "-n", "parent@here", env={"MY_SECRET": "s3cret", "AWS_REGION": "x"})
+    w = worker("-A", "tasks", "-c", "1", "-n", "parent@here", "--pass-env", "NOTHING", env={"MY_SECRET": "s3cret", "AWS_REGION": "x"})
     about = site.app().send_task("about", (1, "two"), task_id="about-1").get(timeout=20 * SLOW)
     assert (about["id"], about["args"], about["retries"], about["hostname"], about["routing_key"]) == (
         "about-1", [1, "two"], 0, "parent@here", "celery")

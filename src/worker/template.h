@@ -1,0 +1,38 @@
+/*
+ * Where the children of a pool come from when its program can be forked: a template process imports the application once, and forks a child
+ * for each slot that asks (docs/runner-protocol.md). A nest has one template that is used, and those that were replaced and still have
+ * children.
+ */
+#ifndef WARREN_WORKER_TEMPLATE_H
+#define WARREN_WORKER_TEMPLATE_H
+
+#include "loop/child.h"
+
+struct pool;
+struct slot;
+struct template;
+
+struct nest {
+	struct pool *pool;
+	bool is_used;               /* false: each child is started by itself */
+	char **argv;                /* of a template */
+	struct template *current;   /* NULL: none */
+	struct list templates;      /* all that have a process */
+	struct list waiting;        /* slots that are to start when it is up */
+	struct loop_timer again;    /* after one that did not get up */
+	unsigned failures;          /* in a row */
+};
+
+enum err nest_init(struct nest *n, struct pool *p) MUSTCHECK;
+void nest_release(struct nest *n);
+/* True when the slot cannot start now: it waits in the nest, and slot_start follows. list_unlink(&slot->link) takes it out. */
+bool nest_must_wait(struct nest *n, struct slot *s);
+/* A child for a slot that need not wait; `mark` is put into its environment. Like child_spawn in all else. */
+enum err nest_spawn(struct nest *n, struct child **out, const char *mark, const struct child_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
+/* The program may have changed: children that start from now on come from a new template. */
+void nest_renew(struct nest *n);
+/* When no child is left; pool_on_nest_down follows unless it is down already. */
+void nest_stop(struct nest *n);
+bool nest_is_down(const struct nest *n);
+
+#endif
