@@ -73,6 +73,24 @@ app_ask(struct cli *cli, const struct runner_flags *r, const struct opt_list *qu
 	return e == E_OK && cli->n_apps > 0 ? app_merge_tasks(cli, t) : e;
 }
 
+enum err
+app_apply_again(struct cli *cli, const struct cli *first, struct errtext *t)
+{
+	enum err e = E_OK;
+	size_t i;
+
+	cli->apps = arena_zero(&cli->arena, (first->n_apps + 1) * sizeof(*cli->apps));
+	if (cli->apps == NULL)
+		return err_set(t, E_NOMEM, "out of memory");
+	for (i = 0; e == E_OK && i < first->n_apps; i++) {
+		const struct cli_app *a = &first->apps[i];
+
+		cli->apps[cli->n_apps++] = (struct cli_app){ .module = a->module, .pool = a->pool, .app = a->app };
+		e = app_apply(cli, &cli->apps[i], t);
+	}
+	return e == E_OK && cli->n_apps > 0 ? app_merge_tasks(cli, t) : e;
+}
+
 void
 app_each_note(const struct cli *cli, void (*fn)(const char *module, const char *setting, const char *note))
 {

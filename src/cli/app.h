@@ -24,6 +24,8 @@ struct cli_app {
  */
 enum err app_ask(struct cli *cli, const struct runner_flags *r, const struct opt_list *queues,
 	const struct opt_list *chosen, const char *node, struct errtext *t) MUSTCHECK;
+/* For a further reading of the settings: what the applications of `first` said then. None is asked again. */
+enum err app_apply_again(struct cli *cli, const struct cli *first, struct errtext *t) MUSTCHECK;
 /* Runs fn for each thing an application has set that has no effect here. */
 void app_each_note(
 	const struct cli *cli, void (*fn)(const char *module, const char *setting, const char *note));

@@ -57,7 +57,7 @@ log_note(const char *module, const char *setting, const char *note)
 	LOG(APP_SETTING, LOG_STR("app", module), LOG_STR("setting", setting), LOG_STR("note", note));
 }
 
-/* All but the pools, the rules and the routes. Applications have been asked. */
+/* All but the pools, the rules and the routes. */
 static void
 fill(struct cli *cli, bool quiet, struct worker_conf *w)
 {
@@ -86,40 +86,123 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 	w->settings_all = setup_settings(cli, true);
 }
 
+/* Everything of the settings; the node is known. Applications have been asked. */
+static enum err
+make(struct cli *cli, const struct worker_flags *f, struct worker_conf *w, struct routes **routes, struct errtext *t)
+{
+	struct pool_conf *pools;
+	enum err e = setup_pools(cli, &f->runner, &f->queues, &f->pool, &pools, &w->n_pools, t);
+
+	if (e == E_OK) {
+		w->pools = pools;
+		e = add_autoscale(cli, f, pools, t);
+	}
+	if (e == E_OK)
+		e = setup_rules(cli, &w->tasks, t);
+	if (e == E_OK)
+		e = setup_routes(cli, routes, t);
+	w->routes = *routes;
+	if (e == E_OK)
+		fill(cli, f->quiet, w);
+	return e;
+}
+
+/* --- read again --------------------------------------------------------------------------------------------------------- */
+
+struct reading {
+	struct cli cli;            /* the command line is that of the first */
+	struct routes *routes;
+	struct worker_conf conf;
+};
+
+struct reader {
+	struct cli *first;
+	struct worker_reader reader;
+};
+
+static void
+log_kept(const char *name, const char *where)
+{
+	LOG(RELOAD_KEPT, LOG_STR("name", name), LOG_STR("where", where));
+}
+
+static void
+drop(void *owner UNUSED, const struct worker_conf *conf)
+{
+	struct reading *r = container_of(conf, struct reading, conf);
+
+	routes_free(r->routes);
+	conf_release(&r->cli.conf);
+	arena_release(&r->cli.arena);
+	alloc_free(r);
+}
+
+static enum err
+read_again(void *owner, const struct worker_conf **out, struct errtext *t)
+{
+	const struct reader *reader = owner;
+	const struct cli *first = reader->first;
+	struct reading *r = must_alloc(sizeof(*r));
+	enum err e;
+
+	r->cli = (struct cli){ .cmd = first->cmd, .common = first->common, .flags = first->flags, .given = first->given,
+		.n_given = first->n_given };
+	arena_init(&r->cli.arena, 0);
+	e = conf_load_again(&r->cli.conf, &first->conf, first->common.config, t);
+	if (e == E_OK)
+		e = app_apply_again(&r->cli, first, t);
+	/* What is kept has its place before anything is made of it; who reads the log learns of it in any case. */
+	if (e == E_OK)
+		conf_keep(&r->cli.conf, &first->conf, log_kept);
+	if (e == E_OK) {
+		e = setup_node(&r->cli, r->cli.conf.o.node_name, &r->conf.node, t);
+		if (e == E_OK)
+			e = make(&r->cli, r->cli.flags, &r->conf, &r->routes, t);
+	}
+	*out = &r->conf;
+	if (e != E_OK)
+		drop(owner, &r->conf);
+	return e;
+}
+
+static void
+adopted(void *owner, const struct worker_conf *conf)
+{
+	const struct reader *reader = owner;
+	const struct reading *r = container_of(conf, struct reading, conf);
+	const struct worker_flags *f = r->cli.flags;
+
+	setup_log(&r->cli.conf.o, "worker", f->json_logs);
+	if (f->beat && !conf_is_same_section(&r->cli.conf, &reader->first->conf, conf_section("schedule")))
+		log_kept("schedule", "sent by this worker, -B");
+	LOG(RELOADED, LOG_STR("file", r->cli.conf.file != NULL ? r->cli.conf.file : "environment and flags"));
+}
+
 static int
 worker_main(struct cli *cli)
 {
 	const struct worker_flags *f = cli->flags;
 	const struct options *o = &cli->conf.o;
-	struct worker_conf w = { .n_pools = 0 };
+	struct reader reader = { .first = cli };
+	struct worker_conf w = { .n_pools = 0, .reader = &reader.reader };
 	struct schedule_guest guest = { .beat = NULL };
 	struct errtext why = { "" };
-	struct pool_conf *pools;
 	struct routes *routes = NULL;
 	enum err e;
 	int code;
 
+	reader.reader = (struct worker_reader){ .read = read_again, .adopted = adopted, .drop = drop, .owner = &reader };
 	e = setup_node(cli, o->node_name, &w.node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "node_name");
 	if (e == E_OK)
 		e = app_ask(cli, &f->runner, &f->queues, &f->pool, w.node, &why);
 	if (e == E_OK)
-		e = setup_pools(cli, &f->runner, &f->queues, &f->pool, &pools, &w.n_pools, &why);
-	if (e == E_OK) {
-		w.pools = pools;
-		e = add_autoscale(cli, f, pools, &why);
-	}
-	if (e == E_OK)
-		e = setup_rules(cli, &w.tasks, &why);
-	if (e == E_OK)
-		e = setup_routes(cli, &routes, &why);
-	w.routes = routes;
+		e = make(cli, f, &w, &routes, &why);
 	if (e == E_OK && f->beat)
 		e = schedule_guest_init(&guest, cli, &w, &why);
 	if (e != E_OK) {
 		out_error("worker: %s", why.text);
 		code = exit_of(e);
 	} else {
-		fill(cli, f->quiet, &w);
 		setup_log(o, "worker", f->json_logs);
 		app_each_note(cli, log_note);
 		schedule_log_notes(&guest.maker);
@@ -137,7 +220,7 @@ const struct cmd cmd_worker = {
 	.args = "",
 	.summary = "take tasks from queues and run them",
 	.details = "With -A, --module or --runner it has one pool, made from the flags; without them the pools of the configuration. SIGTERM: takes no "
-		"more tasks, lets the running ones finish (--drain-timeout), and ends. With -B it is a scheduler too (see warren beat): one of any number, so "
+		"more tasks, lets the running ones finish (--drain-timeout), and ends. SIGHUP: reads its settings again. With -B it is a scheduler too (see warren beat): one of any number, so "
 		"every worker may have it.",
 	.examples = "  warren worker -A tasks -Q celery,mail -c 4 -n w1@%h -l info\n"
 		"  warren worker --module ./libtasks.so -Q processing -c 8\n"

@@ -124,6 +124,13 @@ enum err conf_set_item(struct conf *c, const struct conf_section *sec, void *ite
 /* Copies what `from` gives into `to`, two entries of one section. */
 void conf_overlay_item(const struct conf_section *sec, void *to, const void *from);
 const struct conf_section *conf_section(const char *name);
+/* reload.c: as conf_init and conf_load, with the flags of `first`, which must live longer. */
+enum err conf_load_again(struct conf *c, const struct conf *first, const char *path, struct errtext *t) MUSTCHECK;
+/* Lets what a running process cannot change be as in `first`, and tells of each that is not; how many there were. */
+typedef void conf_kept_fn(const char *name, const char *where);
+size_t conf_keep(struct conf *c, const struct conf *first, conf_kept_fn *fn);
+bool conf_is_same_section(const struct conf *a, const struct conf *b, const struct conf_section *sec);
+
 const struct conf_queue *conf_find_queue(const struct conf *c, struct span name);
 /* The first entry whose name or pattern fits; NULL = none. */
 const struct conf_task *conf_find_task(const struct conf *c, struct span name);

@@ -1,19 +1,6 @@
 /* Entries of the sections, and what was said in each: so that values from two sources can be laid over one another. */
 #include "conf/conf.h"
 
-static const size_t sizes[] = {
-	[OPT_T_text] = sizeof(OPT_CTYPE_text),
-	[OPT_T_int] = sizeof(OPT_CTYPE_int),
-	[OPT_T_bool] = sizeof(OPT_CTYPE_bool),
-	[OPT_T_dur] = sizeof(OPT_CTYPE_dur),
-	[OPT_T_size] = sizeof(OPT_CTYPE_size),
-	[OPT_T_choice] = sizeof(OPT_CTYPE_choice),
-	[OPT_T_list] = sizeof(OPT_CTYPE_list),
-	[OPT_T_words] = sizeof(OPT_CTYPE_words),
-	[OPT_T_pairs] = sizeof(OPT_CTYPE_pairs),
-	[OPT_T_json] = sizeof(OPT_CTYPE_json),
-};
-
 static uint64_t
 bit_of(const struct conf_section *sec, const struct opt_row *row)
 {
@@ -59,7 +46,6 @@ conf_overlay_item(const struct conf_section *sec, void *to, const void *from)
 
 	for (i = 0; i < sec->n_rows; i++)
 		if (head->given & (UINT64_C(1) << i))
-			memcpy((char *)to + sec->rows[i].offset, (const char *)from + sec->rows[i].offset,
-				sizes[sec->rows[i].type]);
+			opt_borrow(&sec->rows[i], to, from);
 	((struct conf_item *)to)->given |= head->given;
 }

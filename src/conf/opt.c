@@ -32,6 +32,52 @@ opt_is_list(const struct opt_row *row)
 	return row->type == OPT_T_list || row->type == OPT_T_words || row->type == OPT_T_pairs;
 }
 
+static const size_t sizes[] = {
+	[OPT_T_text] = sizeof(OPT_CTYPE_text),
+	[OPT_T_int] = sizeof(OPT_CTYPE_int),
+	[OPT_T_bool] = sizeof(OPT_CTYPE_bool),
+	[OPT_T_dur] = sizeof(OPT_CTYPE_dur),
+	[OPT_T_size] = sizeof(OPT_CTYPE_size),
+	[OPT_T_choice] = sizeof(OPT_CTYPE_choice),
+	[OPT_T_list] = sizeof(OPT_CTYPE_list),
+	[OPT_T_words] = sizeof(OPT_CTYPE_words),
+	[OPT_T_pairs] = sizeof(OPT_CTYPE_pairs),
+	[OPT_T_json] = sizeof(OPT_CTYPE_json),
+};
+
+bool
+opt_is_same(const struct opt_row *row, const void *a, const void *b)
+{
+	const void *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
+	const struct opt_list *list = x, *other = y;
+
+	switch (row->type) {
+	case OPT_T_text:
+	case OPT_T_choice:
+	case OPT_T_json:
+		return strcmp(*(const char *const *)x, *(const char *const *)y) == 0;
+	case OPT_T_list:
+	case OPT_T_words:
+	case OPT_T_pairs:
+		for (size_t i = 0; i < list->n && list->n == other->n; i++)
+			if (strcmp(list->items[i], other->items[i]) != 0)
+				return false;
+		return list->n == other->n;
+	case OPT_T_int:
+	case OPT_T_bool:
+	case OPT_T_dur:
+	case OPT_T_size:
+		break;
+	}
+	return memcmp(x, y, sizes[row->type]) == 0;
+}
+
+void
+opt_borrow(const struct opt_row *row, void *to, const void *from)
+{
+	memcpy((char *)to + row->offset, (const char *)from + row->offset, sizes[row->type]);
+}
+
 enum err
 opt_set_defaults(const struct opt_row *rows, size_t n, void *base, struct arena *a)
 {

@@ -33,6 +33,7 @@ enum opt_flags {
 	OPT_URL = 1,     /* holds passwords: shown without them, wiped from the command line */
 	OPT_REPEAT = 2,  /* a flag that may be given several times: each adds to the list */
 	OPT_HIDDEN = 4,  /* not shown in --help */
+	OPT_RELOAD = 8,  /* a new value counts for a worker that runs, once it is told to read its settings again */
 };
 
 struct opt_row {
@@ -58,6 +59,10 @@ enum err opt_set(const struct opt_row *row, void *base, struct span text, struct
 enum err opt_set_items(const struct opt_row *row, void *base, const struct span *items, size_t n, struct arena *a,
 	struct errtext *t) MUSTCHECK;
 bool opt_is_list(const struct opt_row *row);
+/* The same value in both structs. */
+bool opt_is_same(const struct opt_row *row, const void *a, const void *b);
+/* Lets the field of `to` have the value of `from`, whose texts it borrows. */
+void opt_borrow(const struct opt_row *row, void *to, const void *from);
 /* Dashes and underscores are the same. */
 const struct opt_row *opt_find(const struct opt_row *rows, size_t n, struct span name);
 /* The value for a person; passwords hidden. Empty texts and lists show as nothing. */

@@ -28,6 +28,8 @@ override(struct worker *w, struct span task_name)
 	rule = must_alloc(sizeof(*rule));
 	*rule = *task_rules_find(rules, task_name);
 	rule->pattern = must_dup(task_name);
+	/* The rest of its texts belong to the settings as they are now. */
+	reload_pin(&w->reload);
 	rules->overrides = must_resize(rules->overrides, sizeof(*rules->overrides) * (rules->n_overrides + 1));
 	rules->overrides[rules->n_overrides++] = rule;
 	return rule;

@@ -60,6 +60,7 @@ job_new(struct pool *p, struct bus_delivery *d, size_t consumer)
 	/* Not the routing key: with a topic exchange that is no queue's name, and copies and dead letters would lead nowhere. */
 	j->request.queue = feed_queue(&p->feed, consumer);
 	j->delivered_at = loop_now(p->worker->loop);
+	j->reading = reload_hold(&p->worker->reload);
 	list_push(&p->jobs, &j->link);
 	return j;
 }
@@ -88,6 +89,7 @@ job_free(struct job *j)
 	buf_release(&j->next_meta);
 	buf_release(&j->output);
 	bus_msg_free(j->msg);
+	reload_let_go(&j->pool->worker->reload, j->reading);
 	alloc_free(j);
 }
 

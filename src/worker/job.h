@@ -16,6 +16,7 @@ struct job {
 	struct list link;             /* pool.jobs */
 	struct list wait;             /* pool.waiting */
 	struct pool *pool;            /* owner */
+	struct reading *reading;      /* the settings that were in force when it came */
 	struct request request;
 	struct msg *msg;
 	struct errtext why;           /* of a decoding fault */

@@ -21,8 +21,9 @@ libworker_a_SOURCES = \
 	src/worker/outbox.c src/worker/outbox.h \
 	src/worker/output.c src/worker/output.h \
 	src/worker/pool.c src/worker/pool.h \
-	src/worker/pool_queues.c \
+	src/worker/pool_change.c src/worker/pool_queues.c \
 	src/worker/pulse.c src/worker/pulse.h \
+	src/worker/reload.c src/worker/reload.h \
 	src/worker/report.c src/worker/report.h \
 	src/worker/revocation.c src/worker/revocation.h \
 	src/worker/runs.c src/worker/runs.h \

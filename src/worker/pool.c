@@ -132,8 +132,8 @@ trim(struct pool *p)
 }
 
 /* Slots that were added while it runs count once their child is up: what is delivered shall not wait for one that loads its model. */
-static void
-set_window(struct pool *p)
+void
+pool_refresh_window(struct pool *p)
 {
 	size_t fresh = 0;
 
@@ -164,9 +164,9 @@ pool_set_size(struct pool *p, size_t size, const char *why)
 		s->fresh = true;
 		slot_start(s);
 	}
-	set_window(p);
+	pool_refresh_window(p);
 	trim(p);
-	set_window(p);
+	pool_refresh_window(p);
 }
 
 void
@@ -210,7 +210,7 @@ pool_init(struct pool *p, struct worker *w, const struct pool_conf *conf, struct
 	if (e == E_OK)
 		e = feed_open(&p->feed, p, w->consume, t);
 	if (e == E_OK)
-		set_window(p);
+		pool_refresh_window(p);
 	return e == E_OK ? E_OK : err_prefix(t, e, "pool %s", conf->name);
 }
 
@@ -388,7 +388,7 @@ pool_on_slot_idle(struct pool *p, struct slot *s)
 	pool_check_start(p);
 	if (s->fresh) {
 		s->fresh = false;
-		set_window(p);
+		pool_refresh_window(p);
 	}
 	pool_on_window(p);
 }

@@ -53,6 +53,18 @@ void pool_check_start(struct pool *p);
 void pool_restart(struct pool *p);
 /* Slots it is to have from now on, at least 1. Tasks that run in slots that are too many go on to their end. `why` is for the log. */
 void pool_set_size(struct pool *p, size_t size, const char *why);
+/*
+ * Other settings for a pool of the same name. check: whether its children can be started by them; then apply, which cannot fail: slots,
+ * queues and limits follow, and children whose program, environment or folder has changed are replaced after their tasks.
+ */
+struct pool_change {
+	const struct pool_conf *conf;
+	char **argv, **envp;
+};
+enum err pool_check_change(struct pool_change *c, const struct pool *p, const struct pool_conf *conf, struct errtext *t) MUSTCHECK;
+void pool_apply_change(struct pool *p, struct pool_change *c);
+void pool_release_change(struct pool_change *c);
+void pool_refresh_window(struct pool *p);
 /* Broker's counts: tasks that wait in its queues. */
 void pool_on_look(struct pool *p, uint32_t ready);
 /* The deliveries it can hold may have become fewer: slots that are too many may go. */

@@ -16,13 +16,16 @@
 #include "worker/mender.h"
 #include "worker/notify.h"
 #include "worker/pool.h"
+#include "worker/reload.h"
 #include "worker/sweep.h"
 #include "worker/worker.h"
 
 enum worker_phase { WORKER_STARTING, WORKER_RUNNING, WORKER_DRAINING, WORKER_STOPPING };
 
 struct worker {
-	const struct worker_conf *conf;
+	const struct worker_conf *conf; /* `live` */
+	struct worker_conf live;     /* as it began, with what was read again since */
+	struct reload reload;
 	struct loop *loop;
 	struct backend *backend;
 	struct bus_conn *consume;    /* deliveries and acks */

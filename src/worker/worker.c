@@ -462,6 +462,8 @@ watch_signals(struct worker *w, struct errtext *t)
 	if (e == E_OK)
 		e = loop_signal_init(&w->sigquit, w->loop, SIGQUIT, on_quit, w);
 	if (e == E_OK)
+		e = reload_open(&w->reload, w);
+	if (e == E_OK)
 		e = notify_open(&w->notify, w->loop);
 	if (e == E_OK)
 		e = sweep_init(&w->sweep, w);
@@ -587,6 +589,7 @@ worker_close(struct worker *w)
 	loop_signal_release(&w->sigterm);
 	loop_signal_release(&w->sigint);
 	loop_signal_release(&w->sigquit);
+	reload_close(&w->reload);
 	map_release(&w->totals, alloc_free);
 	for (size_t i = 0; i < w->rules.tasks.n_overrides; i++) {
 		alloc_free((char *)(uintptr_t)w->rules.tasks.overrides[i]->pattern);
@@ -623,28 +626,28 @@ warn_of_timeout(const struct worker_conf *conf)
 int
 worker_run(const struct worker_conf *given, struct errtext *t)
 {
-	struct worker_conf conf = *given;
-	struct worker w = { .phase = WORKER_STARTING, .notify.fd = -1 };
+	struct worker w = { .phase = WORKER_STARTING, .notify.fd = -1, .live = *given };
+	struct worker_conf *conf = &w.live;
 	int code = 1;
 
-	if (conf.message_max <= 0)
-		conf.message_max = 64 << 20;
-	if (conf.result_max <= 0)
-		conf.result_max = 64 << 20;
-	if (conf.output_max <= 0)
-		conf.output_max = 64 << 10;
-	if (conf.drain_ms <= 0)
-		conf.drain_ms = 30000;
+	if (conf->message_max <= 0)
+		conf->message_max = 64 << 20;
+	if (conf->result_max <= 0)
+		conf->result_max = 64 << 20;
+	if (conf->output_max <= 0)
+		conf->output_max = 64 << 10;
+	if (conf->drain_ms <= 0)
+		conf->drain_ms = 30000;
 	t->text[0] = '\0';
-	warn_of_timeout(&conf);
-	if (worker_open(&w, &conf, t) == E_OK) {
+	warn_of_timeout(conf);
+	if (worker_open(&w, conf, t) == E_OK) {
 		bus_conn_start(w.consume);
 		bus_conn_start(w.publish);
 		for (size_t i = 0; i < w.n_pools; i++)
 			pool_start(&w.pools[i]);
 		code = loop_run(w.loop);
 		*t = w.error;
-		LOG(WORKER_STOPPED, LOG_STR("node", conf.node), LOG_INT("code", code));
+		LOG(WORKER_STOPPED, LOG_STR("node", conf->node), LOG_INT("code", code));
 	}
 	worker_close(&w);
 	return code;

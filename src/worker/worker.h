@@ -48,6 +48,19 @@ struct worker_guest {
 	void *owner;
 };
 
+/*
+ * Settings that are read again on SIGHUP. read(): a whole new struct worker_conf, checked; of it counts what a running worker can change.
+ * It and all it points to must stay until drop().
+ */
+struct worker_conf;
+struct worker_reader {
+	enum err (*read)(void *owner, const struct worker_conf **out, struct errtext *t);
+	/* The worker goes by it from now on: what is not its business, such as the log, may follow. */
+	void (*adopted)(void *owner, const struct worker_conf *conf);
+	void (*drop)(void *owner, const struct worker_conf *conf);
+	void *owner;
+};
+
 struct worker_conf {
 	const char *node;                     /* "w1@host" */
 	const char *version;
@@ -77,6 +90,7 @@ struct worker_conf {
 	ms_t drain_ms;                        /* SIGTERM: running tasks may finish for so long; 0 = 30 s */
 	bool quiet_banner;
 	const struct worker_guest *guest;     /* NULL = none */
+	const struct worker_reader *reader;   /* NULL: SIGHUP ends the worker, as it does any program */
 };
 
 /* Runs until a signal ends it. Exit code: 0 drained, 1 could not start, 3 broker unreachable on start when `t` says so. */
