@@ -31,6 +31,29 @@ def make_failpoint_build():
     return os.path.join(BUILD_FAIL, "warren")
 
 
+BUILD_OLD = BUILD + "-old"
+
+
+def make_old_build(commit=None):
+    """A build of an older commit (WARREN_OLD_COMMIT, else 60 before this one), in a folder of its own that stays; the path of its warren,
+    None without the history of the sources."""
+    def git(*args):
+        return subprocess.run(["git", "-C", harness.TOP, *args], capture_output=True, check=True).stdout
+    try:
+        commit = commit or os.environ.get("WARREN_OLD_COMMIT") or "HEAD~60"
+        name = git("rev-parse", "--verify", "-q", commit + "^{commit}").decode().strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    folder = os.path.join(BUILD_OLD, name[:12])
+    warren = os.path.join(folder, "build", "warren")
+    if not os.path.exists(warren):
+        os.makedirs(os.path.join(folder, "build"), exist_ok=True)
+        subprocess.run(["tar", "-x", "-C", folder], input=git("archive", name), check=True)
+        for command in ("autoreconf -fi -W none", "cd build && ../configure -q", "make -s -C build -j%d warren warren-runner" % os.cpu_count()):
+            subprocess.run(command, shell=True, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return warren
+
+
 def encode(name, args=(), kwargs=None, task_id=None, **headers):
     """(body, headers) of a task as Celery's protocol 2 has it."""
     task_id = task_id or str(uuid.uuid4())
@@ -125,9 +148,9 @@ class Lab:
         url = "%s%s127.0.0.1:%d/%s" % (before, at, proxy.port, rest.split("/", 1)[1])
         return url.replace("redis://@", "redis://")
 
-    def worker(self, *args, fail=None, broker=None, redis=None, c=1, queues=None, ready=True, env=None, prefix=(),
+    def worker(self, *args, fail=None, warren=None, broker=None, redis=None, c=1, queues=None, ready=True, env=None, prefix=(),
                pool=True):
-        """A worker, ready when this returns. fail: WARREN_FAIL; broker, redis: a Proxy to go through; pool=False: the pools come
+        """A worker, ready when this returns. warren: of another build; fail: WARREN_FAIL; broker, redis: a Proxy to go through; pool=False: the pools come
         from the arguments."""
         more = dict(env or {})
         if broker:
@@ -138,7 +161,12 @@ class Lab:
             more["WARREN_FAIL"] = fail
         env = self.site.env(**more)
         env["PYTHONPATH"] = os.pathsep.join([os.path.join(HERE, "tasks"), env["PYTHONPATH"]])
-        warren = self.fail_build() if fail else harness.WARREN
+        if warren:
+            env["WARREN_PYTHONDIR"] = os.path.join(os.path.dirname(os.path.dirname(warren)), "src", "runners", "python")
+        elif fail:
+            warren = self.fail_build()
+        else:
+            warren = harness.WARREN
         argv = [*prefix, warren, "worker", "-n", "w%d@%%h" % (len(self.workers) + 1), *args]
         if pool:
             argv += ["-A", "chaos_tasks", "-Q", queues or self.queue, "-c", str(c)]
@@ -270,4 +298,4 @@ class Lab:
                 self.listener.close()
 
 
-__all__ = ["FULL", "KINDS", "Lab", "Program", "encode", "make_failpoint_build"]
+__all__ = ["FULL", "KINDS", "Lab", "Program", "encode", "make_failpoint_build", "make_old_build"]

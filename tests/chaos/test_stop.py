@@ -1,4 +1,5 @@
 """How a worker stops (F49 and more): what has not begun goes back at once, what runs has its time, and nothing is lost or repeated."""
+import collections
 import os
 import signal
 import socket
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from harness import SLOW, alive
-from lab import KINDS
+from lab import KINDS, make_old_build
 from warren_servers import wait_until
 
 MANY = "pools:\n  p: { queues: [work], app: chaos_tasks, concurrency: 4, prefetch_multiplier: 3 }\n"
@@ -160,6 +161,33 @@ def test_f51_rolling_restart_under_load(lab, kind):
 def test_f51_rolling_restarts_under_load(lab, kind):
     lab.declare(kind)
     rolling_restarts(lab, 30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", KINDS)
+def test_f51_two_builds_share_a_queue(lab, kind):
+    """An old build and this one, stopped and followed by one another under load; retries and what comes back go through both."""
+    old = make_old_build()
+    if old is None:
+        pytest.skip("no history of the sources to build an older commit from")
+    lab.declare(kind)
+    stream = Stream(lab)
+    workers = [lab.worker(c=2, warren=old), lab.worker(c=2)]
+    stream.start()
+    for i in range(20):
+        # Each attempt is taken by whoever is there.
+        lab.send("flaky", (lab.journal, i, 2, 1), gives=2 * i)
+        lab.wait_ends(20 * (i + 1))
+        workers.append(lab.worker("--drain-timeout", "20s", c=2, warren=old if i % 2 == 0 else None))
+        assert workers.pop(0).stop() == 0
+    stream.stop()
+    lab.close_books(timeout_s=120)
+    runs = collections.Counter(line[1] for line in lab.lines("start"))
+    assert sorted(set(runs[i] for i in lab.sent)) == [1, 3]
+    assert sum(n == 3 for n in runs.values()) == 20
+    for w in lab.workers:
+        assert not w.lines("is not run|that is no task|unregistered"), w.output()
 
 
 class Manager:
