@@ -1,7 +1,22 @@
-# src/client
+# src/client: a line for each file
 noinst_LIBRARIES += libclient.a
-libclient_a_SOURCES = src/client/browse.c src/client/browse.h src/client/canvas.c src/client/canvas.h src/client/client.c src/client/client.h \
-	src/client/inside.h src/client/listen.c src/client/listen.h src/client/produce.c src/client/recipe.c src/client/recipe.h src/client/remote.c src/client/remote.h src/client/results.c src/client/settle.c src/client/settle.h
-libclient_a_SOURCES = src/client/browse.c src/client/browse.h src/client/client.c src/client/client.h \
-	src/client/inside.h src/client/listen.c src/client/listen.h src/client/produce.c src/client/remote.c src/client/remote.h src/client/results.c src/client/sent.c src/client/settle.c src/client/settle.h
+libclient_a_SOURCES =
+libclient_a_SOURCES += src/client/browse.c
+libclient_a_SOURCES += src/client/browse.h
+libclient_a_SOURCES += src/client/canvas.c
+libclient_a_SOURCES += src/client/canvas.h
+libclient_a_SOURCES += src/client/client.c
+libclient_a_SOURCES += src/client/client.h
+libclient_a_SOURCES += src/client/inside.h
+libclient_a_SOURCES += src/client/listen.c
+libclient_a_SOURCES += src/client/listen.h
+libclient_a_SOURCES += src/client/produce.c
+libclient_a_SOURCES += src/client/recipe.c
+libclient_a_SOURCES += src/client/recipe.h
+libclient_a_SOURCES += src/client/remote.c
+libclient_a_SOURCES += src/client/remote.h
+libclient_a_SOURCES += src/client/results.c
+libclient_a_SOURCES += src/client/sent.c
+libclient_a_SOURCES += src/client/settle.c
+libclient_a_SOURCES += src/client/settle.h
 libclient_a_CFLAGS = $(AM_CFLAGS)
