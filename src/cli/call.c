@@ -5,6 +5,7 @@
 
 #include "base/js.h"
 #include "base/text.h"
+#include "wire/headers.h"
 
 enum key { K_TASK, K_ID, K_ARGS, K_KWARGS, K_QUEUE, K_EXCHANGE, K_ROUTING_KEY, K_COUNTDOWN, K_ETA, K_EXPIRES, K_PRIORITY,
 	K_TIME_LIMIT, K_SOFT_TIME_LIMIT, K_IGNORE_RESULT, K_HEADERS, KEYS };
@@ -68,91 +69,6 @@ get_text(struct call *c, const char *key, struct span value, struct span *out, s
 	return out->ptr != NULL ? E_OK : no_memory(t);
 }
 
-static enum err to_val(struct call *c, struct span json, struct val *out, struct errtext *t);
-
-static enum err
-to_array(struct call *c, struct span json, struct val *out, struct errtext *t)
-{
-	size_t n = jscan_count(json), i = 0;
-	struct jscan_iter it;
-	enum err e = E_OK;
-
-	out->type = VAL_ARRAY;
-	out->u.array.count = n;
-	out->u.array.items = arena_zero(c->arena, (n + 1) * sizeof(*out->u.array.items));
-	if (out->u.array.items == NULL)
-		return no_memory(t);
-	if (jscan_begin(&it, json))
-		while (e == E_OK && jscan_next(&it))
-			e = to_val(c, it.value, &out->u.array.items[i++], t);
-	return e;
-}
-
-/* The key as text; it comes raw, without its quotes. */
-static enum err
-key_text(struct call *c, struct span raw, struct span *out, struct errtext *t)
-{
-	struct span quoted = { raw.ptr - 1, raw.len + 2 };
-
-	return get_text(c, "a key", quoted, out, t);
-}
-
-static enum err
-to_table(struct call *c, struct span json, struct table *out, struct errtext *t)
-{
-	struct jscan_iter it;
-	enum err e = E_OK;
-	struct span key;
-	struct val v;
-
-	if (!jscan_begin(&it, json))
-		return E_OK;
-	while (e == E_OK && jscan_next(&it)) {
-		e = key_text(c, it.key, &key, t);
-		if (e == E_OK)
-			e = to_val(c, it.value, &v, t);
-		if (e == E_OK && table_set(out, c->arena, key, v) != E_OK)
-			e = no_memory(t);
-	}
-	return e;
-}
-
-/* JSON as an AMQP value. The text is checked, so its depth is bounded. */
-static enum err
-to_val(struct call *c, struct span json, struct val *out, struct errtext *t)
-{
-	struct span text;
-	enum err e;
-
-	*out = val_void();
-	switch (jscan_kind(json)) {
-	case JSCAN_TRUE:
-	case JSCAN_FALSE:
-		*out = val_bool(jscan_kind(json) == JSCAN_TRUE);
-		return E_OK;
-	case JSCAN_NUMBER:
-		if (jscan_int(json, &out->u.integer))
-			out->type = VAL_INT;
-		else if (jscan_double(json, &out->u.number))
-			out->type = VAL_DOUBLE;
-		return E_OK;
-	case JSCAN_STRING:
-		e = get_text(c, "a header", json, &text, t);
-		*out = val_string(text);
-		return e;
-	case JSCAN_ARRAY:
-		return to_array(c, json, out, t);
-	case JSCAN_OBJECT:
-		out->type = VAL_TABLE;
-		out->u.table = arena_zero(c->arena, sizeof(*out->u.table));
-		return out->u.table != NULL ? to_table(c, json, out->u.table, t) : no_memory(t);
-	case JSCAN_NONE:
-	case JSCAN_NULL:
-		break;
-	}
-	return E_OK;
-}
-
 enum err
 call_add_header(struct call *c, struct span pair, bool always_text, struct errtext *t)
 {
@@ -164,9 +80,9 @@ call_add_header(struct call *c, struct span pair, bool always_text, struct errte
 	if (rest.ptr == NULL || key.len == 0 || key.len > 255)
 		return err_set(t, E_FORMAT, "'%.*s' is not KEY=VALUE", SPAN_FMT(pair));
 	if (!always_text && jscan_check(rest, &lim, NULL, NULL) == E_OK) {
-		e = to_val(c, span_trim(rest), &v, t);
+		e = headers_read_value(&v, span_trim(rest), c->arena);
 		if (e != E_OK)
-			return e;
+			return no_memory(t);
 	}
 	return table_set(&c->headers, c->arena, key, v) == E_OK ? E_OK : no_memory(t);
 }
@@ -237,7 +153,9 @@ set_key(struct call *c, enum key k, struct span v, us_t now, struct errtext *t)
 		c->has_ignore_result = true;
 		return c->ignore_result || jscan_kind(v) == JSCAN_FALSE ? E_OK : err_set(t, E_FORMAT, "ignore_result must be true or false");
 	case K_HEADERS:
-		return jscan_kind(v) == JSCAN_OBJECT ? to_table(c, v, &c->headers, t) : err_set(t, E_FORMAT, "headers must be an object");
+		if (jscan_kind(v) != JSCAN_OBJECT)
+			return err_set(t, E_FORMAT, "headers must be an object");
+		return headers_read_object(&c->headers, v, c->arena) == E_OK ? E_OK : no_memory(t);
 	case KEYS:
 		break;
 	}

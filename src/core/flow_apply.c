@@ -7,6 +7,7 @@
 
 #include "base/js.h"
 #include "base/text.h"
+#include "wire/headers.h"
 
 enum err
 flow_grow(void **items, size_t count, size_t *cap, size_t size)
@@ -87,6 +88,55 @@ route_of(struct flow_source *s, const struct node *n, struct flow_step *step)
 	return e;
 }
 
+/* Every stamp stands among the options under its own name; whoever gets the task finds them in one header. */
+static enum err
+add_stamps(struct flow_source *s, const struct node *n, struct table *to)
+{
+	struct span names = node_option(n, "stamped_headers"), value;
+	struct arena *a = &s->f->arena;
+	struct table *stamps;
+	struct jscan_iter it;
+	struct val v, key;
+	enum err e;
+
+	if (jscan_kind(names) != JSCAN_ARRAY || jscan_count(names) == 0)
+		return E_OK;
+	stamps = arena_zero(a, sizeof(*stamps));
+	e = stamps == NULL ? E_NOMEM : headers_read_value(&v, names, a);
+	if (e == E_OK)
+		e = table_set(to, a, SPAN("stamped_headers"), v);
+	if (e == E_OK && jscan_begin(&it, names))
+		while (e == E_OK && jscan_next(&it)) {
+			e = headers_read_value(&key, it.value, a);
+			/* The copy in the arena ends with a NUL. */
+			if (e != E_OK || key.type != VAL_STRING || (key.u.string = arena_dup(a, key.u.string)).ptr == NULL)
+				continue;
+			value = node_option(n, key.u.string.ptr);
+			if (value.ptr != NULL && (e = headers_read_value(&v, value, a)) == E_OK)
+				e = table_set(stamps, a, key.u.string, v);
+		}
+	return e == E_OK ? table_set(to, a, SPAN("stamps"), (struct val){ .type = VAL_TABLE, .u.table = stamps }) : e;
+}
+
+/* The user's own, stamps, and how often the task was replaced. */
+static enum err
+headers_of(struct flow_source *s, const struct node *n, struct task_call *call)
+{
+	struct table *t = arena_zero(&s->f->arena, sizeof(*t));
+	double nesting;
+	enum err e;
+
+	if (t == NULL)
+		return E_NOMEM;
+	e = headers_read_object(t, node_option(n, "headers"), &s->f->arena);
+	if (e == E_OK)
+		e = add_stamps(s, n, t);
+	if (e == E_OK && node_option_number(n, "replaced_task_nesting", &nesting) && nesting >= 0 && nesting < 1e9)
+		e = table_set(t, &s->f->arena, SPAN("replaced_task_nesting"), val_int((int64_t)nesting));
+	call->user_headers = t->count > 0 ? t : NULL;
+	return e;
+}
+
 static struct span
 first_of(struct span a, struct span b, struct span c)
 {
@@ -125,6 +175,8 @@ apply_plain(struct flow_source *s, const struct node *n, const struct given *g)
 		e = node_option_text(s, n, "reply_to", &call->reply_to);
 	if (e == E_OK)
 		e = node_option_text(s, n, "shadow", &call->shadow);
+	if (e == E_OK)
+		e = headers_of(s, n, call);
 	if (e == E_OK)
 		e = route_of(s, n, step);
 	if (e == E_OK)

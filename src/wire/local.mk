@@ -10,7 +10,7 @@ libwire_a_SOURCES = \
 	src/wire/dead_restore.c \
 	src/wire/fork.c src/wire/fork.h \
 	src/wire/forward.c src/wire/forward.h \
-	src/wire/headers.c src/wire/headers.h \
+	src/wire/headers.c src/wire/headers.h src/wire/headers_read.c \
 	src/wire/inflate.c src/wire/inflate.h \
 	src/wire/msg.c src/wire/msg.h \
 	src/wire/note.c src/wire/note.h \

@@ -115,6 +115,39 @@ immutable_signature_gets_no_result(void **state)
 }
 
 static void
+headers_and_stamps_travel_on(void **state)
+{
+	struct task t = task_of("[" PLAIN("a", "[]", "{\"headers\": {\"x-own\": [1, \"\\u0061\"]}, \"stamped_headers\": [\"tenant\"], \"tenant\": [\"a\", \"b\"], "
+		"\"replaced_task_nesting\": 2, \"ignore_result\": true, \"retries\": 1}") "]", NULL, NULL);
+	const struct task_call *call;
+	const struct val *v;
+	int64_t nesting;
+	struct flow f;
+
+	(void)state;
+	flow_init(&f);
+	assert_int_equal(succeed(&f, &t, "5", NOW), E_OK);
+	call = &f.steps[0].call;
+	assert_true(call->ignore_result);
+	assert_int_equal(call->retries, 1);
+	assert_non_null(call->user_headers);
+	v = table_get(call->user_headers, "x-own");
+	assert_int_equal(v->type, VAL_ARRAY);
+	assert_span(v->u.array.items[1].u.string, "a");
+	assert_int_equal(table_get(call->user_headers, "stamped_headers")->u.array.count, 1);
+	v = table_get(call->user_headers, "stamps");
+	assert_int_equal(table_get(v->u.table, "tenant")->u.array.count, 2);
+	assert_true(table_get_int(call->user_headers, "replaced_task_nesting", &nesting) && nesting == 2);
+	flow_release(&f);
+
+	t = task_of("[" PLAIN("a", "[]", "{}") "]", NULL, NULL);
+	flow_init(&f);
+	assert_int_equal(succeed(&f, &t, "5", NOW), E_OK);
+	assert_null(f.steps[0].call.user_headers);
+	flow_release(&f);
+}
+
+static void
 ids_that_are_not_given_follow_from_the_task(void **state)
 {
 	struct task t = task_of("[" PLAIN("a", "[]", "{}") ", " PLAIN("b", "[]", "{}") "]", NULL, NULL);
@@ -537,6 +570,7 @@ main(void)
 		cmocka_unit_test(chain_goes_on_with_its_last_element),
 		cmocka_unit_test(last_step_of_a_chain_has_an_empty_rest),
 		cmocka_unit_test(immutable_signature_gets_no_result),
+		cmocka_unit_test(headers_and_stamps_travel_on),
 		cmocka_unit_test(ids_that_are_not_given_follow_from_the_task),
 		cmocka_unit_test(chain_in_a_chain_runs_before_what_comes_after_it),
 		cmocka_unit_test(failure_calls_error_links_and_marks_the_rest),
