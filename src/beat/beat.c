@@ -39,6 +39,19 @@ on_stand_by(void *owner)
 }
 
 void
+beat_compare(struct beat *b, struct span node, struct span schedule)
+{
+	char other[256];
+
+	if (schedule.len == 0 || span_is(schedule, b->schedule) || span_is(schedule, b->warned_of))
+		return;
+	snprintf(b->warned_of, sizeof(b->warned_of), "%.*s", SPAN_FMT(schedule));
+	snprintf(other, sizeof(other), "%.*s", SPAN_FMT(node));
+	LOG(BEAT_OTHER_SCHEDULE, LOG_STR("node", b->conf->node), LOG_STR("other", other),
+		LOG_STR("group", b->conf->group));
+}
+
+void
 beat_go(struct beat *b)
 {
 	us_t now = clock_wall_us();
@@ -63,6 +76,7 @@ on_lead(void *owner, us_t until)
 {
 	struct beat *b = owner;
 
+	beat_compare(b, span_of(b->lease.baton_node), span_of(b->lease.baton_schedule));
 	FAIL_POINT("B1");
 	firing_drop(b);
 	b->until = beat_sane(until, clock_wall_us());
@@ -207,11 +221,28 @@ beat_stop(struct beat *b)
 
 /* --- set-up ------------------------------------------------------------------------------------------------------------ */
 
+/* A sum, for their order means nothing. */
+static uint64_t
+entry_digest(const struct entry_conf *c)
+{
+	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a: nobody gains by a collision */
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_addf(&b, "%s %s ", c->name, c->task);
+	entry_add_schedule(&b, c);
+	for (size_t i = 0; i < b.len; i++)
+		h = (h ^ (unsigned char)b.data[i]) * 0x100000001b3u;
+	buf_release(&b);
+	return h;
+}
+
 /* A new entry, and one that was changed, begin now. */
 static enum err
 open_entries(struct beat *b, struct errtext *t)
 {
 	us_t now = clock_wall_us();
+	uint64_t digest = 0;
 	enum err e = E_OK;
 
 	for (size_t i = 0; e == E_OK && i < b->conf->n_entries; i++) {
@@ -231,7 +262,10 @@ open_entries(struct beat *b, struct errtext *t)
 		en->plan.done = now;
 		en->ran = INT64_MIN;
 		keep_recall(b, en);
+		digest += entry_digest(c);
 	}
+	snprintf(b->schedule, sizeof(b->schedule), "%zu-%016llx", b->conf->n_entries,
+		(unsigned long long)digest);
 	/* What Redis adds is not known yet. */
 	if (e == E_OK && b->conf->store.url == NULL)
 		keep_forget_others(b);
@@ -260,7 +294,8 @@ open_connection(struct beat *b, struct errtext *t)
 		return e;
 	e = send_open(&b->send, b->conn, b->conf->origin, &firing_send_ops, b);
 	if (e == E_OK)
-		e = lease_open(&b->lease, b->conn, b->send.pub, b->conf->group, b->conf->node, &lease_ops, b);
+		e = lease_open(&b->lease, b->conn, b->send.pub, b->conf->group, b->conf->node, b->schedule,
+			&lease_ops, b);
 	return e == E_OK ? E_OK : err_set(t, e, "cannot set up publishing: %s", err_name(e));
 }
 

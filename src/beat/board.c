@@ -9,20 +9,25 @@ enum key { K_REVISION, K_TOKEN, K_LEADER, K_ENTRIES, K_PAUSES, K_RUNS, KEYS };
 static const char *const key_names[KEYS] = { "revision", "token", "leader", "entries", "pauses", "runs" };
 
 #define ARGS_MAX (2 + 2 * BOARD_ROWS_MAX)
+/* Of the answers of look_script and read_script. */
+#define LOOK_ITEMS 4
+#define STOCK_ITEMS 7
 
 #define NOW "local t = redis.call('TIME') local now = string.format('%d%06d', t[1], t[2])\n"
 #define CHANGED "redis.call('INCR', KEYS[1]) return 'ok'\n"
 
-/* ARGV: the node of a new leader, or "". */
+/* ARGV: the node of a new leader, or "", and its schedule. */
 static const char read_script[] =
 	"local token = redis.call('GET', KEYS[2]) or '0'\n"
 	"if ARGV[1] ~= '' then\n" NOW "  token = tostring(redis.call('INCR', KEYS[2]))\n"
-	"  redis.call('HSET', KEYS[3], 'node', ARGV[1], 'token', token, 'since', now)\n"
+	"  redis.call('HSET', KEYS[3], 'node', ARGV[1], 'token', token, 'since', now, 'schedule', ARGV[2])\n"
 	"end\n"
 	"return {redis.call('GET', KEYS[1]) or '0', token, redis.call('HGET', KEYS[3], 'node') or '',\n"
+	"  redis.call('HGET', KEYS[3], 'schedule') or '',\n"
 	"  redis.call('HGETALL', KEYS[4]), redis.call('HGETALL', KEYS[5]), redis.call('HGETALL', KEYS[6])}\n";
-static const char look_script[] = "return {redis.call('GET', KEYS[1]) or '0', redis.call('GET', KEYS[2]) or "
-				  "'0', redis.call('HGET', KEYS[3], 'node') or ''}\n";
+static const char look_script[] =
+	"return {redis.call('GET', KEYS[1]) or '0', redis.call('GET', KEYS[2]) or "
+	"'0', redis.call('HGET', KEYS[3], 'node') or '', redis.call('HGET', KEYS[3], 'schedule') or ''}\n";
 /* ARGV: token, name, row, name, row... */
 static const char write_script[] =
 	"if tonumber(redis.call('GET', KEYS[2]) or '0') > tonumber(ARGV[1]) then return 'exists' end\n"
@@ -96,7 +101,7 @@ split_time(struct span value, us_t *since)
 static void
 hand_on(const struct asked *a, const struct rds_reply *r)
 {
-	const struct rds_reply *hashes = r->n_items == 6 ? r->items + 3 : NULL;
+	const struct rds_reply *hashes = r->n_items == STOCK_ITEMS ? r->items + LOOK_ITEMS : NULL;
 	struct board_stock s = { .revision = number(&r->items[0]), .token = number(&r->items[1]) };
 	struct board_entry *entries;
 	struct board_pause *pauses;
@@ -104,6 +109,7 @@ hand_on(const struct asked *a, const struct rds_reply *r)
 
 	if (r->items[2].str.len > 0)
 		s.leader = r->items[2].str;
+	s.schedule = r->items[3].str;
 	if (hashes == NULL) {
 		a->stock_fn(a->owner, E_OK, &s, "");
 		return;
@@ -155,7 +161,8 @@ on_answer(void *owner, enum err e, const struct rds_reply *r)
 		err_set(&t, e, "%s", e == E_TIMEOUT ? "no answer in time" : "the connection was lost");
 	else if (r->type == RDS_ERROR)
 		e = err_set(&t, E_REFUSED, "%.*s", SPAN_FMT(r->str));
-	else if (a->fn == NULL && (r->type != RDS_ARRAY || (r->n_items != 6 && r->n_items != 3)))
+	else if (a->fn == NULL &&
+		(r->type != RDS_ARRAY || (r->n_items != STOCK_ITEMS && r->n_items != LOOK_ITEMS)))
 		e = err_set(&t, E_FORMAT, "an answer of another form than expected");
 	if (a->fn != NULL)
 		a->fn(a->owner, e == E_OK ? verdict(r->str) : e, t.text);
@@ -194,10 +201,11 @@ run(struct board *g, const char *script, const struct span *args, size_t n_args,
 }
 
 enum err
-board_read(struct board *g, const char *node, board_stock_fn *fn, void *owner)
+board_read(struct board *g, const char *node, const char *schedule, board_stock_fn *fn, void *owner)
 {
-	return run(g, read_script, &(struct span){ node ? node : "", node ? strlen(node) : 0 }, 1,
-		&(struct asked){ .stock_fn = fn, .owner = owner });
+	const struct span args[] = { span_of(node ? node : ""), span_of(schedule ? schedule : "") };
+
+	return run(g, read_script, args, ARRAY_LEN(args), &(struct asked){ .stock_fn = fn, .owner = owner });
 }
 
 enum err

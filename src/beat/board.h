@@ -7,7 +7,7 @@
  *   runs       hash: name -> row (row.h)
  *   revision   counts the changes of entries and pauses
  *   token      the leader's; each new leader takes the next. What is written with an older one is refused
- *   leader     hash: node, token, since
+ *   leader     hash: node, token, since, schedule (tells one schedule of a configuration from another)
  *
  * Times are microseconds since the epoch by the clock of Redis. Every change is one script, so one step.
  */
@@ -48,7 +48,8 @@ struct board_run {
 /* Valid during the callback. */
 struct board_stock {
 	int64_t revision, token;
-	struct span leader; /* its node; SPAN_NONE = there was none yet */
+	struct span leader;   /* its node; SPAN_NONE = there was none yet */
+	struct span schedule; /* which it has; "" = not known */
 	const struct board_entry *entries;
 	const struct board_pause *pauses;
 	const struct board_run *runs;
@@ -71,9 +72,10 @@ const char *board_url(const struct board *g); /* without the password */
 
 /* The calls below: E_CLOSED, E_AGAIN, E_NOMEM: not now, and no answer comes. */
 
-/* All there is. With `node` the caller leads from now on: the token in the answer is its own, the next one. */
-enum err board_read(struct board *g, const char *node, board_stock_fn *fn, void *owner) MUSTCHECK;
-/* Only revision and token. */
+/* All there is. With `node` the caller, whose schedule is `schedule`, leads from now on: the token in the answer is its own, the next one. */
+enum err board_read(
+	struct board *g, const char *node, const char *schedule, board_stock_fn *fn, void *owner) MUSTCHECK;
+/* Only revision, token, leader and its schedule. */
 enum err board_look(struct board *g, board_stock_fn *fn, void *owner) MUSTCHECK;
 /* Name, row, name, row... E_EXISTS: there is a newer token, nothing was written. */
 #define BOARD_ROWS_MAX 500

@@ -39,6 +39,8 @@ struct beat {
 	struct lease lease;
 	struct share share;
 	struct book book;
+	char schedule[32]; /* tells the configuration's entries from others */
+	char warned_of[32];
 	struct state state;
 	struct plan plan;
 	us_t until;  /* with which the lead began: all due times up to here were settled */
@@ -53,6 +55,8 @@ struct beat {
 };
 
 /* beat.c */
+/* Says so, once, when the leader (or the one before this one) has other entries: nobody sends those of a scheduler that stands by. */
+void beat_compare(struct beat *b, struct span node, struct span schedule);
 /* The plan is made and the work begins; the lease is ours and Redis has answered, or cannot. */
 void beat_go(struct beat *b);
 /* A clock that ran ahead by more than a day, once: its traces must not silence an entry for years. */

@@ -4,7 +4,7 @@
  * for a moment but never none for good. Before taking over it asks one more question: what else waited in the queue arrives before
  * the answer.
  *
- * A baton: {"until": 1795229760651564, "node": "beat@host"}, in microseconds since the epoch.
+ * A baton: {"until": 1795229760651564, "node": "beat@host", "schedule": "5f0c..."}, in microseconds since the epoch.
  */
 #include "beat/lease.h"
 
@@ -73,6 +73,8 @@ tell(struct lease *l)
 	js_int(&w, l->mark);
 	js_key(&w, "node");
 	js_text(&w, l->node);
+	js_key(&w, "schedule");
+	js_text(&w, l->schedule);
 	js_object_end(&w);
 	m.exchange = SPAN("");
 	m.routing_key = span_of(l->queue);
@@ -172,24 +174,47 @@ on_timer(void *owner)
 }
 
 static void
-on_deliver(void *owner, struct bus_delivery *d)
+copy_text(struct span value, char *out, size_t size)
 {
-	struct lease *l = owner;
-	int64_t until = 0;
+	struct buf b;
 
-	/* A baton of a stranger says nothing, but it is one. */
-	if (jscan_check(d->msg->body, NULL, NULL, NULL) == E_OK && jscan_kind(d->msg->body) == JSCAN_OBJECT)
-		(void)!jscan_int(jscan_member(d->msg->body, "until"), &until);
-	bus_msg_free(d->msg);
-	if (l->has_baton && until < l->baton_until) {
-		ack(l, d->tag);
-		return;
-	}
+	buf_init(&b, 0);
+	if (jscan_kind(value) == JSCAN_STRING)
+		jscan_add_string(&b, value);
+	snprintf(out, size, "%s", buf_text(&b));
+	buf_release(&b);
+}
+
+/* Keeps it in the place of another one. */
+static void
+take(struct lease *l, struct bus_tag tag, int64_t until, struct span body)
+{
 	if (l->has_baton)
 		ack(l, l->baton);
 	l->has_baton = true;
-	l->baton = d->tag;
+	l->baton = tag;
 	l->baton_until = until;
+	copy_text(jscan_member(body, "node"), l->baton_node, sizeof(l->baton_node));
+	copy_text(jscan_member(body, "schedule"), l->baton_schedule, sizeof(l->baton_schedule));
+}
+
+static void
+on_deliver(void *owner, struct bus_delivery *d)
+{
+	struct lease *l = owner;
+	struct span body = d->msg->body;
+	int64_t until = 0;
+
+	/* A baton of a stranger says nothing, but it is one. */
+	if (jscan_check(body, NULL, NULL, NULL) == E_OK && jscan_kind(body) == JSCAN_OBJECT)
+		(void)!jscan_int(jscan_member(body, "until"), &until);
+	else
+		body = SPAN("{}");
+	if (l->has_baton && until < l->baton_until)
+		ack(l, d->tag);
+	else
+		take(l, d->tag, until, body);
+	bus_msg_free(d->msg);
 	if (l->state == LEASE_STANDING_BY || l->state == LEASE_JOINING) {
 		l->state = LEASE_TAKING_OVER;
 		ask(l);
@@ -280,7 +305,7 @@ lease_yield(struct lease *l, ms_t delay)
 
 enum err
 lease_open(struct lease *l, struct bus_conn *conn, struct bus_pub *pub, const char *queue, const char *node,
-	const struct lease_ops *ops, void *owner)
+	const char *schedule, const struct lease_ops *ops, void *owner)
 {
 	enum err e;
 
@@ -289,6 +314,7 @@ lease_open(struct lease *l, struct bus_conn *conn, struct bus_pub *pub, const ch
 		.pub = pub,
 		.queue = queue,
 		.node = node,
+		.schedule = schedule,
 		.ops = ops,
 		.owner = owner };
 	e = loop_timer_init(&l->timer, l->loop, on_timer, l);

@@ -32,7 +32,7 @@ struct lease {
 	struct loop *loop;
 	struct bus_conn *conn;
 	struct bus_pub *pub;
-	const char *queue, *node;
+	const char *queue, *node, *schedule;
 	const struct lease_ops *ops;
 	void *owner;
 	struct bus_chan *chan;
@@ -44,15 +44,16 @@ struct lease {
 	bool has_baton;
 	struct bus_tag baton;
 	us_t baton_until;
-	us_t mark, told; /* settled up to; what the baton says */
+	char baton_node[256], baton_schedule[32]; /* of the last leader; "" = not known */
+	us_t mark, told;                          /* settled up to; what the baton says */
 	bool telling;
 	ms_t told_at;
 	uint64_t telling_id;
 };
 
-/* Takes part from now on, whenever the connection is up. `queue` and `node` must outlive it. */
+/* Takes part from now on, whenever the connection is up. `schedule` tells one schedule from another. The texts must outlive it. */
 enum err lease_open(struct lease *l, struct bus_conn *conn, struct bus_pub *pub, const char *queue,
-	const char *node, const struct lease_ops *ops, void *owner) MUSTCHECK;
+	const char *node, const char *schedule, const struct lease_ops *ops, void *owner) MUSTCHECK;
 /* No callback afterwards. A zeroed lease is fine. */
 void lease_close(struct lease *l);
 /* Whether to act: this very moment, asked again before each act. */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 
 #define LOOK_MS 1000
+#define GLANCE_MS 10000 /* of one that stands by */
 /* As long as the lease is good without an answer. */
 #define GOOD_MS 5000
 /* A leader that another one has outrun lets it be for so long. */
@@ -102,7 +103,7 @@ read_stock(struct beat *b)
 		return true;
 	sh->asked = clock_boot_ms();
 	sh->asked_turn = sh->turn;
-	e = board_read(sh->board, sh->token == 0 ? b->conf->node : NULL, on_stock, b);
+	e = board_read(sh->board, sh->token == 0 ? b->conf->node : NULL, b->schedule, on_stock, b);
 	if (e != E_OK)
 		sh->asked = 0;
 	return e == E_OK;
@@ -117,6 +118,11 @@ on_look(void *owner, enum err e, const struct board_stock *s, const char *why)
 	if (e == E_OK)
 		sh->heard = sh->asked;
 	sh->asked = 0;
+	if (e == E_OK && b->phase == BEAT_STANDING_BY)
+		beat_compare(b, s->leader, s->schedule);
+	/* The lead came while this was under way. */
+	if (b->phase == BEAT_TAKING_STOCK && sh->token == 0)
+		(void)!read_stock(b);
 	if (b->phase != BEAT_LEADING || sh->token == 0)
 		return;
 	if (e != E_OK) {
@@ -150,9 +156,12 @@ on_timer(void *owner)
 {
 	struct beat *b = owner;
 	struct share *sh = &b->share;
+	bool stands_by = b->phase == BEAT_STANDING_BY;
 
-	loop_timer_arm(&sh->look, LOOK_MS);
-	if (b->phase == BEAT_STANDING_BY || sh->asked != 0)
+	loop_timer_arm(&sh->look, stands_by ? GLANCE_MS : LOOK_MS);
+	if (stands_by && board_is_up(sh->board))
+		look(b);
+	if (stands_by || sh->asked != 0)
 		return;
 	if (!board_is_up(sh->board)) {
 		if (b->phase == BEAT_TAKING_STOCK && !b->conf->needs_store)
@@ -274,6 +283,7 @@ share_take(struct beat *b)
 	sh->token = 0;
 	if (sh->board == NULL)
 		return false;
+	loop_timer_arm(&sh->look, LOOK_MS);
 	/* One that is not there yet has until the timer looks. */
 	if (board_is_up(sh->board))
 		(void)!read_stock(b);

@@ -142,6 +142,7 @@ on_stock(void *owner, enum err e, const struct board_stock *s, const char *why)
 	}
 	d->stock = *s;
 	d->stock.leader = s->leader.ptr ? keep(d, s->leader) : SPAN_NONE;
+	d->stock.schedule = SPAN_NONE;
 	d->stock.entries = entries;
 	d->stock.pauses = pauses;
 	d->stock.runs = runs;
@@ -150,7 +151,7 @@ on_stock(void *owner, enum err e, const struct board_stock *s, const char *why)
 enum err
 desk_read(struct desk *d, struct errtext *t)
 {
-	return wait(d, board_read(d->board, NULL, on_stock, d), t);
+	return wait(d, board_read(d->board, NULL, NULL, on_stock, d), t);
 }
 
 struct span

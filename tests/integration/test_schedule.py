@@ -178,6 +178,28 @@ def test_a_newer_token_ends_a_lead(site, beat, servers):
         site.rabbitmq.vhost_delete(other)
 
 
+def test_schedulers_with_other_entries_are_told(beat):
+    """Only those of the leader are sent, so one that stands by with others says so."""
+    a = beat({"tick": {"task": "add", "every": "1s"}}, name="a")
+    wait_leader([a])
+    same = beat({"tick": {"task": "add", "every": "1s"}}, name="same")
+    b = beat({"other": {"task": "add", "every": "1s"}}, name="b")
+    b.wait_line("beat-b@host has other entries than beat-a@host, and only those of the leader are sent: .*beat_group of its own")
+    own = beat({"other": {"task": "add", "every": "1s"}}, "--beat-group", "another", name="own")
+    own.wait_line("Sending due task other")
+    assert not same.lines("has other entries") and not own.lines("has other entries")
+
+
+def test_the_next_leader_sees_that_it_has_other_entries(beat):
+    """Also without Redis, by what the one before it has left."""
+    a = beat({"tick": {"task": "add", "every": "0.5s"}}, "--beat-store", "none", name="a")
+    a.wait_line("Sending", count=2)
+    b = beat({"other": {"task": "add", "every": "0.5s"}}, "--beat-store", "none", name="b")
+    assert a.stop() == 0
+    b.wait_line("beat-b@host has other entries than beat-a@host")
+    b.wait_line("Sending due task other", count=2)
+
+
 @pytest.fixture
 def own_redis(programs, tmp_path):
     """A Redis that the test may stop: start(), its URL."""

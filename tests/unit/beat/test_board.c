@@ -45,10 +45,11 @@ on_stock(void *owner, enum err e, const struct board_stock *s, const char *why)
 	assert_true((s != NULL) == (e == E_OK));
 	if (s == NULL)
 		return;
-	buf_addf(&f->seen, "%lld %lld %.*s|", (long long)s->revision, (long long)s->token, SPAN_FMT(s->leader));
+	buf_addf(&f->seen, "%lld %lld %.*s %.*s|", (long long)s->revision, (long long)s->token,
+		SPAN_FMT(s->leader), SPAN_FMT(s->schedule));
 	for (size_t i = 0; i < s->n_entries; i++)
-		buf_addf(&f->seen, "%.*s=%lld:%.*s ", SPAN_FMT(s->entries[i].name), (long long)s->entries[i].since,
-			SPAN_FMT(s->entries[i].json));
+		buf_addf(&f->seen, "%.*s=%lld:%.*s ", SPAN_FMT(s->entries[i].name),
+			(long long)s->entries[i].since, SPAN_FMT(s->entries[i].json));
 	buf_addc(&f->seen, '|');
 	for (size_t i = 0; i < s->n_pauses; i++)
 		buf_addf(&f->seen, "%.*s=%d@%lld ", SPAN_FMT(s->pauses[i].name), s->pauses[i].paused,
@@ -103,7 +104,8 @@ answer(struct fixture *f, const char *reply)
 }
 
 #define KEYS \
-	"6 me_warren:beat:{g}:revision me_warren:beat:{g}:token me_warren:beat:{g}:leader me_warren:beat:{g}:entries " \
+	"6 me_warren:beat:{g}:revision me_warren:beat:{g}:token me_warren:beat:{g}:leader " \
+	"me_warren:beat:{g}:entries " \
 	"me_warren:beat:{g}:pauses me_warren:beat:{g}:runs"
 
 static void
@@ -124,17 +126,18 @@ reads_all_there_is(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_ok(board_read(f->board, "node", on_stock, f));
-	answer(f, "*6\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\nn\r\n"
-		  "*4\r\n$1\r\na\r\n$5\r\n12 {}\r\n$3\r\nodd\r\n$1\r\nx\r\n"
-		  "*4\r\n$1\r\na\r\n$9\r\npaused 40\r\n$1\r\nb\r\n$9\r\nresumed 5\r\n"
-		  "*2\r\n$1\r\na\r\n$3\r\nrow\r\n");
-	expect_words(f, " node");
+	assert_ok(board_read(f->board, "node", "s", on_stock, f));
+	answer(f,
+		"*7\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\nn\r\n$1\r\ns\r\n"
+		"*4\r\n$1\r\na\r\n$5\r\n12 {}\r\n$3\r\nodd\r\n$1\r\nx\r\n"
+		"*4\r\n$1\r\na\r\n$9\r\npaused 40\r\n$1\r\nb\r\n$9\r\nresumed 5\r\n"
+		"*2\r\n$1\r\na\r\n$3\r\nrow\r\n");
+	expect_words(f, " node s");
 	assert_int_equal(f->err, E_OK);
-	assert_buf(&f->seen, "7 3 n|a=12:{} odd=0: |a=1@40 b=0@5 |a=row ");
+	assert_buf(&f->seen, "7 3 n s|a=12:{} odd=0: |a=1@40 b=0@5 |a=row ");
 	assert_ok(board_look(f->board, on_stock, f));
-	answer(f, "*3\r\n$1\r\n8\r\n$1\r\n3\r\n$0\r\n\r\n");
-	assert_buf(&f->seen, "8 3 |||");
+	answer(f, "*4\r\n$1\r\n8\r\n$1\r\n3\r\n$0\r\n\r\n$0\r\n\r\n");
+	assert_buf(&f->seen, "8 3  |||");
 }
 
 static void
@@ -152,15 +155,15 @@ odd_answers_are_refused(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		assert_ok(board_read(f->board, NULL, on_stock, f));
+		assert_ok(board_read(f->board, NULL, NULL, on_stock, f));
 		answer(f, cases[i].reply);
 		assert_int_equal(f->err, cases[i].err);
 		assert_string_equal(f->why, cases[i].why);
 	}
 	/* No array where a hash should be: there is none. */
-	assert_ok(board_read(f->board, NULL, on_stock, f));
-	answer(f, "*6\r\n$1\r\n7\r\n$1\r\nx\r\n$1\r\nn\r\n:1\r\n$-1\r\n*1\r\n$1\r\na\r\n");
-	assert_buf(&f->seen, "7 0 n|||");
+	assert_ok(board_read(f->board, NULL, NULL, on_stock, f));
+	answer(f, "*7\r\n$1\r\n7\r\n$1\r\nx\r\n$1\r\nn\r\n$0\r\n\r\n:1\r\n$-1\r\n*1\r\n$1\r\na\r\n");
+	assert_buf(&f->seen, "7 0 n |||");
 }
 
 static void
