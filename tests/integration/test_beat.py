@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from datetime import datetime, timezone
@@ -327,6 +328,25 @@ def test_state_that_cannot_be_kept_does_not_stop_it(beat, tmp_path):
     b = beat({"tick": {"task": "add", "every": "1s"}})
     b.wait_line("last runs are not kept: ")
     b.wait_line("Sending due task tick", count=2)
+
+
+def test_full_disk_does_not_stop_it(beat, tmp_path):
+    """A file system of one page, for this scheduler alone; then there is room again."""
+    folder = tmp_path / "state-a"
+    folder.mkdir()
+    as_root = os.geteuid() == 0
+    apart = ["unshare", "--mount"] if as_root else ["unshare", "--user", "--map-root-user", "--mount"]
+    if subprocess.run([*apart, "mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)], capture_output=True).returncode != 0:
+        pytest.skip("no mount namespace here")
+    schedule = {"entry-%03d" % i: {"task": "add", "cron": "@yearly"} for i in range(100)}
+    schedule["tick"] = {"task": "add", "every": "0.5s"}
+    b = beat(schedule, "-q", prefix=[*apart, "sh", "-c", 'mount -t tmpfs -o size=4k tmpfs "$0" && exec "$@"', str(folder)])
+    b.wait_line("cannot write .*beat.json.tmp: No space left on device; the schedule goes on without, trying again")
+    b.wait_line("Sending due task tick", count=3)
+    inside = ["nsenter", "-t", str(b.pid), "-m"] if as_root else ["nsenter", "-t", str(b.pid), "-U", "-m", "--preserve-credentials"]
+    subprocess.run([*inside, "mount", "-o", "remount,size=1m", str(folder)], check=True)
+    assert b.stop() == 0
+    assert b.lines("beat.json is written again")
 
 
 # --- who leads ---------------------------------------------------------------------------------------------------------
