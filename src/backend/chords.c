@@ -58,6 +58,13 @@ backend_chord_close(struct backend *b, struct backend_chord *op, struct span gro
 }
 
 enum err
+backend_chord_claim(
+	struct backend *b, struct backend_chord *op, struct span group, struct span id, backend_chord_fn *fn)
+{
+	return begin(b, op, BACKEND_CHORD_CLAIM, (const struct span[]){ group, id }, 2, fn);
+}
+
+enum err
 backend_chord_look(struct backend *b, struct backend_chord *op, int64_t quiet_s, backend_chord_fn *fn)
 {
 	char number[24];

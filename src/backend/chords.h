@@ -14,7 +14,13 @@ struct backend_chord;
 typedef void backend_chord_fn(
 	struct backend_chord *op, enum err e, const struct chord_count *c, const char *why);
 
-enum backend_chord_kind { BACKEND_CHORD_PART, BACKEND_CHORD_OPEN, BACKEND_CHORD_CLOSE, BACKEND_CHORD_LOOK };
+enum backend_chord_kind {
+	BACKEND_CHORD_PART,
+	BACKEND_CHORD_OPEN,
+	BACKEND_CHORD_CLOSE,
+	BACKEND_CHORD_CLAIM,
+	BACKEND_CHORD_LOOK
+};
 #define BACKEND_CHORD_WORDS 4
 struct backend_chord {
 	struct list link;
@@ -42,6 +48,10 @@ enum err backend_chord_part(struct backend *b, struct backend_chord *op, const s
 /* A chord of so many members begins. No-op for one that is over. `saved`: the group, for the nesting of its results; SPAN_NONE = flat. */
 enum err backend_chord_open(struct backend *b, struct backend_chord *op, struct span group, size_t size,
 	struct span saved, backend_chord_fn *fn) MUSTCHECK;
+/* This member wants to go on with a full chord. c->is_over: another one does so already, or has done. Whoever may, may again when it is asked
+ * once more for the same member: its message stays unacknowledged until the chord is closed. */
+enum err backend_chord_claim(struct backend *b, struct backend_chord *op, struct span group, struct span id,
+	backend_chord_fn *fn) MUSTCHECK;
 /* Its body is on its way, or has failed: the counters go, and members that are told again find it over. */
 enum err backend_chord_close(
 	struct backend *b, struct backend_chord *op, struct span group, backend_chord_fn *fn) MUSTCHECK;

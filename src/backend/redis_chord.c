@@ -19,6 +19,7 @@
  * KEYS: .j .t .s, the saved group, our hash, the open ones. ARGV: the step, seconds to keep, the group, then
  *   part   text, place, kept    -> {0, due} | {1, due, saved, {texts}} | {2} over | {3, due, bytes} too many
  *   open   size, saved          -> {0}
+ *   claim  member               -> {0} | {2} another one has it, or over
  *   close                       -> {0}
  *   look   seconds              -> {0, 0} | {1 or 3, ..., group, kept}; the group is "" here, and the keys beginnings of keys
  * A list instead of a sorted set is what Celery writes with result_chord_ordered = False. The first thing written is what Redis refuses when its memory
@@ -76,10 +77,17 @@ static const char script[] =
 	"  if ARGV[5] ~= '' then done = set(KEYS[4], ARGV[5]) end\n"
 	"  return done['err'] and done or {0}\n"
 	"end\n"
+	"if step == 'claim' then\n"
+	"  if is_over then return {2} end\n"
+	"  local done = redis.pcall('HSETNX', KEYS[5], 'sender', ARGV[4])\n"
+	"  if type(done) == 'table' then return done end\n"
+	"  expire(KEYS[5], 2678400)\n"
+	"  return {redis.call('HGET', KEYS[5], 'sender') == ARGV[4] and 0 or 2}\n"
+	"end\n"
 	"if step == 'close' then\n"
 	"  local done = redis.pcall('HSET', KEYS[5], 'over', '1')\n"
 	"  if type(done) == 'table' then return done end\n"
-	"  redis.call('HDEL', KEYS[5], 'kept', 'full')\n"
+	"  redis.call('HDEL', KEYS[5], 'kept', 'full', 'sender')\n"
 	"  expire(KEYS[5], 86400)\n"
 	"  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])\n"
 	"  redis.call('ZREM', KEYS[6], group)\n"
@@ -115,7 +123,7 @@ static const char script[] =
 	"  elseif old then redis.call('ZREM', KEYS[1], old) end\n"
 	"end\n"
 	"for i = 1, 3 do expire(KEYS[i]) end\n"
-	"if is_over then redis.call('HDEL', KEYS[5], 'over') end\n"
+	"if is_over then redis.call('HDEL', KEYS[5], 'over', 'sender') end\n"
 	"if ARGV[6] ~= '' then\n"
 	"  redis.call('HSETNX', KEYS[5], 'kept', ARGV[6])\n"
 	"  expire(KEYS[5], 2678400)\n"
@@ -347,6 +355,7 @@ send(struct redis_backend *rb, struct backend_chord *op)
 	static const char *const steps[] = { [BACKEND_CHORD_PART] = "part",
 		[BACKEND_CHORD_OPEN] = "open",
 		[BACKEND_CHORD_CLOSE] = "close",
+		[BACKEND_CHORD_CLAIM] = "claim",
 		[BACKEND_CHORD_LOOK] = "look" };
 	struct span argv[3 + KEYS + 2 + BACKEND_CHORD_WORDS] = { SPAN("EVALSHA"), span_of(rb->chords.sha),
 		SPAN("6") };

@@ -277,6 +277,22 @@ flow_on_counted(struct flow *f, const struct chord_count *c, us_t now, struct er
 	return e == E_OK ? flow_add_close(f, part.group) : e;
 }
 
+struct flow_size
+flow_size(const struct flow *f)
+{
+	return (struct flow_size){ f->count, f->n_marks, f->n_parts, f->n_chords, f->n_closes };
+}
+
+void
+flow_cut(struct flow *f, const struct flow_size *to)
+{
+	f->count = to->count;
+	f->n_marks = to->n_marks;
+	f->n_parts = to->n_parts;
+	f->n_chords = to->n_chords;
+	f->n_closes = to->n_closes;
+}
+
 /* --- what is to be done -------------------------------------------------------------------------------------------------- */
 
 enum flow_todo

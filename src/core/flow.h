@@ -84,6 +84,13 @@ enum err flow_on_end(
  * parts. */
 enum err flow_on_counted(
 	struct flow *f, const struct chord_count *c, us_t now, struct errtext *why) MUSTCHECK;
+/* How much is in it; and back to that, when what was added since is another's business. */
+struct flow_size {
+	size_t count, n_marks, n_parts, n_chords, n_closes;
+};
+struct flow_size flow_size(const struct flow *f);
+void flow_cut(struct flow *f, const struct flow_size *to);
+
 /* One signature, sent by this task: what a built-in starts. `args` is a raw list to be put before its own. *result (may be NULL): its
  * result tuple, in the arena. */
 enum err flow_start(struct flow *f, const struct task *t, struct span sig, struct span args, us_t now,

@@ -15,6 +15,7 @@ struct op {
 	struct ledger *ledger;
 	struct backend_store store;
 	struct backend_chord chord;
+	struct flow_size before; /* the answer to a count */
 };
 
 static struct op *
@@ -108,17 +109,10 @@ mark_all(struct ledger *t)
 static void count_next(struct ledger *t);
 
 static void
-on_counted(struct backend_chord *c, enum err e, const struct chord_count *count, const char *why)
+counted(struct op *o, enum err e, const char *why)
 {
-	struct op *o = container_of(c, struct op, chord);
 	struct ledger *t = o->ledger;
-	struct errtext text = { "" };
 
-	FAIL_POINT("C1");
-	if (e == E_OK) {
-		e = flow_on_counted(t->flow, count, clock_wall_us(), &text);
-		why = text.text;
-	}
 	if (e != E_OK)
 		refuse(t, e, why);
 	op_free(o);
@@ -127,6 +121,43 @@ on_counted(struct backend_chord *c, enum err e, const struct chord_count *count,
 		count_next(t);
 	if (t->left == 0)
 		finish(t);
+}
+
+/* Another member goes on with it: one whose message is not acknowledged before it has. */
+static void
+on_claimed(struct backend_chord *c, enum err e, const struct chord_count *count, const char *why)
+{
+	struct op *o = container_of(c, struct op, chord);
+
+	FAIL_POINT("C3");
+	if (e == E_OK && count->is_over)
+		flow_cut(o->ledger->flow, &o->before);
+	counted(o, e, why);
+}
+
+static void
+on_counted(struct backend_chord *c, enum err e, const struct chord_count *count, const char *why)
+{
+	struct op *o = container_of(c, struct op, chord);
+	struct flow *f = o->ledger->flow;
+	struct errtext text = { "" };
+
+	FAIL_POINT("C1");
+	if (e == E_OK) {
+		o->before = flow_size(f);
+		e = flow_on_counted(f, count, clock_wall_us(), &text);
+		why = text.text;
+	}
+	/* Members that are delivered again at this moment find it full, too. */
+	if (e == E_OK && f->n_closes > o->before.n_closes) {
+		const struct flow_part *p = &f->parts[f->counted - 1];
+
+		e = backend_chord_claim(o->ledger->backend, &o->chord, p->group, p->id, on_claimed);
+		if (e == E_OK)
+			return;
+		why = err_name(e);
+	}
+	counted(o, e, why);
 }
 
 static void

@@ -98,9 +98,9 @@ def test_group_of_10000(lab):
     assert len(children) == 1 and len(children[0][1]) == 10000
 
 
-@pytest.mark.parametrize("point", ["C1", "R2", "C2", "P6"])
+@pytest.mark.parametrize("point", ["C1", "C3", "R2", "C2", "P6"])
 def test_last_member_whose_worker_dies_on_the_way(lab, point):
-    """Killed after it was counted, after the body is with the broker, after the counters are gone, before the acknowledgement."""
+    """Killed after it was counted, after it may go on, after the body is with the broker, after the counters are gone, before the acknowledgement."""
     lab.declare()
     group = {"group": "G", "group_index": 0}
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": signature("gather", [lab.journal], task_id="body", queue=lab.queue)}
@@ -116,6 +116,31 @@ def test_last_member_whose_worker_dies_on_the_way(lab, point):
     lab.wait_quiet()
     assert lab.starts("member") == 1 and lab.starts("body") == 1
     assert not lab.site.redis.keys("celery-taskset-meta-G.*")
+
+
+def test_members_that_are_delivered_again_while_another_goes_on(lab):
+    """The worker that is to send the body stands still; a member that comes again finds the chord full, and leaves it to the other."""
+    lab.declare()
+    embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": signature("gather", [lab.journal], task_id="body", queue=lab.queue)}
+    lab.site.redis.set("celery-taskset-meta-G.s", 2)
+    lab.site.redis.set("celery-task-meta-first", json.dumps({"status": "SUCCESS", "result": 8, "task_id": "first"}))
+    lab.site.redis.zadd("celery-taskset-meta-G.j", {json.dumps([1, "first", "SUCCESS", 8]): 0})
+
+    def member(name, index):
+        headers = {"lang": "py", "task": "run", "id": name, "root_id": name, "retries": 0, "group": "G", "group_index": index}
+        lab.publish(json.dumps([[lab.journal, 4], {}, embed]), headers)
+    stopped = lab.worker(fail="C3:stop")
+    member("second", 1)
+    wait_until(lambda: lab.site.redis.hget("warren:chord:G", "sender"), 20, lambda: "a member to go on")
+    other = lab.worker()
+    member("first", 0)
+    lab.wait_ends(2)
+    other.wait_line(r"Task run\[first\] succeeded")
+    assert lab.state("body") == "PENDING" and lab.starts("body") == 0
+    stopped.send_signal(signal.SIGCONT)
+    lab.wait_final(["body"])
+    lab.wait_quiet()
+    assert lab.meta("body")["result"] == [8, 8] and lab.starts("body") == 1
 
 
 def test_rest_of_a_chain_is_marked_again(lab):

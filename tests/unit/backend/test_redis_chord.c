@@ -147,6 +147,28 @@ chord_is_opened_and_closed(void **state)
 }
 
 static void
+one_member_goes_on(void **state)
+{
+	static const char *const words[] = { "EVALSHA", "CHD", "6", PREFIX_KEYS, "claim", "0", "G", "U1" };
+	struct heard h = { .calls = 0 };
+	struct world w;
+
+	world_open(&w, *state, (struct backend_conf){ .key_prefix = "p" });
+	assert_int_equal(backend_chord_claim(w.b, &h.op, SPAN("G"), SPAN("U1"), on_chord), E_OK);
+	load_script(&w);
+	expect_words(&w.f, words, ARRAY_LEN(words));
+	fake_say(&w.f, "*1\r\n:0\r\n");
+	TURN_UNTIL(w.f.l, h.calls == 1);
+	assert_false(h.count.is_over);
+	assert_int_equal(backend_chord_claim(w.b, &h.op, SPAN("G"), SPAN("U1"), on_chord), E_OK);
+	fake_say(&w.f, "*1\r\n:2\r\n");
+	TURN_UNTIL(w.f.l, h.calls == 2);
+	assert_true(h.count.is_over);
+	backend_chord_release(&h.op);
+	world_close(&w);
+}
+
+static void
 looking_finds_one_or_none(void **state)
 {
 	static const char *const words[] = { "EVALSHA", "CHD", "6", "celery-taskset-meta-.j", "celery-taskset-meta-.t", "celery-taskset-meta-.s",
@@ -261,6 +283,7 @@ main(void)
 		LOOP_TEST(part_is_counted_in_one_step),
 		LOOP_TEST(other_answers_are_told_apart),
 		LOOP_TEST(chord_is_opened_and_closed),
+		LOOP_TEST(one_member_goes_on),
 		LOOP_TEST(looking_finds_one_or_none),
 		LOOP_TEST(asked_again_until_it_is_done),
 		LOOP_TEST(refused_for_good_is_told),
