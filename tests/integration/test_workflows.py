@@ -67,27 +67,58 @@ def xsum(app, **options):
     return sig(app, "xsum", **options)
 
 
-@pytest.mark.parametrize("canvas,expected", [
-    (lambda app: chord([sig(app, "add", 1, 1), sig(app, "add", 2, 2)], xsum(app)), 6),
-    (lambda app: chain(sig(app, "add", 1, 1), group(sig(app, "add", 1), sig(app, "add", 2)), xsum(app)), 7),
-    (lambda app: chain(group(sig(app, "add", 1, 1), sig(app, "add", 2, 2)), xsum(app), sig(app, "add", 1)), 7),
-    (lambda app: chain(sig(app, "add", 1, 1), group(sig(app, "add", 1), sig(app, "add", 2))), [3, 4]),
-    (lambda app: chord([sig(app, "add", 1, 1), sig(app, "add", 2, 2)], group(xsum(app), xsum(app))), [6, 6]),
-    (lambda app: chord([sig(app, "add", 1, 1), sig(app, "add", 2, 2)], chain(xsum(app), sig(app, "add", 5))), 11),
-    (lambda app: chord([chord([sig(app, "add", 1, 1), sig(app, "add", 2, 2)], xsum(app)), sig(app, "add", 3, 3)], xsum(app)), 12),
-    (lambda app: chord([chain(sig(app, "add", 1, 1), sig(app, "add", 2)), sig(app, "add", 3, 3)], xsum(app)), 10),
-    (lambda app: chain(sig(app, "add", 1, 1), group(sig(app, "add", 1), sig(app, "add", 2)), xsum(app), group(sig(app, "add", 1), sig(app, "add", 2)), xsum(app)), 17),
-], ids=["chord", "group in a chain", "group, task, task", "task, group", "group body", "chain body", "chord in a header", "chain in a header", "two groups"])
-def test_canvas_comes_to_its_result(site, app, worker, canvas, expected):
+CANVASES = {
+    "chord": (lambda app: chord([sig(app, "add", 1, 1), sig(app, "add", 2, 2)], xsum(app)), 6),
+    "group in a chain": (lambda app: chain(sig(app, "add", 1, 1), group(sig(app, "add", 1), sig(app, "add", 2)), xsum(app)), 7),
+    "group, task, task": (lambda app: chain(group(sig(app, "add", 1, 1), sig(app, "add", 2, 2)), xsum(app), sig(app, "add", 1)), 7),
+    "task, group": (lambda app: chain(sig(app, "add", 1, 1), group(sig(app, "add", 1), sig(app, "add", 2))), [3, 4]),
+    "group body": (lambda app: chord([sig(app, "add", 1, 1), sig(app, "add", 2, 2)], group(xsum(app), xsum(app))), [6, 6]),
+    "chain body": (lambda app: chord([sig(app, "add", 1, 1), sig(app, "add", 2, 2)], chain(xsum(app), sig(app, "add", 5))), 11),
+    "chord in a header": (lambda app: chord([chord([sig(app, "add", 1, 1), sig(app, "add", 2, 2)], xsum(app)), sig(app, "add", 3, 3)], xsum(app)), 12),
+    "chain in a header": (lambda app: chord([chain(sig(app, "add", 1, 1), sig(app, "add", 2)), sig(app, "add", 3, 3)], xsum(app)), 10),
+    "two groups": (lambda app: chain(sig(app, "add", 1, 1), group(sig(app, "add", 1), sig(app, "add", 2)), xsum(app), group(sig(app, "add", 1), sig(app, "add", 2)), xsum(app)), 17),
+}
+
+
+def test_canvas_comes_to_its_result(site, app, worker):
     worker("-A", "tasks", "-c", "2")
-    assert canvas(app).apply_async().get(timeout=10) == expected
+    sent = {name: canvas(app).apply_async() for name, (canvas, _) in CANVASES.items()}
+    wait_final([x for r in sent.values() for x in getattr(r, "results", None) or [r]])
+    assert {name: r.get(timeout=1) for name, r in sent.items()} == {name: result for name, (_, result) in CANVASES.items()}
     site.wait_empty()
-    assert site.counter("messages", "warren.dead.celery") == 0 if "warren.dead.celery" in site.queues() else True
+    assert not [q for q in site.queues() if q.startswith("warren.dead.")]
 
 
 def test_plain_group_runs(app, worker):
     worker("-A", "tasks", "-c", "2")
     assert group(sig(app, "add", i, i) for i in range(5)).apply_async().get(timeout=10) == [0, 2, 4, 6, 8]
+
+
+def test_every_end_of_a_member_counts(site, app, worker):
+    worker("-A", "tasks", "-c", "4")
+    members = {
+        "TimeLimitExceeded(1)": sig(app, "nap", 60, time_limit=1),
+        "WorkerLostError(": sig(app, "die", "SIGKILL"),
+        "NotRegistered('nobody')": sig(app, "nobody"),
+    }
+    bodies = {says: chord([sig(app, "add", 1, 1), member], sig(app, "xsum")).apply_async() for says, member in members.items()}
+    retried = chord([sig(app, "add", 1, 1), sig(app, "second_time", 5)], sig(app, "xsum")).apply_async()
+    late = chain(sig(app, "add", 1, 1), sig(app, "second_time"), sig(app, "add", 1)).apply_async()
+    alone = {says: app.AsyncResult(r.id) for says, r in bodies.items()}
+    wait_final([*alone.values(), retried, late])
+    assert retried.get() == 7 and late.get() == 3
+    for says, r in alone.items():
+        assert r.state == "FAILURE" and says in str(r.result), (says, r.result)
+    # Revoked while it waits in the queue.
+    gate = site.folder / "gate"
+    held = [app.send_task("hold", (str(gate),)) for _ in range(4)]
+    wait_until(lambda: all(r.state == "STARTED" for r in held), 20, lambda: "the slots to be taken")
+    r = chord([sig(app, "add", 1, 1), sig(app, "add", 2, 2).set(task_id="unwanted")], sig(app, "xsum")).apply_async()
+    assert app.control.revoke("unwanted", reply=True, timeout=5, limit=1)
+    gate.touch()
+    body = app.AsyncResult(r.id)
+    wait_final([body])
+    assert str(body.result) == "Dependency unwanted raised TaskRevokedError('revoked')"
 
 
 # --- chords that nobody goes on with: a worker died between counting the last member and sending the body
