@@ -186,19 +186,29 @@ apply_plain(struct flow_source *s, const struct node *n, const struct given *g)
 
 /* --- chains ------------------------------------------------------------------------------------------------------------ */
 
+static enum err
+append(struct flow_source *s, struct span *list, struct span more)
+{
+	return flow_join(s->f, flow_inner(list->ptr != NULL ? *list : SPAN("[]")), flow_inner(more), list);
+}
+
+static enum err
+spread_errlinks(struct flow_source *s, struct node *n)
+{
+	enum err e = E_OK;
+
+	for (struct node *kid = n->kids; kid != NULL && e == E_OK && n->errlinks.ptr != NULL; kid = kid->next)
+		e = append(s, &kid->errlinks, n->errlinks);
+	return e;
+}
+
 /* Links and error links of the chain itself: its last task has the ones, each of them the others. */
 static enum err
 spread_links(struct flow_source *s, struct node *n)
 {
-	enum err e = E_OK;
+	enum err e = n->links.ptr != NULL ? append(s, &n->last->links, n->links) : E_OK;
 
-	if (n->links.ptr != NULL)
-		e = flow_join(s->f, flow_inner(n->last->links.ptr != NULL ? n->last->links : SPAN("[]")),
-			flow_inner(n->links), &n->last->links);
-	for (struct node *kid = n->kids; kid != NULL && e == E_OK && n->errlinks.ptr != NULL; kid = kid->next)
-		e = flow_join(s->f, flow_inner(kid->errlinks.ptr != NULL ? kid->errlinks : SPAN("[]")),
-			flow_inner(n->errlinks), &kid->errlinks);
-	return e;
+	return e == E_OK ? spread_errlinks(s, n) : e;
 }
 
 /* Backwards, behind what comes after the whole chain. */
@@ -345,7 +355,10 @@ apply_group(struct flow_source *s, struct node *n, const struct given *given)
 		g.chain = n->chain;
 	if (flow_is_some(g.chain) && jscan_count(span_trim(g.chain)) > 0)
 		return apply_as_chord(s, n, &g);
-	e = place_kids(s, n, n->chord);
+	/* Error links of a group are those of its members. */
+	e = spread_errlinks(s, n);
+	if (e == E_OK)
+		e = place_kids(s, n, n->chord);
 	return e == E_OK ? apply_kids(s, n, &g) : e;
 }
 
@@ -395,11 +408,9 @@ prepare_body(struct flow_source *s, struct node *n, const struct given *g, struc
 	if (body->over.ptr == NULL)
 		body->over = n->sig.options;
 	if (n->links.ptr != NULL)
-		e = flow_join(s->f, flow_inner(body->links.ptr != NULL ? body->links : SPAN("[]")),
-			flow_inner(n->links), &body->links);
+		e = append(s, &body->links, n->links);
 	if (e == E_OK && n->errlinks.ptr != NULL)
-		e = flow_join(s->f, flow_inner(body->errlinks.ptr != NULL ? body->errlinks : SPAN("[]")),
-			flow_inner(n->errlinks), &body->errlinks);
+		e = append(s, &body->errlinks, n->errlinks);
 	return e == E_OK ? node_write(s, body, raw) : e;
 }
 
