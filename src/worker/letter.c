@@ -144,6 +144,8 @@ encode_step(struct letter *l, const struct flow_step *s, bool again, struct errt
 	enum err e;
 
 	call.origin = span_of(l->worker->conf->node);
+	if (call.priority_plus1 == 0 && (s->exchange.ptr == NULL || s->routing_key.ptr == NULL))
+		call.priority_plus1 = routes_find(l->worker->conf->routes, call.name).priority + 1;
 	e = task_encode(&call, &l->msg, t);
 	if (e == E_OK && again)
 		e = forward_counts_write(&l->msg, &(struct forward_counts){ .held = 1 });

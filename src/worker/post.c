@@ -48,13 +48,19 @@ on_published(void *owner, const struct bus_pub_result *r)
 	delay(o, l, r->text);
 }
 
-static void
+/* False when the publisher has no room: post_on_room follows. */
+static bool
 publish(struct post *o, struct letter *l)
 {
 	enum err e = bus_publish(o->worker->pub, &l->msg, on_published, l, &l->publish_id);
 
+	if (e == E_AGAIN && bus_pub_pending(o->worker->pub) > 0) {
+		list_push_front(&o->waiting, &l->wait);
+		return false;
+	}
 	if (e != E_OK)
 		delay(o, l, err_name(e));
+	return true;
 }
 
 /* --- roads ------------------------------------------------------------------------------------------------------------- */
@@ -147,7 +153,8 @@ pump(struct post *o)
 
 		if (l->road[0] == '\0' || map_get(&o->known, span_of(l->road)) != NULL) {
 			list_unlink(&l->wait);
-			publish(o, l);
+			if (!publish(o, l))
+				return;
 			continue;
 		}
 		if (!bus_conn_is_up(o->worker->publish))
@@ -227,4 +234,10 @@ post_expect(struct post *o, const char *queue, const char *key)
 	snprintf(q->key, sizeof(q->key), "%s", key);
 	list_push(&o->expected, &q->link);
 	pump(o);
+}
+
+void
+post_on_room(void *owner)
+{
+	pump(owner);
 }

@@ -33,6 +33,8 @@ void post_send(struct post *o, struct letter *l);
 /* Takes it out and frees it; what is under way may arrive all the same. */
 void post_drop(struct post *o, struct letter *l);
 void post_on_up(struct post *o);
+/* The publisher takes messages again; for bus_pub_new, with the post as its owner. */
+void post_on_room(void *owner);
 /*
  * Others send tasks for this queue to the delay ladder, as Celery's clients do from 5.5 on for queues of a topic exchange, and count on a
  * worker to have built it: makes sure of the ladder, and that what leaves it with this key gets to the queue.

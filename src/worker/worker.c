@@ -440,7 +440,7 @@ open_connections(struct worker *w, struct errtext *t)
 	e = bus_conn_new(&w->publish, w->loop, &conf, &publish_ops, w, t);
 	if (e != E_OK)
 		return e;
-	e = bus_pub_new(&w->pub, w->publish, &(struct bus_pub_conf){ 0 }, NULL, w);
+	e = bus_pub_new(&w->pub, w->publish, &(struct bus_pub_conf){ 0 }, post_on_room, &w->post);
 	if (e == E_OK)
 		e = post_init(&w->post, w);
 	if (e == E_OK)
