@@ -110,7 +110,7 @@ beat_main(struct cli *cli)
 	enum err e;
 	int code;
 
-	e = schedule_ask_app(cli, f->app, cli->conf.o.beat_name, &why);
+	e = schedule_ask_app(cli, f->app, &why);
 	if (e == E_OK)
 		e = schedule_open(&maker, cli, &why);
 	if (e == E_OK)

@@ -301,7 +301,7 @@ schedule_main(struct cli *cli)
 			"schedule: --from: '%s' is no time; write it like 2026-12-24T18:00+01:00", j.f->from);
 		return EXIT_USAGE;
 	}
-	e = schedule_ask_app(cli, j.f->app, "schedule", &why);
+	e = schedule_ask_app(cli, j.f->app, &why);
 	if (e == E_OK)
 		e = schedule_open(&j.maker, cli, &why);
 	for (size_t i = 0; e == E_OK && i < j.maker.n_notes; i++)

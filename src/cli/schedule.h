@@ -26,7 +26,7 @@ struct schedule_maker {
 };
 
 /* -A of a command that runs no tasks: asks the application, before schedule_open. No-op for "". */
-enum err schedule_ask_app(struct cli *cli, const char *module, const char *node, struct errtext *t) MUSTCHECK;
+enum err schedule_ask_app(struct cli *cli, const char *module, struct errtext *t) MUSTCHECK;
 /* E_CONF names file, line and entry. Released also after an error. */
 enum err schedule_open(struct schedule_maker *m, struct cli *cli, struct errtext *t) MUSTCHECK;
 void schedule_release(struct schedule_maker *m);

@@ -228,14 +228,18 @@ schedule_add_apps(struct schedule_maker *m, struct zones *zones, struct errtext 
 }
 
 enum err
-schedule_ask_app(struct cli *cli, const char *module, const char *node, struct errtext *t)
+schedule_ask_app(struct cli *cli, const char *module, struct errtext *t)
 {
 	struct runner_flags r = { .app = module };
 	struct opt_list none = { .n = 0 };
+	const char *node;
 	enum err e;
 
 	if (*module == '\0')
 		return E_OK;
+	e = setup_node(cli, cli->conf.o.beat_name, &node, t);
+	if (e != E_OK)
+		return err_prefix(t, E_CONF, "beat_name");
 	e = app_ask(cli, &r, &none, &none, node, t);
 	if (e == E_OK && cli->n_apps == 0)
 		e = err_set(t, E_CONF, "-A %s: there is no Celery application in it", module);

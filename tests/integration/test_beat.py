@@ -241,6 +241,19 @@ def test_schedule_of_a_celery_application(beat, inbox, warren):
     assert "-A tasks: there is no Celery application in it" in warren("beat", "-A", "tasks", code=2).stderr
 
 
+def test_broker_of_a_celery_application(beat, inbox, site, tmp_path):
+    (tmp_path / "own_broker.py").write_text(
+        "from celery import Celery\napp = Celery('own', broker=%r, backend=%r)\n"
+        "app.conf.beat_schedule = {'tick': {'task': 'own.t', 'schedule': 1, 'options': {'queue': 'own'}}}\n"
+        "@app.task\ndef t(): pass\n" % (site.broker, site.backend))
+    env = {"WARREN_BROKER": "", "WARREN_RESULT_BACKEND": "", "PYTHONPATH": str(tmp_path)}
+    b = beat({}, "-A", "own_broker", env=env)
+    assert inbox("own").wait(1)[0].headers["task"] == "own.t"
+    # Its backend is the Redis that schedulers share.
+    wait_until(lambda: site.redis.hget("warren:beat:{warren.beat}:runs", "tick"), 10 * SLOW, "the last run in Redis")
+    assert b.lines("Sending due task tick")
+
+
 def test_scheduler_inside_a_worker(beat, site, worker, tmp_path):
     schedule = {"sum": {"task": "add", "every": "1s", "args": [2, 3], "expires": "1h"}}
     conf = tmp_path / "warren.yaml"

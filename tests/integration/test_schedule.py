@@ -156,6 +156,22 @@ def test_last_runs_survive_in_redis(beat, inbox, warren):
     assert first > last
 
 
+def test_overlap_is_known_to_the_next_leader(beat, inbox, site):
+    long = {"long": {"task": "add", "every": "0.5s", "queue": "long", "overlap": "skip", "expires": "1h"}}
+    a, b = beat(long, name="a"), beat(long, name="b")
+    leader = wait_leader([a, b])
+    box = inbox("long")
+    first = box.wait(1)[0].headers["id"]
+    leader.wait_line("long .* does not run: its last run has not ended")
+    leader.kill()
+    other = b if leader is a else a
+    other.wait_line("long .* does not run: its last run has not ended", count=2)
+    assert len(box.take()) == 1
+    site.redis.set("celery-task-meta-" + first, json.dumps(
+        {"status": "SUCCESS", "result": 1, "traceback": None, "children": [], "date_done": "2026-11-21T00:00:00", "task_id": first}))
+    box.wait(2)
+
+
 def test_a_newer_token_ends_a_lead(site, beat, servers):
     """Two that know nothing of each other's broker but share a Redis."""
     a = beat({"tick": {"task": "add", "every": "1s"}}, name="a")
