@@ -341,7 +341,7 @@ const struct cmd cmd_schedule = {
 		    "  warren schedule edit nightly --cron '30 2 * * *'\n"
 		    "  warren schedule pause nightly\n",
 	.flags = rows,
-	.n_flags = ARRAY_LEN(rows),
+	.n_flags = ARRAY_LEN(rows) - 1, /* without the last, enabled: entries in Redis are paused */
 	.flags_size = sizeof(struct schedule_flags),
 	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_RESULT) | CONF_BIT(CONF_TLS) | CONF_BIT(CONF_QUEUE) |
 		CONF_BIT(CONF_BEAT),

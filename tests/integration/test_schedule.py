@@ -79,6 +79,8 @@ def test_mistakes_are_named(warren, site, tmp_path):
     assert "which task?" in wrong("add", "new", "--every", "1s", code=2)
     assert "none of them a blank" in wrong("add", "a b", "t", "--every", "1s", code=2)
     assert "say what is to be changed" in wrong("edit", "there", code=2)
+    assert "unknown flag --enabled" in wrong("edit", "there", "--enabled", code=2)
+    assert "does not take --priority" not in wrong("edit", "there", "--jitter", "2h", code=2)
     assert "there is no 'lst': did you mean 'list'?" in wrong("lst", code=2)
     assert "overlap: skip needs a result backend" in wrong("add", "new", "t", "--every", "1s", "--overlap", "skip", "--beat-store", site.backend,
                                                            "--result-backend", "none", code=2)
