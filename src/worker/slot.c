@@ -380,7 +380,7 @@ slot_ended(struct slot *s)
 		job_on_interrupted(j);
 	} else if (j != NULL) {
 		tail_read(&s->tail, &j->output);
-		j->process_died = s->exited;
+		j->process_died = s->exited && !s->end.unknown;
 		j->end = s->end;
 		job_on_lost(j, buf_text(&how));
 	}

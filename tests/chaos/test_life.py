@@ -156,12 +156,22 @@ def test_f34_child_that_dies_is_a_failure_with_cause_and_last_words(lab, how, wo
     assert headers["id"] == task_id and headers["x-warren-reason"] == "lost"
     assert headers.get("x-warren-signal") == (None if isinstance(how, int) else getattr(signal, how))
     assert headers.get("x-warren-exit-code") == (how if isinstance(how, int) else None)
-    assert headers["x-warren-peak-memory"] > 1 << 20
     del lab.sent[task_id]
     lab.send_run()
     lab.wait_final()
     assert w.alive()
     assert lab.starts(task_id) == 1
+
+
+def test_f34_letter_tells_the_peak_of_memory(lab):
+    """The kernel tells it to the parent of a process, so not of a child that a template process forked."""
+    lab.declare()
+    lab.worker("--runner", "python3 -m warren_runner -A chaos_tasks", "-Q", lab.queue, "-c", "1",
+               *lab.config("tasks:\n  die: { max_lost: 0 }\n"), pool=False)
+    lab.wait_state(lab.send("die", (lab.journal, "SIGKILL")), "FAILURE")
+    lab.wait_quiet()
+    [(_, headers, _)] = lab.dead()
+    assert 1 << 20 < headers["x-warren-peak-memory"] < 1 << 30
 
 
 def test_f35_child_out_of_memory(lab):
