@@ -15,12 +15,15 @@ static const struct {
 	{ "x-warren-cluster-turn", offsetof(struct forward_counts, cluster_turn) },
 };
 
+/* Larger ones are nonsense, and would not bear to be counted on. */
+#define COUNT_MAX (INT64_MAX / 4)
+
 void
 forward_counts_read(struct forward_counts *c, const struct table *headers)
 {
 	for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
 		int64_t n;
-		bool is_there = table_get_int(headers, counters[i].header, &n) && n > 0;
+		bool is_there = table_get_int(headers, counters[i].header, &n) && n > 0 && n <= COUNT_MAX;
 
 		*(int64_t *)((char *)c + counters[i].offset) = is_there ? n : 0;
 	}

@@ -80,6 +80,8 @@ nonsense_in_a_counter_counts_as_none(void **state)
 	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("x-warren-requeued"), val_string(SPAN("many"))), E_OK);
 	assert_int_equal(counts_of(&m).lost, 0);
 	assert_int_equal(counts_of(&m).requeued, 0);
+	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("x-warren-held"), val_int(INT64_MAX)), E_OK);
+	assert_int_equal(counts_of(&m).held, 0);
 	msg_release(&m);
 }
 
