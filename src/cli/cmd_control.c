@@ -36,7 +36,7 @@ ask_first(const struct cli *cli, const struct remote_answers *a, const struct re
 	}
 	buf_init(&names, 0);
 	for (i = 0; i < a->n; i++)
-		buf_addf(&names, "%s%s", i > 0 ? ", " : "", a->items[i].node);
+		buf_addf(&names, "%s%s", i > 0 ? ", " : "", a->items[i].shown);
 	if (!yes)
 		yes = out_ask("End %zu worker%s: %s?", a->n, a->n == 1 ? "" : "s", buf_text(&names));
 	buf_release(&names);
@@ -67,7 +67,7 @@ tell_to_end(const struct cli *cli, struct client *client, const struct remote_cm
 	for (i = 0; e == E_OK && i < a->n; i++) {
 		js_text(&w, nodes[i]);
 		if (!cli->common.json)
-			printf("%s was told to end\n", nodes[i]);
+			printf("%s was told to end\n", a->items[i].shown);
 	}
 	js_array_end(&w);
 	if (e == E_OK && cli->common.json)

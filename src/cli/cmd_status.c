@@ -1,5 +1,4 @@
 /* warren status: which workers answer, and are broker, queues and result backend there? */
-#include "base/text.h"
 #include "cli/out.h"
 #include "cli/remote.h"
 #include "cli/setup.h"
@@ -114,14 +113,8 @@ print_nodes(const struct state *s)
 	size_t i;
 
 	fputc('\n', stdout);
-	for (i = 0; i < s->nodes.n; i++) {
-		struct buf b;
-
-		buf_init(&b, 0);
-		text_add_printable(&b, span_of(s->nodes.items[i].node), 0);
-		printf("->  %s: %sOK%s\n", buf_text(&b), out_color(OUT_GREEN), out_color(OUT_PLAIN));
-		buf_release(&b);
-	}
+	for (i = 0; i < s->nodes.n; i++)
+		printf("->  %s: %sOK%s\n", s->nodes.items[i].shown, out_color(OUT_GREEN), out_color(OUT_PLAIN));
 	printf("%s%zu node%s online.\n", s->nodes.n > 0 ? "\n" : "", s->nodes.n, s->nodes.n == 1 ? "" : "s");
 }
 

@@ -17,6 +17,7 @@ remote_answers_release(struct remote_answers *a)
 
 	for (i = 0; i < a->n; i++) {
 		alloc_free(a->items[i].node);
+		alloc_free(a->items[i].shown);
 		alloc_free(a->items[i].json);
 	}
 	alloc_free(a->items);
@@ -40,16 +41,21 @@ static void
 on_answer(void *owner, struct span node, struct span answer)
 {
 	struct remote_answers *a = owner;
+	struct buf shown;
 
+	buf_init(&shown, 0);
+	text_add_printable(&shown, node, CELL_MAX);
 	if (a->n == a->cap) {
 		a->cap = a->cap == 0 ? 8 : a->cap * 2;
 		a->items = must_resize(a->items, a->cap * sizeof(*a->items));
 	}
 	a->items[a->n++] = (struct remote_answer){
 		.node = must_dup(node),
+		.shown = must_dup(buf_span(&shown)),
 		.json = must_dup(answer),
 		.is_error = jscan_kind(jscan_member(answer, "error")) == JSCAN_STRING,
 	};
+	buf_release(&shown);
 }
 
 static int
@@ -265,7 +271,7 @@ print_block(const struct remote_answer *a)
 	buf_init(&plain, 0);
 	buf_init(&line, 0);
 	add_cell(&plain, ok.ptr != NULL ? ok : text, REMOTE_PLAIN);
-	printf("%s%s%s\n", out_color(OUT_BOLD), a->node, out_color(OUT_PLAIN));
+	printf("%s%s%s\n", out_color(OUT_BOLD), a->shown, out_color(OUT_PLAIN));
 	for (text = span_trim(buf_span(&plain)); text.ptr != NULL;) {
 		buf_reset(&line);
 		buf_adds(&line, "  ");
@@ -308,8 +314,7 @@ complain(const struct remote_answer *a)
 	struct buf b;
 
 	buf_init(&b, 0);
-	text_add_printable(&b, span_of(a->node), 0);
-	buf_adds(&b, ": ");
+	buf_addf(&b, "%s: ", a->shown);
 	remote_add_word(&b, a);
 	out_error("%s", buf_text(&b));
 	buf_release(&b);
@@ -328,7 +333,7 @@ remote_show(const struct remote_cmd *cmd, const struct remote_answers *a, const 
 		print(cmd, a);
 	for (i = 0; i < a->n; i++) {
 		if (i > 0 && strcmp(a->items[i].node, a->items[i - 1].node) == 0)
-			out_note("warning: two workers are named %s: give each its own name (-n)", a->items[i].node);
+			out_note("warning: two workers are named %s: give each its own name (-n)", a->items[i].shown);
 		if (!a->items[i].is_error)
 			continue;
 		complain(&a->items[i]);

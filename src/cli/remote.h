@@ -76,6 +76,7 @@ int remote_add_args(struct buf *b, const struct remote_cmd *cmd, const char *con
 /* What came back. Owner: whoever has it. */
 struct remote_answer {
 	char *node;
+	char *shown;        /* its name for a terminal: it is whatever somebody has written into an answer */
 	char *json;
 	bool is_error;
 };

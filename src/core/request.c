@@ -263,10 +263,13 @@ request_on_turn(struct request *r, const struct request_turn *in, const struct r
 	}
 	if (revoke_expired(r, now->wall, out))
 		return;
-	r->been.turn = in->worker.turn;
-	r->been.cluster_turn = in->cluster.turn;
-	if (in->err != E_OK)
+	if (in->err != E_OK) {
+		/* It keeps the turns it has. */
 		v = (struct limit_verdict){ .way = LIMIT_LATER, .delay_s = ASK_AGAIN_S };
+	} else {
+		r->been.turn = in->worker.turn;
+		r->been.cluster_turn = in->cluster.turn;
+	}
 	r->has_turn = v.way == LIMIT_RUN;
 	if (r->has_turn)
 		claim_or_run(r, now->wall, out);

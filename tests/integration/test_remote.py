@@ -165,3 +165,38 @@ def test_two_workers_of_one_name_do_not_share_the_orders(site, worker, warren):
     second.wait_line("another worker named %s" % OURS)
     for _ in range(5):
         assert warren("inspect", "ping", "-d", OURS).stdout.count(OURS) == 1
+
+
+def test_what_a_stranger_answers_is_harmless(site, warren):
+    """Whoever may use the broker may answer: with names and texts that would write to the terminal."""
+    import threading
+    said = []
+
+    def answer():
+        with site.raw_connection() as connection:
+            channel = connection.channel()
+            channel.exchange_declare("celery.pidbox", "fanout", durable=False, auto_delete=False)
+            channel.queue_declare("stranger", exclusive=True)
+            channel.queue_bind("stranger", "celery.pidbox")
+            ready.set()
+            message = wait_until(lambda: channel.basic_get("stranger", no_ack=True), 20 * SLOW, "the question")
+            request = json.loads(message.body)
+            for node, reply in (("evil\x1b]0;x\x07@h", {"ok": "po\x1b[2Jng\nmore"}), ("twice@h", {"error": "E\x1b[31m"}), ("twice@h", 5)):
+                connection.Producer().publish(json.dumps({node: reply}), exchange="reply.celery.pidbox",
+                                              routing_key=request["reply_to"]["routing_key"], headers={"ticket": request["ticket"], "clock": 1},
+                                              content_type="application/json", content_encoding="utf-8", serializer=None)
+            # Not for this question, and no answer at all.
+            for body, ticket in (("{}", "other"), ("[1]", request["ticket"]), ("{", request["ticket"])):
+                connection.Producer().publish(body, exchange="reply.celery.pidbox", routing_key=request["reply_to"]["routing_key"],
+                                              headers={"ticket": ticket}, content_type="application/json", content_encoding="utf-8", serializer=None)
+            said.append(request["method"])
+    ready = threading.Event()
+    thread = threading.Thread(target=answer)
+    thread.start()
+    ready.wait(20)
+    done = warren("inspect", "ping", "-t", "2s", code=1)
+    thread.join(30)
+    assert said == ["ping"]
+    assert "\x1b" not in done.stdout + done.stderr and "\x07" not in done.stdout + done.stderr
+    assert "evil\\x1b]0;x\\x07@h" in done.stdout and "po\\x1b[2Jng\\nmore" in done.stdout
+    assert "two workers are named twice@h" in done.stderr

@@ -83,8 +83,10 @@ limits_that_cannot_be_asked_hold_up_no_slot(void **state)
 {
 	struct fixture *f = arrive_limited(state);
 
+	f->r.been.cluster_turn = 77;
 	ask(f, &(struct request_turn){ .err = E_CLOSED });
 	assert_int_equal(f->r.mail.kind, MAIL_LATER);
+	assert_int_equal(f->r.been.cluster_turn, 77);
 	assert_int_equal(f->r.mail.delay_s, 5);
 }
 
