@@ -123,8 +123,8 @@ sum(struct span object)
 	if (!jscan_begin(&it, object))
 		return 0;
 	while (jscan_next(&it))
-		if (jscan_int(it.value, &n))
-			all += n;
+		if (jscan_int(it.value, &n) && __builtin_add_overflow(all, n, &all))
+			return INT64_MAX;
 	return all;
 }
 
@@ -151,15 +151,15 @@ add_cell(struct buf *b, struct span value, enum remote_cell cell)
 		break;
 	case REMOTE_AGO:
 		/* Celery's solo pool, and older versions, count from the start of the machine: nothing to be shown. */
-		if (jscan_double(value, &d) && d > 1e9)
+		if (jscan_double(value, &d) && d > 1e9 && d < 1e11)
 			text_add_duration(b, (ms_t)((double)clock_wall_us() / 1e6 - d) * 1000);
 		break;
 	case REMOTE_LASTING:
-		if (jscan_double(value, &d))
+		if (jscan_double(value, &d) && d >= 0 && d < 1e11)
 			text_add_duration(b, (ms_t)d * 1000);
 		break;
 	case REMOTE_KIB:
-		if (jscan_double(value, &d))
+		if (jscan_double(value, &d) && d >= 0 && d < 1e15)
 			text_add_size(b, (int64_t)d * 1024);
 		break;
 	}

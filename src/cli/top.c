@@ -89,7 +89,8 @@ cell(struct buf *b, const char *text, size_t width)
 static void
 seconds(char out[24], double s)
 {
-	if (s < 0)
+	/* A stranger's numbers may be anything. */
+	if (!(s >= 0 && s < 1e9))
 		snprintf(out, 24, "-");
 	else if (s < 100)
 		snprintf(out, 24, "%.3fs", s);

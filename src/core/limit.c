@@ -7,10 +7,21 @@
 #define SECOND_US ((us_t)1000000)
 #define KEY_MAX 200
 
+/* Times the largest burst it still fits a time. */
+#define INTERVAL_MAX 1e12
+
+us_t
+limit_interval(double per_s)
+{
+	double us = 1e6 / per_s;
+
+	return (us_t)(us < INTERVAL_MAX ? us : INTERVAL_MAX);
+}
+
 struct limit_turn
 limit_take(us_t *bucket, double per_s, int64_t burst, us_t now, us_t turn)
 {
-	us_t interval = (us_t)(1e6 / per_s), next = *bucket > now ? *bucket : now, start = next - (burst - 1) * interval;
+	us_t interval = limit_interval(per_s), next = *bucket > now ? *bucket : now, start = next - (burst - 1) * interval;
 
 	if (start < now)
 		start = now;

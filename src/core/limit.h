@@ -19,6 +19,8 @@ struct limit_turn {
 	us_t wait;        /* until it may run; 0 = now */
 	us_t turn;        /* when that is; 0: too far ahead, no turn was given */
 };
+/* Time between two runs; of slower rates than one in eleven days, that. per_s > 0. */
+us_t limit_interval(double per_s);
 /* `turn` is one that was given before, 0 = none: it stands unless a better one can be had. per_s > 0, burst >= 1. */
 struct limit_turn limit_take(us_t *bucket, double per_s, int64_t burst, us_t now, us_t turn);
 

@@ -116,7 +116,7 @@ static enum err
 ask_cluster(struct limiter *l, struct job *j)
 {
 	const struct task_rule *rule = j->request.rule;
-	struct backend_turn_ask ask = { .interval = (us_t)(1e6 / rule->cluster_rate), .burst = rule->rate_burst,
+	struct backend_turn_ask ask = { .interval = limit_interval(rule->cluster_rate), .burst = rule->rate_burst,
 		.turn = j->request.been.cluster_turn, .late = LIMIT_LATE_US, .ahead = LIMIT_AHEAD_US };
 	char rate[RULE_RATE_MAX];
 

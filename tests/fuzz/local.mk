@@ -15,6 +15,8 @@ FUZZERS += task
 FUZZ_LIBS_task = $(LIBS_WIRE)
 FUZZERS += control
 FUZZ_LIBS_control = $(LIBS_WIRE)
+FUZZERS += view
+FUZZ_LIBS_view = $(LIBS_CORE)
 FUZZERS += bus
 FUZZ_LIBS_bus = $(LIBS_BUS)
 

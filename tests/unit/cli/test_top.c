@@ -8,7 +8,8 @@
 static void
 add_task(struct view *v, enum evt_type type, const char *id, const char *name)
 {
-	struct evt e = { .type = type, .hostname = SPAN("w1@h"), .uuid = span_of(id), .name = span_of(name), .timestamp = 1700000009, .runtime = 1.5 };
+	struct evt e = { .type = type, .hostname = SPAN("w1@h"), .uuid = span_of(id), .name = span_of(name), .timestamp = name != NULL && *name == '!' ? 1e300 : 1700000009,
+		.runtime = 1.5 };
 
 	assert_ok(view_on_event(v, &e, NOW));
 }
@@ -115,6 +116,7 @@ what_strangers_write_is_harmless(void **state UNUSED)
 
 	view_init(&v, NULL);
 	add_task(&v, EVENT_TASK_RECEIVED, "\033[2Jid", "na\nme\033]0;x\007");
+	add_task(&v, EVENT_TASK_RECEIVED, "far", "!of another time");
 	buf_init(&b, 0);
 	top_draw(&b, &v, &t);
 	assert_null(strstr(buf_text(&b), "\033[2J"));

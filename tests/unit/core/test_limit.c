@@ -26,6 +26,18 @@ turns_follow_each_other_at_the_rate(void **state UNUSED)
 }
 
 static void
+no_rate_is_too_slow_or_too_fast(void **state UNUSED)
+{
+	us_t bucket = 0;
+
+	assert_int_equal(limit_interval(5), 200000);
+	assert_int_equal(limit_interval(1e-300), 1000000000000);
+	assert_int_equal(limit_interval(1e300), 0);
+	assert_int_equal(limit_take(&bucket, 1e-300, 1000000, NOW, 0).wait, 0);
+	assert_int_equal(limit_take(&bucket, 1e-300, 1000000, NOW, 0).wait, 0);
+}
+
+static void
 a_burst_goes_at_once_after_a_pause(void **state UNUSED)
 {
 	us_t bucket = 0;
@@ -175,6 +187,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(turns_follow_each_other_at_the_rate),
+		cmocka_unit_test(no_rate_is_too_slow_or_too_fast),
 		cmocka_unit_test(a_burst_goes_at_once_after_a_pause),
 		cmocka_unit_test(a_turn_stands_and_is_not_paid_twice),
 		cmocka_unit_test(whoever_is_late_gets_another_turn),
