@@ -127,3 +127,31 @@ def test_limits_that_make_no_sense_are_refused(site, worker, conf, rules, said):
 def test_a_limit_of_the_cluster_needs_redis(worker, conf):
     w = worker(*conf("cluster_rate_limit: 1/s"), "--result-backend", "none", ready=False)
     assert w.wait() == 2 and "result_backend" in w.output()
+
+
+LIMITED_APP = """
+import time
+from celery import Celery
+
+app = Celery("limited", broker=%r, backend=%r)
+app.conf.task_default_rate_limit = "1000/s"
+
+
+@app.task(name="stamp", rate_limit="10/s")
+def stamp():
+    return time.time()
+
+
+@app.task(name="other")
+def other():
+    return "other"
+"""
+
+
+def test_rate_limits_of_a_celery_application(site, worker, warren, tmp_path):
+    (tmp_path / "limited.py").write_text(LIMITED_APP % (site.broker, site.backend))
+    worker("-A", "limited", "-c", "4", "-n", "ours@here", env={"PYTHONPATH": str(tmp_path)}, cwd=str(tmp_path))
+    shown = warren("inspect", "registered", "-d", "ours@here").stdout
+    assert "stamp [rate_limit=10/s]" in shown and "other [rate_limit=1000/s]" in shown
+    times = times_of([site.app().send_task("stamp") for _ in range(11)])
+    assert 0.8 <= times[-1] - times[0] <= 3 * SLOW
