@@ -13,9 +13,8 @@ libcore_a_SOURCES = \
 	src/core/limit.c src/core/limit.h \
 	src/core/plan.c src/core/plan.h \
 	src/core/request.c src/core/request.h src/core/request_inner.h \
-	src/core/request_claim.c src/core/request_end.c src/core/request_park.c src/core/request_settle.c \
-	src/core/request_claim.c src/core/request_end.c src/core/request_settle.c \
-	src/core/request_builtin.c src/core/request_end.c src/core/request_settle.c \
+	src/core/request_builtin.c src/core/request_claim.c src/core/request_end.c src/core/request_more.c \
+	src/core/request_park.c src/core/request_settle.c \
 	src/core/resume.c src/core/resume.h \
 	src/core/retry.c src/core/retry.h \
 	src/core/revoke.c src/core/revoke.h \

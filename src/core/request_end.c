@@ -21,6 +21,8 @@ on_state(struct request *r, const struct run_frame *f, struct effects *out)
 	request_fill_result(r, &e->u.result, "");
 	e->u.result.state = f->state;
 	e->u.result.value = f->meta;
+	e->u.result.traceback = f->traceback;
+	e->u.result.children = f->children;
 }
 
 /* Raised, or killed at its time limit. */
@@ -52,7 +54,8 @@ on_error(struct request *r, const struct run_error *cause, const struct request_
 
 /* RETRY is a state on the way, with the cause as its result; the copy is what counts, so it alone is waited for. */
 static void
-run_again(struct request *r, const struct run_error *cause, double delay_s, const struct request_now *now, struct effects *out)
+run_again(struct request *r, const struct run_error *cause, struct span traceback, double delay_s, const struct request_now *now,
+	struct effects *out)
 {
 	struct result_error err = { .type = cause->type, .module = cause->module, .message = cause->message };
 	struct report *rep = request_report(out, REPORT_RETRY);
@@ -68,14 +71,15 @@ run_again(struct request *r, const struct run_error *cause, double delay_s, cons
 	}
 	rep->text = buf_span(&r->note);
 	rep->error = r->detail.len > 0 ? buf_span(&r->detail) : SPAN_NONE;
-	rep->traceback = cause->traceback;
+	rep->traceback = traceback;
 	rep->delay_s = delay_s;
 	rep->runtime_us = now->mono_us - r->started_us;
 	if (request_leaves_result(r, false)) {
 		e = request_add(out, EFF_STATE);
 		request_fill_result(r, &e->u.result, "RETRY");
 		e->u.result.value = r->scratch.len > 0 ? buf_span(&r->scratch) : SPAN_NONE;
-		e->u.result.traceback = cause->traceback;
+		e->u.result.traceback = traceback;
+		e->u.result.children = r->own_children;
 	}
 	r->mail = (struct mail){ .kind = MAIL_RETRY };
 	if (delay_s > 0)
@@ -113,7 +117,7 @@ on_retry(struct request *r, const struct run_frame *f, const struct request_now 
 	char text[512];
 
 	if (v.again) {
-		run_again(r, &f->error, v.delay_s, now, out);
+		run_again(r, &f->error, f->error.type.ptr != NULL ? f->error.traceback : f->traceback, v.delay_s, now, out);
 		return;
 	}
 	if (cause.type.ptr == NULL) {
@@ -145,7 +149,7 @@ retry_by_rule(struct request *r, const struct run_error *cause, const struct req
 		return false;
 	v = retry_decide(&r->rule->retry, &none, r->task.retries, now->random);
 	if (v.again)
-		run_again(r, cause, v.delay_s, now, out);
+		run_again(r, cause, cause->traceback, v.delay_s, now, out);
 	return v.again;
 }
 
@@ -182,12 +186,21 @@ on_reject(struct request *r, const struct run_frame *f, const struct request_now
 void
 request_on_frame(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out)
 {
+	bool has_memory;
+
 	assert(r->state == REQUEST_RUNNING);
 	if (f->type == RUN_STATE) {
 		on_state(r, f, out);
 		return;
 	}
 	assert(f->type == RUN_DONE);
+	has_memory = request_take_more(r, f, now->wall);
+	/* Another run with the old arguments would be the wrong one. */
+	if (!has_memory && f->outcome == RUN_RETRY) {
+		request_go_dead(r, "retry", "out of memory for the arguments of its retry");
+		request_after_store(r, out);
+		return;
+	}
 	switch (f->outcome) {
 	case RUN_RESULT:
 		if (builtin_is_series(r->builtin))
@@ -196,7 +209,8 @@ request_on_frame(struct request *r, const struct run_frame *f, const struct requ
 			request_end_success(r, f->result, now->mono_us - r->started_us, now->wall, out);
 		break;
 	case RUN_ERROR:
-		if (!retry_by_rule(r, &f->error, now, out))
+		/* A child that calls error callbacks has counted the retries. */
+		if (f->errbacks_called.ptr != NULL || !retry_by_rule(r, &f->error, now, out))
 			on_error(r, &f->error, now, out);
 		break;
 	case RUN_RETRY:

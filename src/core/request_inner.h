@@ -45,6 +45,11 @@ void request_end_series(struct request *r, int64_t runtime_us, us_t wall, struct
 /* A built-in that is due: true when it has ended without a run. */
 bool request_end_builtin(struct request *r, us_t wall, struct effects *out);
 /* Seconds; 0 = none. What the message says goes before the rule. */
+/* request_more.c: what a done frame tells beyond its outcome. False when there was no memory to keep all of it. */
+bool request_take_more(struct request *r, const struct run_frame *f, us_t wall);
+/* Of its final result; SPAN_NONE = none. */
+struct span request_children(struct request *r);
+
 double request_hard_limit(const struct request *r);
 double request_soft_limit(const struct request *r);
 

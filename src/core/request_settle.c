@@ -127,7 +127,11 @@ request_on_flow(struct request *r, enum flow_todo todo, enum err e, const char *
 bool
 request_leaves_result(const struct request *r, bool is_error)
 {
-	if (!r->rules->has_backend || r->task.id.len == 0 || r->task.ignore_result)
+	if (!r->rules->has_backend || r->task.id.len == 0 || r->no_store)
+		return false;
+	if (r->must_store)
+		return true;
+	if (r->task.ignore_result)
 		return false;
 	return is_error || !r->rule->ignore_result;
 }
@@ -147,8 +151,7 @@ request_store_final(struct request *r, const char *state, struct span value, str
 	e->u.result.value = value;
 	e->u.result.traceback = traceback;
 	e->u.result.date_done = wall;
-	if (r->flow.children.len > 0)
-		e->u.result.children = buf_span(&r->flow.children);
+	e->u.result.children = request_children(r);
 }
 
 void

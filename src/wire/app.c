@@ -5,6 +5,7 @@
 #include "wire/app.h"
 
 #include "wire/field.h"
+#include "wire/headers.h"
 
 #include <math.h>
 
@@ -120,59 +121,28 @@ binding(const struct decoder *d, struct span key UNUSED, struct span value, void
 }
 
 static enum err
-argument(const struct decoder *d, struct span value, struct val *out)
-{
-	const char *s;
-	double number;
-	int64_t i;
-	enum err e;
-
-	switch (jscan_kind(value)) {
-	case JSCAN_TRUE:
-	case JSCAN_FALSE:
-		*out = val_bool(jscan_kind(value) == JSCAN_TRUE);
-		return E_OK;
-	case JSCAN_NUMBER:
-		if (jscan_int(value, &i))
-			*out = val_int(i);
-		else if (jscan_double(value, &number))
-			*out = (struct val){ .type = VAL_DOUBLE, .u.number = number };
-		return E_OK;
-	case JSCAN_STRING:
-		e = text(d, "arguments", value, &s);
-		if (e == E_OK)
-			*out = val_text(s);
-		return e;
-	default:
-		/* RabbitMQ knows no argument that is a list or table; null is one that is not set. */
-		*out = val_void();
-		return jscan_kind(value) == JSCAN_NULL ? E_OK
-						       : refuse(d, "arguments", value, "a plain value");
-	}
-}
-
-static enum err
 arguments(const struct decoder *d, struct span object, struct table *out)
 {
 	struct jscan_iter it;
-	enum err e = E_OK;
 
 	object = field_some(object);
 	if (object.ptr == NULL)
 		return E_OK;
 	if (jscan_kind(object) != JSCAN_OBJECT || !jscan_begin(&it, object))
 		return refuse(d, "arguments", object, "an object");
-	while (e == E_OK && jscan_next(&it)) {
-		struct span key = arena_dup(d->a, it.key);
-		struct val v;
-
-		if (key.ptr == NULL)
-			return no_memory(d);
-		e = argument(d, it.value, &v);
-		if (e == E_OK && v.type != VAL_VOID)
-			e = table_set(out, d->a, key, v);
-	}
-	return e;
+	/* RabbitMQ knows no argument that is a list or table. */
+	while (jscan_next(&it))
+		if (jscan_kind(it.value) == JSCAN_ARRAY || jscan_kind(it.value) == JSCAN_OBJECT)
+			return refuse(d, "arguments", it.value, "a plain value");
+	/* What is read borrows from what it is read from. */
+	object = arena_dup(d->a, object);
+	if (object.ptr == NULL || headers_read_object(out, object, d->a) != E_OK)
+		return no_memory(d);
+	/* None: as if it were not there. */
+	for (size_t i = out->count; i > 0; i--)
+		if (out->pairs[i - 1].value.type == VAL_VOID)
+			memmove(&out->pairs[i - 1], &out->pairs[i], (out->count-- - i) * sizeof(*out->pairs));
+	return E_OK;
 }
 
 static enum err

@@ -141,5 +141,7 @@ forward_encode(struct msg *to, const struct msg *original, const struct task *t,
 	msg_strip_deaths(to);
 	to->expiration = SPAN_NONE;
 	e = forward_counts_write(to, &f->been);
-	return e == E_OK ? set_route(to, f) : e;
+	if (e == E_OK)
+		e = set_route(to, f);
+	return e == E_OK && f->is_retry ? forward_change_apply(to, t, &f->change) : e;
 }

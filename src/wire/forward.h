@@ -17,10 +17,18 @@ struct forward_counts {
 void forward_counts_read(struct forward_counts *c, const struct table *headers);
 enum err forward_counts_write(struct msg *m, const struct forward_counts *c) MUSTCHECK;
 
+/* What the task wants to be different in its next attempt; raw JSON. Zeroed: nothing. */
+struct forward_change {
+	struct span args, kwargs; /* both or none */
+	struct span options;      /* an object */
+	us_t now;
+};
+
 struct forward {
 	struct span exchange, routing_key;
 	bool is_retry;      /* retries + 1, a new eta */
 	us_t eta;           /* of a retry; 0 = none */
+	struct forward_change change; /* of a retry; where it says where to, that goes before exchange and key */
 	struct forward_counts been;
 };
 
@@ -30,5 +38,10 @@ struct forward {
  * A protocol 1 message becomes protocol 2 when it is retried, because its counters are inside its body.
  */
 enum err forward_encode(struct msg *to, const struct msg *original, const struct task *t, const struct forward *f) MUSTCHECK;
+
+/* Whether it says where to. */
+bool forward_change_moves(const struct forward_change *c);
+/* Inside wire/: after everything else. */
+enum err forward_change_apply(struct msg *m, const struct task *t, const struct forward_change *c) MUSTCHECK;
 
 #endif

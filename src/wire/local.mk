@@ -12,6 +12,7 @@ libwire_a_SOURCES = \
 	src/wire/forward.c src/wire/forward.h \
 	src/wire/headers.c src/wire/headers.h src/wire/headers_read.c \
 	src/wire/inflate.c src/wire/inflate.h \
+	src/wire/forward_change.c \
 	src/wire/msg.c src/wire/msg.h \
 	src/wire/note.c src/wire/note.h \
 	src/wire/outbox.c src/wire/outbox.h \

@@ -119,20 +119,32 @@ decode_run(struct decoder *d, struct span body)
 	return of_kind(d, "request", f->request, JSCAN_OBJECT);
 }
 
+/* An optional array or object; null is as if it were not there. */
+static enum err
+some_of_kind(struct decoder *d, const char *key, struct span value, enum jscan_kind kind, struct span *out)
+{
+	*out = field_some(value);
+	return out->ptr != NULL ? of_kind(d, key, value, kind) : E_OK;
+}
+
 static enum err
 decode_state(struct decoder *d, struct span body)
 {
-	struct span id, state;
+	struct span id, state, children, traceback;
 	const struct field fields[] = {
 		{ SPAN("id"), &id },
 		{ SPAN("state"), &state },
 		{ SPAN("meta"), &d->f->meta },
+		{ SPAN("children"), &children },
+		{ SPAN("traceback"), &traceback },
 	};
 	enum err e;
 
 	fields_get(body, fields, ARRAY_LEN(fields));
-	e = needed_text(d, "id", id, &d->f->id);
-	return e == E_OK ? needed_text(d, "state", state, &d->f->state) : e;
+	if ((e = needed_text(d, "id", id, &d->f->id)) != E_OK || (e = needed_text(d, "state", state, &d->f->state)) != E_OK ||
+		(e = text(d, "traceback", traceback, &d->f->traceback)) != E_OK)
+		return e;
+	return some_of_kind(d, "children", children, JSCAN_ARRAY, &d->f->children);
 }
 
 static enum err
@@ -201,12 +213,16 @@ static enum err
 decode_retry(struct decoder *d, struct span body)
 {
 	struct run_frame *f = d->f;
-	struct span countdown, eta, max_retries, error;
+	struct span countdown, eta, max_retries, error, args, kwargs, options, traceback;
 	const struct field fields[] = {
 		{ SPAN("countdown"), &countdown },
 		{ SPAN("eta"), &eta },
 		{ SPAN("max_retries"), &max_retries },
 		{ SPAN("error"), &error },
+		{ SPAN("args"), &args },
+		{ SPAN("kwargs"), &kwargs },
+		{ SPAN("options"), &options },
+		{ SPAN("traceback"), &traceback },
 	};
 	enum err e = of_kind(d, "retry", body, JSCAN_OBJECT);
 
@@ -218,8 +234,14 @@ decode_retry(struct decoder *d, struct span body)
 		return refuse(d, "countdown", countdown, "a finite number of seconds");
 	if (field_some(max_retries).ptr && (!jscan_int(max_retries, &f->max_retries) || f->max_retries < 0))
 		return refuse(d, "max_retries", max_retries, "an integer from 0 on");
-	e = text(d, "eta", eta, &f->eta);
-	return e == E_OK && field_some(error).ptr ? decode_error(d, error) : e;
+	if ((field_some(args).ptr != NULL) != (field_some(kwargs).ptr != NULL))
+		return err_set(d->t, E_FORMAT, "%s frame: of 'args' and 'kwargs' there is only one", d->name);
+	if ((e = text(d, "eta", eta, &f->eta)) != E_OK || (e = text(d, "traceback", traceback, &f->traceback)) != E_OK ||
+		(e = some_of_kind(d, "args", args, JSCAN_ARRAY, &f->new_args)) != E_OK ||
+		(e = some_of_kind(d, "kwargs", kwargs, JSCAN_OBJECT, &f->new_kwargs)) != E_OK ||
+		(e = some_of_kind(d, "options", options, JSCAN_OBJECT, &f->options)) != E_OK)
+		return e;
+	return field_some(error).ptr ? decode_error(d, error) : E_OK;
 }
 
 static enum err
@@ -242,9 +264,28 @@ decode_reject(struct decoder *d, struct span body)
 }
 
 static enum err
+decode_outcome(struct decoder *d, struct span value)
+{
+	switch (d->f->outcome) {
+	case RUN_RESULT:
+		d->f->result = value;
+		return E_OK;
+	case RUN_ERROR:
+		return decode_error(d, value);
+	case RUN_RETRY:
+		return decode_retry(d, value);
+	case RUN_IGNORE:
+		return jscan_kind(value) == JSCAN_TRUE ? E_OK : refuse(d, "ignore", value, "true");
+	case RUN_REJECT:
+		return decode_reject(d, value);
+	}
+	return E_FORMAT;
+}
+
+static enum err
 decode_done(struct decoder *d, struct span body)
 {
-	struct span id, outcomes[RUN_REJECT + 1];
+	struct span id, children, store, called, outcomes[RUN_REJECT + 1];
 	const struct field fields[] = {
 		{ SPAN("id"), &id },
 		{ SPAN("result"), &outcomes[RUN_RESULT] },
@@ -252,6 +293,9 @@ decode_done(struct decoder *d, struct span body)
 		{ SPAN("retry"), &outcomes[RUN_RETRY] },
 		{ SPAN("ignore"), &outcomes[RUN_IGNORE] },
 		{ SPAN("reject"), &outcomes[RUN_REJECT] },
+		{ SPAN("children"), &children },
+		{ SPAN("store"), &store },
+		{ SPAN("errbacks_called"), &called },
 	};
 	size_t i, n = 0;
 	enum err e;
@@ -268,22 +312,12 @@ decode_done(struct decoder *d, struct span body)
 	if (n != 1)
 		return err_set(d->t, E_FORMAT, "done frame: %s of result, error, retry, ignore, reject",
 			n ? "more than one" : "none");
-	switch (d->f->outcome) {
-	case RUN_RESULT:
-		d->f->result = outcomes[RUN_RESULT];
-		return E_OK;
-	case RUN_ERROR:
-		return decode_error(d, outcomes[RUN_ERROR]);
-	case RUN_RETRY:
-		return decode_retry(d, outcomes[RUN_RETRY]);
-	case RUN_IGNORE:
-		return jscan_kind(outcomes[RUN_IGNORE]) == JSCAN_TRUE
-			? E_OK
-			: refuse(d, "ignore", outcomes[RUN_IGNORE], "true");
-	case RUN_REJECT:
-		return decode_reject(d, outcomes[RUN_REJECT]);
-	}
-	return E_FORMAT;
+	d->f->no_store = jscan_kind(store) == JSCAN_FALSE;
+	d->f->must_store = jscan_kind(store) == JSCAN_TRUE;
+	if ((e = some_of_kind(d, "children", children, JSCAN_ARRAY, &d->f->children)) != E_OK ||
+		(e = some_of_kind(d, "errbacks_called", called, JSCAN_ARRAY, &d->f->errbacks_called)) != E_OK)
+		return e;
+	return decode_outcome(d, outcomes[d->f->outcome]);
 }
 
 static enum err

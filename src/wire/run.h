@@ -37,6 +37,9 @@ struct run_frame {
 	/* state */
 	struct span state;
 	struct span meta; /* raw */
+	/* state, done: more, from a framework */
+	struct span children;  /* raw array of result tuples; SPAN_NONE = none */
+	struct span traceback; /* RUN_STATE, and RUN_RETRY without a cause: text */
 	/* done */
 	enum run_outcome outcome;
 	struct span result;     /* raw */
@@ -47,6 +50,11 @@ struct run_frame {
 	int64_t max_retries; /* RUN_RETRY, -1 when absent */
 	bool requeue;        /* RUN_REJECT */
 	struct span reason;  /* RUN_CANCEL, RUN_REJECT: text */
+	bool no_store;       /* nothing of this end goes to the backend */
+	bool must_store;     /* it does, although the message says ignore_result */
+	struct span errbacks_called;        /* RUN_ERROR: raw array of places in the request's errbacks; SPAN_NONE: the rule may retry it */
+	struct span new_args, new_kwargs;   /* RUN_RETRY: raw, both or none */
+	struct span options;                /* RUN_RETRY: raw object; SPAN_NONE = none */
 };
 
 /* Appends the frame with its newline. Raw parts must be free of raw newlines. */
@@ -65,6 +73,10 @@ struct run_request {
 	double time_limit, soft_time_limit; /* seconds, < 0 = null */
 	int priority;                       /* -1 = null */
 	struct span headers;                /* raw object of the user's own headers, SPAN_NONE = {} */
+	/* For frameworks, only written when they say something: raw JSON of the message. */
+	struct span callbacks, errbacks, chain, chord;
+	bool ignore_result;
+	int64_t replaced_task_nesting;
 };
 void run_add_request(struct buf *b, const struct run_request *r);
 

@@ -175,6 +175,15 @@ add_text(struct js *w, const char *key, struct span text)
 	js_string(w, text);
 }
 
+static void
+add_some(struct js *w, const char *key, struct span json)
+{
+	if (json.ptr == NULL)
+		return;
+	js_key(w, key);
+	js_raw(w, json);
+}
+
 void
 run_add_request(struct buf *b, const struct run_request *r)
 {
@@ -210,5 +219,17 @@ run_add_request(struct buf *b, const struct run_request *r)
 	add_delivery(&w, r);
 	js_key(&w, "headers");
 	js_raw(&w, r->headers.ptr ? r->headers : SPAN("{}"));
+	add_some(&w, "callbacks", r->callbacks);
+	add_some(&w, "errbacks", r->errbacks);
+	add_some(&w, "chain", r->chain);
+	add_some(&w, "chord", r->chord);
+	if (r->ignore_result) {
+		js_key(&w, "ignore_result");
+		js_bool(&w, true);
+	}
+	if (r->replaced_task_nesting > 0) {
+		js_key(&w, "replaced_task_nesting");
+		js_int(&w, r->replaced_task_nesting);
+	}
 	js_object_end(&w);
 }

@@ -92,6 +92,9 @@ struct task_call {
  */
 enum err task_encode(const struct task_call *call, struct msg *m, struct errtext *t) MUSTCHECK;
 
+/* Only its body, anew, and not compressed: what is checked by nobody must be checked JSON. */
+enum err task_encode_body(const struct task_call *call, struct msg *m, struct errtext *t) MUSTCHECK;
+
 /* Python-like text of a raw JSON value, celery-wire.md 1.8: "(2, 3)" for args, "{'y': 2.5}" for kwargs;
  * cut near 1024. */
 void task_add_argsrepr(struct buf *b, struct span args);

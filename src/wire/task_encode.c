@@ -64,8 +64,8 @@ check_call(const struct task_call *c, struct errtext *t)
 	return check_json(c->chord, JSCAN_OBJECT, JSCAN_OBJECT, "chord", t);
 }
 
-static enum err
-add_body(const struct task_call *c, struct msg *m, struct errtext *t)
+enum err
+task_encode_body(const struct task_call *c, struct msg *m, struct errtext *t)
 {
 	const struct span parts[] = {
 		SPAN("["),
@@ -275,7 +275,7 @@ task_encode(const struct task_call *call, struct msg *m, struct errtext *t)
 	if (e == E_OK)
 		e = add_headers(call, m);
 	if (e == E_OK)
-		e = add_body(call, m, t);
+		e = task_encode_body(call, m, t);
 	if (e == E_NOMEM)
 		err_set(t, e, "out of memory while writing the message");
 	return e;

@@ -78,7 +78,10 @@ encode_forward(struct letter *l)
 
 	if (mail->kind != MAIL_RETRY)
 		f.been = j->request.been;
-	if (mail->delay_s > 0) {
+	else
+		f.change = j->request.change;
+	/* Another queue has no place on the ladder yet: whoever gets it there moves it by its eta. */
+	if (mail->delay_s > 0 && !forward_change_moves(&f.change)) {
 		e = ladder_message_key(key, mail->delay_s, j->request.queue);
 		if (e != E_OK)
 			return e;

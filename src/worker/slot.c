@@ -504,6 +504,12 @@ add_run_frame(struct slot *s, struct job *j, struct buf *frame, struct buf *part
 		.time_limit = t->time_limit,
 		.soft_time_limit = t->soft_time_limit,
 		.priority = j->msg->priority,
+		.callbacks = t->callbacks,
+		.errbacks = t->errbacks,
+		.chain = t->chain,
+		.chord = t->chord,
+		.ignore_result = t->ignore_result,
+		.replaced_task_nesting = t->replaced_task_nesting,
 	};
 	struct run_frame f = { .type = RUN_RUN, .id = t->id, .name = t->name, .args = t->args, .kwargs = t->kwargs };
 	const struct series *series = &j->request.series;

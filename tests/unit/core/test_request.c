@@ -71,6 +71,83 @@ ignored_results_are_not_stored_but_errors_of_the_setting_are(void **state)
 }
 
 static void
+a_child_may_say_what_is_stored(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_RESULT, .result = SPAN("5"), .no_store = true };
+
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, &now, &f->fx);
+	assert_false(has(f, EFF_STORE));
+	assert_true(has(f, EFF_ACK));
+
+	request_release(&f->r);
+	set_up(state);
+	f->r.task.ignore_result = true;
+	done = (struct run_frame){ .type = RUN_DONE, .outcome = RUN_ERROR, .must_store = true,
+		.error = { .type = SPAN("ValueError"), .module = SPAN("builtins"), .message = SPAN("[]") } };
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, &now, &f->fx);
+	assert_true(has(f, EFF_STORE));
+}
+
+static void
+children_of_the_task_come_before_those_that_follow_it(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_RESULT, .result = SPAN("5"),
+		.children = SPAN("[[[\"own\",null],null]]") };
+	struct span all;
+
+	f->r.task.callbacks = SPAN("[{\"task\": \"mul\", \"args\": [], \"kwargs\": {}, \"options\": {\"task_id\": \"cb\"}, "
+		"\"subtask_type\": null, \"immutable\": false}]");
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, &now, &f->fx);
+	all = find(f, EFF_STORE)->u.result.children;
+	assert_true(span_starts(all, "[[[\"own\",null],null], [[\"cb\","));
+	assert_int_equal(jscan_count(all), 2);
+}
+
+static void
+error_callbacks_that_the_child_has_called_are_not_sent(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR, .errbacks_called = SPAN("[0,2]"),
+		.error = { .type = SPAN("ValueError"), .module = SPAN("builtins"), .message = SPAN("[]") } };
+
+	f->r.task.errbacks = SPAN("[{\"task\": \"a\"}, {\"task\": \"b\"}, {\"task\": \"c\"}]");
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, &now, &f->fx);
+	assert_int_equal(f->r.flow.count, 1);
+	assert_span(f->r.flow.steps[0].call.name, "b");
+}
+
+static void
+changes_of_a_retry_are_kept_for_its_letter(void **state)
+{
+	struct fixture *f = *state;
+	char args[] = "[7]", kwargs[] = "{\"x\":1}", options[] = "{\"queue\":\"slow\"}";
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_RETRY, .has_countdown = true, .max_retries = INT32_MAX,
+		.new_args = span_of(args), .new_kwargs = span_of(kwargs), .options = span_of(options), .traceback = SPAN("Traceback") };
+
+	run(f);
+	next(f);
+	request_on_frame(&f->r, &done, &now, &f->fx);
+	assert_span(find(f, EFF_STATE)->u.result.traceback, "Traceback");
+	memset(args, 'x', sizeof(args));
+	memset(kwargs, 'x', sizeof(kwargs));
+	memset(options, 'x', sizeof(options));
+	assert_int_equal(f->r.mail.kind, MAIL_RETRY);
+	assert_span(f->r.change.args, "[7]");
+	assert_span(f->r.change.kwargs, "{\"x\":1}");
+	assert_true(forward_change_moves(&f->r.change));
+}
+
+static void
 failure_keeps_type_message_and_traceback(void **state)
 {
 	struct fixture *f = *state;
@@ -567,6 +644,10 @@ main(void)
 		T(started_is_stored_when_the_task_still_runs),
 		T(without_a_backend_the_ack_follows_at_once),
 		T(ignored_results_are_not_stored_but_errors_of_the_setting_are),
+		T(a_child_may_say_what_is_stored),
+		T(children_of_the_task_come_before_those_that_follow_it),
+		T(error_callbacks_that_the_child_has_called_are_not_sent),
+		T(changes_of_a_retry_are_kept_for_its_letter),
 		T(failure_keeps_type_message_and_traceback),
 		T(lost_child_gives_the_task_another_one),
 		T(memory_limit_is_armed_and_names_limit_and_peak),

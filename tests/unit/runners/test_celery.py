@@ -291,6 +291,8 @@ def test_an_ignored_result_is_told_but_not_kept(shared):
     assert shared.run("jobs.ignored") == {"result": "fine", "store": False}
     assert shared.run("jobs.ignored", "set") == {"result": None, "store": False}
     assert shared.run("jobs.add", 1, 2, ignore_result=True) == {"result": 3, "store": False}
+    # The caller's word is about the result; whether an error is kept is the task's to say.
+    assert shared.run("jobs.kept_failure", ignore_result=True)["store"] is True
     done = shared.run("jobs.ignored_failure")
     assert done["error"]["type"] == "ValueError" and done["store"] is False
     assert "store" not in shared.run("jobs.kept_failure")

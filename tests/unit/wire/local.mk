@@ -8,6 +8,7 @@ wire_tests = \
 	tests/unit/wire/test_dead \
 	tests/unit/wire/test_field \
 	tests/unit/wire/test_fork \
+	tests/unit/wire/test_forward_change \
 	tests/unit/wire/test_forward \
 	tests/unit/wire/test_inflate \
 	tests/unit/wire/test_msg \
@@ -26,6 +27,8 @@ TESTS += $(wire_tests)
 
 wire_vectors = tests/unit/wire/vectors.c tests/unit/wire/vectors.h
 
+tests_unit_wire_test_forward_change_SOURCES = tests/unit/wire/test_forward_change.c $(wire_vectors)
+tests_unit_wire_test_forward_change_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_fork_SOURCES = tests/unit/wire/test_fork.c $(wire_vectors)
 tests_unit_wire_test_fork_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_app_SOURCES = tests/unit/wire/test_app.c

@@ -70,6 +70,32 @@ tolerant_frames_are_taken(void **state UNUSED)
 	assert_true(vectors_each_line("run/extended.jsonl", must_pass) >= 9);
 }
 
+/* What a framework's runner tells beyond the outcome: the members of the golden lines. */
+static void
+more_of_a_framework_is_read(void **state UNUSED)
+{
+	struct run_frame f;
+	struct errtext why;
+	struct arena a;
+
+	arena_init(&a, 0);
+	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"result\":5,\"children\":[[[\"c\",null],null]],\"store\":false}}"), &a, NULL,
+				 &why), E_OK);
+	assert_true(span_is(f.children, "[[[\"c\",null],null]]") && f.no_store && !f.must_store);
+	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"error\":{\"type\":\"E\"},\"errbacks_called\":[0,2],\"store\":true}}"), &a, NULL,
+				 &why), E_OK);
+	assert_true(span_is(f.errbacks_called, "[0,2]") && f.must_store);
+	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"retry\":{\"error\":null,\"args\":[2],\"kwargs\":{},\"options\":{\"queue\":\"q\"},"
+					     "\"traceback\":\"T\"}}}"), &a, NULL, &why), E_OK);
+	assert_true(span_is(f.new_args, "[2]") && span_is(f.new_kwargs, "{}") && span_is(f.options, "{\"queue\":\"q\"}") && span_is(f.traceback, "T"));
+	assert_int_equal(run_decode(&f, SPAN("{\"state\":{\"id\":\"a\",\"state\":\"S\",\"children\":null,\"traceback\":\"T\"}}"), &a, NULL, &why), E_OK);
+	assert_true(f.children.ptr == NULL && span_is(f.traceback, "T"));
+	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"result\":5,\"children\":{}}}"), &a, NULL, &why), E_FORMAT);
+	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"retry\":{\"args\":[]}}}"), &a, NULL, &why), E_FORMAT);
+	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"retry\":{\"options\":[]}}}"), &a, NULL, &why), E_FORMAT);
+	arena_release(&a);
+}
+
 static void
 invalid_frames_are_refused(void **state UNUSED)
 {
@@ -211,6 +237,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden_frames_go_round),
 		cmocka_unit_test(tolerant_frames_are_taken),
+		cmocka_unit_test(more_of_a_framework_is_read),
 		cmocka_unit_test(invalid_frames_are_refused),
 		cmocka_unit_test(a_deep_line_is_too_big),
 		cmocka_unit_test(parts_of_frames),

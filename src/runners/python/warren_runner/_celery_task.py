@@ -275,6 +275,8 @@ class TaskHost:
             more += f',"errbacks_called":{encode_plain(run.errbacks)}'
         if not run.is_kept and state not in (states.IGNORED, states.REJECTED):
             more += ',"store":false'
+        elif run.is_kept and run.request.get("ignore_result"):
+            more += ',"store":true'
         return more
 
     def error(self, exc, text):
