@@ -65,12 +65,19 @@ def frames(traceback):
     return [name for name in names if name != "soft_timeout_sighandler"]
 
 
+def kin(service, children):
+    """Children as a structure, with labels for ids."""
+    if isinstance(children, list) and len(children) == 2 and isinstance(children[0], list) and isinstance(children[0][0], str):
+        return [service.names.get(children[0][0], "sub-task"), kin(service, children[1]) if children[1] else None]
+    return [kin(service, child) for child in children or ()]
+
+
 def outcome(service, result):
     meta = service.meta(result)
     if meta is None:
         return None
     return {"status": meta["status"], "result": meta["result"], "last_line": last_line(meta["traceback"]),
-            "frames": frames(meta["traceback"])}
+            "frames": frames(meta["traceback"]), "children": kin(service, meta["children"])}
 
 
 @pytest.fixture
@@ -88,19 +95,10 @@ def start_celery(service, programs):
     return started
 
 
-def start_warren(service, worker, tmp_path):
-    configuration = tmp_path / "warren.yaml"
-    configuration.write_text("""
-        pools:
-          pipeline:
-            app: pipeline.celery_app
-            queues: [documents, reports]
-            concurrency: 2
-            pass_env: ["PIPELINE_*"]
-            env: { WARREN_NODE: "w1@host" }
-        """)
-    worker("--config", str(configuration), "-n", "w1@host",
-           env={**service.env, "PYTHONPATH": APPS})
+def start_warren(service, worker):
+    """The same words, another program."""
+    worker("-A", "pipeline.celery_app", "-l", "info", "-c", "2", "-Q", "documents,reports", "-n", "w1@host",
+           env={**service.env, "PYTHONPATH": APPS, "WARREN_BROKER": "", "WARREN_RESULT_BACKEND": ""})
 
 
 def run_all(service):
@@ -123,6 +121,22 @@ def run_all(service):
         "fan out": send("fan out", "documents.fan_out", ["a", "b"]),
         "not there": service.app.send_task("pipeline.documents.nothing", queue="documents"),
     }
+    documents = service.app.tasks
+    explain, complain = (documents["pipeline.documents." + name] for name in ("explain", "complain"))
+    sent.update({
+        "resumed": send("resumed", "documents.resume", 1),
+        "slow lane": send("slow lane", "documents.slow_lane"),
+        "parts": send("parts", "documents.start_parts", ["p1", "p2"]),
+        "loud": send("loud", "documents.loud"),
+        "not found": send("not found", "documents.not_found", "k"),
+        "explained": send("explained", "documents.process", "x.txt", "unreadable", link_error=[explain.s(), complain.s()]),
+        "at once": send("at once", "documents.at_once", "one two"),
+        "counted": send("counted", "documents.process", "c.txt", "one two", link=documents["pipeline.documents.count"].s()),
+    })
+    chain = (documents["pipeline.documents.handed_on"].s("one two three") | documents["pipeline.documents.count"].s()).apply_async()
+    service.names.update({chain.id: "chain end", chain.parent.id: "chain start"})
+    sent.update({"chain end": chain, "chain start": chain.parent})
+    silent = [send("quiet", "documents.quiet", False), send("quiet failure", "documents.quiet", True), send("refused", "documents.refuse")]
     duplicate = send("duplicate", "documents.known_already")
     wait_final(sent.values())
     wait_state(duplicate, "DUPLICATE")
@@ -136,16 +150,21 @@ def run_all(service):
     outcomes["parents"] = [service.names[parent] for parent in parents]
     # Not all queues: a message that no task takes is in ours for dead letters now.
     wait_until(lambda: service.site.counter("messages", "documents", "reports") == 0, 20, "the queues to be empty")
+    wait_until(lambda: len(service.journal().get("refused", [])) > 0 and len(service.journal().get("quiet failure", [])) > 2, 20,
+               "those without a result")
+    # That a task has started is stored here only once it has run for a while.
+    outcomes["silent"] = [found if found and found["status"] != "STARTED" else None
+                          for found in (outcome(service, result) for result in silent)]
     return outcomes
 
 
-def test_the_pipeline_comes_out_the_same(site, service, programs, worker, tmp_path):
+def test_the_pipeline_comes_out_the_same(site, service, programs, worker):
     celery = start_celery(service, programs)
     expected, expected_journal = run_all(service), service.journal()
     celery.stop()
     service.journal_path.write_text("")
     service.names.clear()
-    start_warren(service, worker, tmp_path)
+    start_warren(service, worker)
     got = run_all(service)
     for label in expected:
         assert got[label] == expected[label], label

@@ -4,7 +4,7 @@ import time
 import uuid
 
 from celery import Task, group, shared_task
-from celery.exceptions import Ignore, SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 
 from . import celery_app
@@ -118,3 +118,75 @@ def unstorable():
 def handed_on(self, text):
     """Another task takes its place and its id."""
     raise self.replace(process.s("replaced", text))
+
+
+@app.task(bind=True, max_retries=2)
+def resume(self, page, text=""):
+    """Goes on with other arguments."""
+    if self.request.retries < 2:
+        raise self.retry(args=[page + 1], kwargs={"text": text + "x"}, countdown=0)
+    return [page, text, self.request.retries]
+
+
+@app.task(bind=True)
+def slow_lane(self):
+    """Finds out that it belongs elsewhere."""
+    if self.request.retries == 0:
+        raise self.retry(queue="reports", priority=3, headers={"moved": "yes"}, time_limit=40, countdown=0)
+    return [self.request.delivery_info["routing_key"], self.request.get("moved"), list(self.request.timelimit)]
+
+
+@app.task(bind=True)
+def start_parts(self, names):
+    """Its children are known by its result."""
+    for name in names:
+        process.delay(name, "one")
+    self.update_state(state="STARTED_PARTS", meta=len(names))
+    return len(names)
+
+
+@app.task(ignore_result=True)
+def quiet(fails):
+    if fails:
+        raise ValueError("nobody hears")
+    return "nobody asks"
+
+
+@app.task(ignore_result=True, store_errors_even_if_ignored=True)
+def loud():
+    raise ValueError("somebody hears")
+
+
+@app.task(throws=(KeyError,))
+def not_found(key):
+    raise KeyError(key)
+
+
+@app.task(bind=True, acks_late=True)
+def refuse(self):
+    journal("refuses", self.request.id)
+    raise Reject("not ours", requeue=False)
+
+
+@app.task
+def explain(request, exc, traceback):
+    """An error callback that is called in the process of the task that failed."""
+    journal("explained", request.id, repr(exc), bool(traceback))
+
+
+@app.task(bind=True)
+def complain(self, task_id):
+    """One that gets its id, as a message."""
+    journal("complained", task_id)
+
+
+@app.task
+def count(document):
+    return document["words"]
+
+
+@app.task(bind=True)
+def at_once(self, text):
+    """Another task as a function, and eagerly."""
+    result = process.apply(args=["eager", text])
+    return [result.get(), result.state, process.name]
