@@ -33,6 +33,7 @@ flow_keep(struct flow *f, struct buf *b, struct span *out)
 {
 	enum err e = b->err;
 
+	*out = SPAN_NONE;
 	if (e == E_OK) {
 		*out = arena_dup(&f->arena, buf_span(b));
 		e = out->ptr == NULL ? E_NOMEM : E_OK;

@@ -184,6 +184,19 @@ def test_body_of_a_failed_chord_is_failed(site, app, worker):
     wait_closed(site)
 
 
+def test_counters_of_workers_that_keep_no_order(site, app, worker):
+    """Celery with result_chord_ordered = False keeps a list; a member that was counted in other words is not counted again."""
+    worker("-A", "tasks", "-c", "1")
+    site.redis.set("celery-taskset-meta-G.s", 2)
+    site.redis.rpush("celery-taskset-meta-G.j", json.dumps([1, "other", "SUCCESS", 40]),
+                     json.dumps([1, "ours", "FAILURE", None], separators=(",", ":")))
+    app.send_task("add", (1, 1), task_id="ours", group_id="G", group_index=0, chord=sig(app, "xsum").set(task_id="body"))
+    body = app.AsyncResult("body")
+    wait_final([body])
+    assert body.get() == 42
+    wait_closed(site)
+
+
 # --- from our own command line
 
 

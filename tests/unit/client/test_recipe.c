@@ -1,5 +1,5 @@
 /* Canvas as people write it. */
-#include "lib/t.h"
+#include "lib/torture.h"
 
 #include "base/jscan.h"
 #include "client/canvas.h"
@@ -120,6 +120,31 @@ signature_that_makes_no_sense_is_refused(void **state)
 	client_canvas_release(&k);
 }
 
+static enum err
+make_one(void *arg)
+{
+	struct client_canvas k;
+	enum err e;
+
+	(void)arg;
+	buf_release(&sig);
+	buf_init(&sig, 0);
+	e = recipe_add_signature(&sig, SPAN("{\"header\": [{\"task\": \"a\"}, {\"chain\": [{\"task\": \"b\"}, [{\"task\": \"c\"}, {\"task\": \"d\"}]]}], "
+		"\"body\": {\"task\": \"e\", \"headers\": {\"k\": {\"l\": [1]}}}}"), RECIPE_CHORD, NULL);
+	if (e != E_OK)
+		return e;
+	e = client_canvas_init(&k, buf_span(&sig), 0, NULL);
+	client_canvas_release(&k);
+	return e;
+}
+
+static void
+without_memory_it_says_so(void **state)
+{
+	(void)state;
+	torture(make_one, NULL);
+}
+
 int
 main(void)
 {
@@ -130,6 +155,7 @@ main(void)
 		cmocka_unit_test(signatures_of_celery_are_taken_as_they_are),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(signature_that_makes_no_sense_is_refused),
+		cmocka_unit_test(without_memory_it_says_so),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

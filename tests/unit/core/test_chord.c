@@ -1,5 +1,5 @@
 /* Joining a chord: who is there, who is there twice, and what the body gets. */
-#include "lib/t.h"
+#include "lib/torture.h"
 
 #include "core/chord.h"
 
@@ -126,6 +126,26 @@ what_cannot_be_joined_fails_with_the_reason(void **state)
 	assert_non_null(strstr(v.error.ptr, "Join error: a chord's member has 3 parts"));
 }
 
+static enum err
+join_one(void *arg)
+{
+	static const struct span members[] = { SPAN("[1, \"b\", \"SUCCESS\", 2]"), SPAN("[1, \"\\u0063\", \"FAILURE\", {\"exc_type\": \"E\"}]"), SPAN("[1, \"d\", \"SUCCESS\", 4]") };
+	struct chord_count c = { .is_full = true, .due = 3, .members = members, .n_members = 3, .saved = SPAN(SAVED) };
+	enum err e;
+
+	(void)arg;
+	e = chord_join(&v, &c, &a);
+	arena_release(&a);
+	return e;
+}
+
+static void
+without_memory_it_says_so(void **state)
+{
+	(void)state;
+	torture(join_one, NULL);
+}
+
 int
 main(void)
 {
@@ -136,6 +156,7 @@ main(void)
 		cmocka_unit_test_teardown(first_failure_is_named_as_celery_names_it, tear_down),
 		cmocka_unit_test_teardown(saved_group_gives_order_and_nesting, tear_down),
 		cmocka_unit_test_teardown(saved_nonsense_counts_as_not_saved, tear_down),
+		cmocka_unit_test(without_memory_it_says_so),
 		cmocka_unit_test_teardown(what_cannot_be_joined_fails_with_the_reason, tear_down),
 	};
 

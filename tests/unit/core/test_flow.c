@@ -1,5 +1,5 @@
 /* What a task's end sends and whom it concerns, from signatures as Celery writes them. */
-#include "lib/t.h"
+#include "lib/torture.h"
 
 #include "core/flow.h"
 
@@ -587,6 +587,43 @@ long_chains_and_groups_are_no_trouble(void **state)
 	buf_release(&b);
 }
 
+/* Everything at once: links of all kinds, a chain with a chord in it, a part that completes a chord with a nested header. */
+static enum err
+all_of_it(void *arg)
+{
+	struct task t = task_of("[" PLAIN("a", "[]", "{\"headers\": {\"k\": [\"\\u0061\"]}, \"stamped_headers\": [\"s\"], \"s\": \"\\u0062\"}") ", "
+		CHAIN(PLAIN("b", "[]", "{}") ", " GROUP(PLAIN("c", "[]", "{}") ", " PLAIN("d", "[]", "{}"), "{}") ", " PLAIN("e", "[]", "{}"), "{\"link_error\": [" PLAIN("x", "[]", "{}") "]}")
+		"]", "[" PLAIN("x", "[]", "{}") "]",
+		"[" PLAIN("z", "[]", "{}") ", " CHORD(CHAIN(PLAIN("f", "[]", "{}") ", " GROUP(PLAIN("g", "[]", "{}") ", " PLAIN("h", "[]", "{}"), "{}"), "{}"),
+			PLAIN("body", "[]", "{}"), "{\"link\": [" PLAIN("l", "[]", "{}") "]}") "]");
+	static const struct span full[] = { SPAN("[1, \"m0\", \"SUCCESS\", 7]"), SPAN("[1, \"id-\\u0031\", \"FAILURE\", {\"exc_type\": \"E\"}]") };
+	struct chord_count c = { .is_full = true, .due = 2, .members = full, .n_members = 2 };
+	struct flow f;
+	enum err e;
+
+	(void)arg;
+	t.group = SPAN("G");
+	t.chord = SPAN(PLAIN("outer", "[]", "{\"task_id\": \"C\", \"link_error\": " PLAIN("x", "[]", "{}") "}"));
+	flow_init(&f);
+	e = succeed(&f, &t, "5", NOW);
+	if (e == E_OK)
+		e = flow_on_counted(&f, &c, NOW, &said);
+	flow_release(&f);
+	if (e != E_OK)
+		return e;
+	flow_init(&f);
+	e = end_badly(&f, &t, "FAILURE");
+	flow_release(&f);
+	return e;
+}
+
+static void
+without_memory_it_says_so(void **state)
+{
+	(void)state;
+	torture(all_of_it, NULL);
+}
+
 int
 main(void)
 {
@@ -614,6 +651,7 @@ main(void)
 		cmocka_unit_test(revoked_task_tells_chords_only),
 		cmocka_unit_test(chord_without_members_goes_on_at_once),
 		cmocka_unit_test(long_chains_and_groups_are_no_trouble),
+		cmocka_unit_test(without_memory_it_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
