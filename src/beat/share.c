@@ -55,6 +55,19 @@ depose(struct beat *b, struct span by)
 
 static bool read_stock(struct beat *b);
 
+/* It is not ours any more. */
+static void
+compare_token(struct beat *b, const struct board_stock *s)
+{
+	if (s->token > b->share.token) {
+		depose(b, s->leader);
+		return;
+	}
+	/* Emptied, or replaced by an older copy: what it must know is told again, under a new token. */
+	b->share.token = 0;
+	(void)!read_stock(b);
+}
+
 static void
 on_stock(void *owner, enum err e, const struct board_stock *s, const char *why)
 {
@@ -80,8 +93,8 @@ on_stock(void *owner, enum err e, const struct board_stock *s, const char *why)
 		(void)!read_stock(b);
 		return;
 	}
-	if (sh->token != 0 && s->token > sh->token) {
-		depose(b, s->leader);
+	if (sh->token != 0 && s->token != sh->token) {
+		compare_token(b, s);
 		return;
 	}
 	is_first = sh->token == 0;
@@ -130,13 +143,10 @@ on_look(void *owner, enum err e, const struct board_stock *s, const char *why)
 		return;
 	}
 	say_back(b);
-	if (s->token > sh->token)
-		depose(b, s->leader);
+	if (s->token != sh->token)
+		compare_token(b, s);
 	else if (s->revision != sh->revision)
 		(void)!read_stock(b);
-	else if (s->token < sh->token)
-		/* Emptied, or replaced by an older copy: what it must know is told again. */
-		sh->token = 0;
 }
 
 static void

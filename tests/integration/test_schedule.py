@@ -218,6 +218,30 @@ def test_the_next_leader_sees_that_it_has_other_entries(beat):
     b.wait_line("Sending due task other", count=2)
 
 
+def test_an_older_copy_of_redis_is_taken_anew(site, beat):
+    """A replica that took over has lost what was written last: the leader takes a token that is newer than all it finds."""
+    site.redis.set(key("token"), 100)
+    b = beat({"tick": {"task": "add", "every": "0.3s"}})
+    wait_until(lambda: site.redis.hget(key("runs"), "tick"), 10 * SLOW, "its row")
+    assert int(site.redis.get(key("token"))) == 101
+    site.redis.set(key("token"), 50)
+    site.redis.delete(key("runs"))
+    wait_until(lambda: int(site.redis.get(key("token"))) == 51 and site.redis.hget(key("runs"), "tick"), 10 * SLOW, "the next token and its row")
+    b.wait_line("Sending", count=len(b.lines("Sending")) + 2)
+    assert not b.lines("leads no more")
+
+
+@pytest.mark.slow
+def test_one_that_was_outrun_takes_part_again(site, beat):
+    b = beat({"tick": {"task": "add", "every": "0.3s"}})
+    wait_leader([b])
+    site.redis.incr(key("token"))
+    b.wait_line("has a newer token in Redis")
+    b.wait_line(" leads: ", count=2, timeout_s=30)
+    assert int(site.redis.get(key("token"))) == 3
+    b.wait_line("Sending", count=len(b.lines("Sending")) + 2)
+
+
 @pytest.fixture
 def own_redis(programs, tmp_path):
     """A Redis that the test may stop: start(), its URL."""
