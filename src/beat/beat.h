@@ -25,6 +25,7 @@ struct beat_conf {
 	const struct entry_conf *entries;
 	size_t n_entries;
 	const char *state_path; /* NULL = the default of state.h */
+	bool no_state;          /* no file at all */
 	ms_t grace_ms;          /* of missed: skip */
 };
 

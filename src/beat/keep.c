@@ -14,6 +14,10 @@ keep_open(struct beat *b)
 {
 	struct errtext t = { "" };
 
+	if (b->conf->no_state) {
+		map_init(&b->state.rows);
+		return;
+	}
 	switch (state_open(&b->state, b->conf->state_path, &t)) {
 	case STATE_READ:
 	case STATE_NEW:

@@ -44,6 +44,9 @@ schedule_guest_init(struct schedule_guest *g, struct cli *cli, struct worker_con
 	e = schedule_open(&g->maker, cli, t);
 	if (e == E_OK)
 		e = setup_beat(cli, &g->maker, &g->conf, t);
+	/* Redis remembers; a slow disk must not hold up the worker. */
+	if (e == E_OK && g->conf.store.url != NULL && g->conf.state_path == NULL)
+		g->conf.no_state = true;
 	g->guest = (struct worker_guest){ .open = guest_open,
 		.stop = guest_stop,
 		.is_stopped = guest_is_stopped,

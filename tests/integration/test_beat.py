@@ -259,7 +259,8 @@ def test_scheduler_inside_a_worker(beat, site, worker, tmp_path):
     conf = tmp_path / "warren.yaml"
     conf.write_text(json.dumps({"schedule": schedule}))
     conf.chmod(0o644)
-    w = worker("--module", harness.C_TASKS, "-c", "1", "-B", "--config", str(conf), "--beat-state", str(tmp_path / "state-w" / "beat.json"))
+    w = worker("--module", harness.C_TASKS, "-c", "1", "-B", "--config", str(conf),
+               env={"HOME": str(tmp_path), "XDG_STATE_HOME": "", "STATE_DIRECTORY": ""})
     w.wait_line(r"beat@\S+ leads: 1 entries")
     w.wait_line(r"Sending due task sum \(add\)")
     app = site.app()
@@ -281,6 +282,8 @@ def test_scheduler_inside_a_worker(beat, site, worker, tmp_path):
     other.wait_line("Sending due task sum", count=done + 2)
     ids = sent(w, "sum") + sent(other, "sum")
     assert len(ids) == len(set(ids))
+    # Redis remembers.
+    assert not (tmp_path / ".local").exists() and site.redis.hget("warren:beat:{warren.beat}:runs", "sum")
 
 
 def test_worker_does_not_start_with_a_wrong_schedule(worker, tmp_path):
