@@ -53,6 +53,7 @@ keep_recall(struct beat *b, struct entry *e)
 		e->known = true;
 	}
 	buf_release(&text);
+	state_forget(&b->state, span_of(e->conf->name));
 }
 
 void
@@ -65,29 +66,37 @@ keep_forget_others(struct beat *b)
 			state_forget(&b->state, it.key);
 }
 
-void
-keep_save(struct beat *b)
+/* The book has them all; the state has only what is no entry, or not one yet. */
+static void
+add_entries(void *owner, struct js *w)
 {
-	struct errtext t = { "" };
+	const struct beat *b = owner;
 	struct buf text;
-	enum err e = E_OK;
 
-	if (!b->dirty || b->state.path == NULL)
-		return;
 	buf_init(&text, 0);
-	for (size_t i = 0; e == E_OK && i < b->book.n; i++) {
+	for (size_t i = 0; i < b->book.n; i++) {
 		const struct entry *en = b->book.entries[i];
 
 		buf_reset(&text);
 		entry_add_schedule(&text, en->conf);
-		e = state_set(&b->state, span_of(en->conf->name),
-			&(struct row){ buf_text(&text), en->plan.done, en->ran, en->runs });
+		js_key_span(w, span_of(en->conf->name));
+		row_add(w, &(struct row){ buf_text(&text), en->plan.done, en->ran, en->runs });
 	}
+	if (w->b->err == E_OK)
+		w->b->err = text.err;
 	buf_release(&text);
-	if (e == E_OK)
-		e = state_save(&b->state, &t);
-	else
-		err_set(&t, e, "%s", err_name(e));
+}
+
+void
+keep_save(struct beat *b)
+{
+	const struct state_source entries = { .add = add_entries, .owner = b };
+	struct errtext t = { "" };
+	enum err e;
+
+	if (!b->dirty || b->state.path == NULL)
+		return;
+	e = state_save(&b->state, &entries, &t);
 	b->dirty = e != E_OK;
 	if (e != E_OK && !b->save_failed)
 		LOG(BEAT_STATE_UNSAVED, LOG_STR("why", t.text));

@@ -295,7 +295,7 @@ state_forget(struct state *s, struct span name)
 /* --- writing ----------------------------------------------------------------------------------------------------------- */
 
 static void
-add_rows(const struct state *s, struct buf *b)
+add_rows(const struct state *s, const struct state_source *more, struct buf *b)
 {
 	struct map_iter it = { 0 };
 	struct js w;
@@ -310,6 +310,8 @@ add_rows(const struct state *s, struct buf *b)
 		js_key_span(&w, it.key);
 		row_add(&w, it.value);
 	}
+	if (more != NULL)
+		more->add(more->owner, &w);
 	js_object_end(&w);
 	js_object_end(&w);
 	buf_addc(b, '\n');
@@ -355,7 +357,7 @@ write_file(struct state *s, const char *tmp, struct span bytes, struct errtext *
 }
 
 enum err
-state_save(struct state *s, struct errtext *t)
+state_save(struct state *s, const struct state_source *more, struct errtext *t)
 {
 	struct buf b;
 	char *tmp;
@@ -364,7 +366,7 @@ state_save(struct state *s, struct errtext *t)
 	if (s->path == NULL)
 		return E_OK;
 	buf_init(&b, 0);
-	add_rows(s, &b);
+	add_rows(s, more, &b);
 	e = b.err;
 	tmp = must_printf("%s.tmp", file_name(s));
 	if (e == E_OK)

@@ -29,7 +29,15 @@ const struct row *state_get(const struct state *s, struct span name);
 /* Copies. E_NOMEM. */
 enum err state_set(struct state *s, struct span name, const struct row *row) MUSTCHECK;
 void state_forget(struct state *s, struct span name);
-/* Writes a new file, makes it durable, and puts it in the place of the old one. E_SYS names the step that failed. No-op without a path. */
-enum err state_save(struct state *s, struct errtext *t) MUSTCHECK;
+/* Rows that their owner keeps itself: a key and a row each, to be written beside those of the state. */
+struct state_source {
+	void (*add)(void *owner, struct js *w);
+	void *owner;
+};
+/*
+ * Writes a new file, makes it durable, and puts it in the place of the old one. `more` may be NULL. E_SYS names the step that failed. No-op
+ * without a path.
+ */
+enum err state_save(struct state *s, const struct state_source *more, struct errtext *t) MUSTCHECK;
 
 #endif

@@ -137,7 +137,7 @@ reads_what_it_wrote(void **state UNUSED)
 	state_forget(&s, SPAN("gone"));
 	assert_ok(
 		state_set(&s, SPAN("ran"), &(struct row){ "cron 0 2 * * *", 60000000, 30000000, INT64_MAX }));
-	assert_ok(state_save(&s, &t));
+	assert_ok(state_save(&s, NULL, &t));
 	state_close(&s);
 
 	assert_int_equal(state_open(&s, path, &t), STATE_READ);
@@ -165,7 +165,7 @@ makes_folders_that_nobody_else_reads(void **state UNUSED)
 
 	snprintf(deep, sizeof(deep), "%s/a/b/beat.json", folder);
 	assert_int_equal(state_open(&s, deep, &t), STATE_NEW);
-	assert_ok(state_save(&s, &t));
+	assert_ok(state_save(&s, NULL, &t));
 	state_close(&s);
 	assert_int_equal(stat(deep, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
@@ -195,7 +195,7 @@ the_default_follows_the_environment(void **state UNUSED)
 	unsetenv("HOME");
 	assert_int_equal(state_open(&s, NULL, &t), STATE_NONE);
 	assert_string_equal(t.text, "neither STATE_DIRECTORY nor HOME is set");
-	assert_ok(state_save(&s, &t));
+	assert_ok(state_save(&s, NULL, &t));
 	state_close(&s);
 }
 
@@ -226,7 +226,7 @@ what_cannot_be_understood_is_put_aside(void **state UNUSED)
 		assert_int_equal(s.rows.count, 0);
 		assert_int_equal(access(path, F_OK), -1);
 		assert_int_equal(access(aside, F_OK), 0);
-		assert_ok(state_save(&s, &t));
+		assert_ok(state_save(&s, NULL, &t));
 		state_close(&s);
 	}
 }
@@ -248,7 +248,7 @@ links_and_other_files_are_not_followed(void **state UNUSED)
 	/* One planted where the new file is written is replaced, not written through. */
 	assert_int_equal(state_open(&s, path, &t), STATE_NEW);
 	assert_int_equal(symlink(target, tmp), 0);
-	assert_ok(state_save(&s, &t));
+	assert_ok(state_save(&s, NULL, &t));
 	state_close(&s);
 	assert_int_equal(access(target, F_OK), -1);
 	unlink(path);
@@ -301,13 +301,13 @@ a_power_cut_leaves_the_old_or_the_new(void **state UNUSED)
 		unlink(path);
 		assert_int_equal(state_open(&s, path, &t), STATE_NEW);
 		set(&s, "a", 1);
-		assert_ok(state_save(&s, &t));
+		assert_ok(state_save(&s, NULL, &t));
 		pid = fork();
 		if (pid == 0) {
 			set(&s, "a", 2);
 			countdown = n;
 			fault = -1;
-			_exit(state_save(&s, &t) == E_OK ? 2 : 1);
+			_exit(state_save(&s, NULL, &t) == E_OK ? 2 : 1);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		state_close(&s);
@@ -333,17 +333,17 @@ a_full_disk_leaves_the_old_and_is_said(void **state UNUSED)
 
 	assert_int_equal(state_open(&s, path, &t), STATE_NEW);
 	set(&s, "a", 1);
-	assert_ok(state_save(&s, &t));
+	assert_ok(state_save(&s, NULL, &t));
 	set(&s, "a", 2);
 	for (int n = 1; n <= 6; n++) {
 		countdown = n;
 		fault = n == 1 ? EACCES : ENOSPC;
-		assert_int_equal(state_save(&s, &t), E_SYS);
+		assert_int_equal(state_save(&s, NULL, &t), E_SYS);
 		assert_int_equal(strncmp(t.text, words[n - 1], strlen(words[n - 1])), 0);
 		assert_non_null(strstr(t.text, strerror(fault)));
 		countdown = 0;
 	}
-	assert_ok(state_save(&s, &t));
+	assert_ok(state_save(&s, NULL, &t));
 	state_close(&s);
 	assert_int_equal(read_back(), 2);
 }
