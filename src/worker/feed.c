@@ -155,10 +155,14 @@ fit_shares(struct feed *f)
 		struct window_change c = window_fit(f->mode, shares, f->n_consumers, f->window);
 
 		alloc_free(shares);
-		if (c.action == WINDOW_CANCEL)
+		if (c.action == WINDOW_CANCEL) {
 			consumer_cancel(f->consumers[c.consumer]);
-		else if (c.action == WINDOW_KEEP || !add_consumer(f, c.prefetch, thinnest_queue(f)))
+			/* One that is only starting cannot be cancelled yet: when it has started, we come here again. */
+			if (f->consumers[c.consumer]->state != CONSUMER_CANCELLING)
+				break;
+		} else if (c.action == WINDOW_KEEP || !add_consumer(f, c.prefetch, thinnest_queue(f))) {
 			break;
+		}
 	}
 	f->fits = standing(f) == f->window;
 }
