@@ -105,6 +105,7 @@ pool_apply_change(struct pool *p, struct pool_change *c)
 	p->argv = c->argv;
 	p->envp = c->envp;
 	c->argv = c->envp = NULL;
+	nest_take_program(&p->nest);
 	change_queues(p, before, p->conf);
 	change_size(p, before, p->conf);
 	if (other_child)

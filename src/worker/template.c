@@ -596,19 +596,37 @@ on_again(void *owner)
 		template_start(n);
 }
 
+/* All words but the last are the pool's. */
+static void
+drop_program(struct nest *n)
+{
+	if (n->argv != NULL)
+		alloc_free(n->argv[n->words]);
+	alloc_free(n->argv);
+	n->argv = NULL;
+}
+
+void
+nest_take_program(struct nest *n)
+{
+	struct pool *p = n->pool;
+
+	drop_program(n);
+	n->words = 0;
+	while (p->argv[n->words] != NULL)
+		n->words++;
+	n->argv = must_alloc(sizeof(*n->argv) * (n->words + 2));
+	memcpy(n->argv, p->argv, sizeof(*n->argv) * n->words);
+	n->argv[n->words] = must_dup(SPAN("--template"));
+}
+
 enum err
 nest_init(struct nest *n, struct pool *p)
 {
-	size_t words = 0;
-
 	*n = (struct nest){ .pool = p, .is_used = p->conf->fork };
 	list_init(&n->templates);
 	list_init(&n->waiting);
-	while (p->argv[words] != NULL)
-		words++;
-	n->argv = must_alloc(sizeof(*n->argv) * (words + 2));
-	memcpy(n->argv, p->argv, sizeof(*n->argv) * words);
-	n->argv[words] = must_dup(SPAN("--template"));
+	nest_take_program(n);
 	return loop_timer_init(&n->again, nest_loop(n), on_again, n);
 }
 
@@ -616,19 +634,13 @@ void
 nest_release(struct nest *n)
 {
 	struct list *it, *tmp;
-	size_t words = 0;
 
 	if (n->pool == NULL)
 		return;
 	LIST_EACH(&n->templates, it, tmp)
 		template_close(container_of(it, struct template, link));
 	loop_timer_release(&n->again);
-	/* All words but the last are the pool's. */
-	while (n->argv != NULL && n->argv[words] != NULL)
-		words++;
-	if (words > 0)
-		alloc_free(n->argv[words - 1]);
-	alloc_free(n->argv);
+	drop_program(n);
 }
 
 bool
