@@ -88,25 +88,25 @@ def test_f50_slots_and_queues_follow(lab, settings):
     wait_until(lambda: len(lab.lines("end")) == 3, 20 * SLOW, "what it has to end")
     lab.send_run(value=9, queue="more")
     wait_until(lambda: len(lab.lines("end")) == 4, 20 * SLOW, "the other queue to be served")
-    wait_until(lambda: len(w.descendants()) == 2, 20 * SLOW, "two slots to be left")
+    wait_until(lambda: len(w.slots()) == 2, 20 * SLOW, "two slots to be left")
     assert (lab.starts(), lab.site.counter("messages_ready", "work")) == (4, 3)
     # By itself: from one to three slots.
     settings.write(more="autoscale: { min: 1, max: 3, idle: 1s }", queues="more, work")
     settings.reload(w)
     lab.close_books(starts=(1, 1))
-    wait_until(lambda: len(w.descendants()) == 1, 20 * SLOW, "the pool to shrink")
+    wait_until(lambda: len(w.slots()) == 1, 20 * SLOW, "the pool to shrink")
 
 
 def test_f50_children_are_replaced_when_their_environment_changes(lab, settings):
     w = lab.worker(*settings.write(more="concurrency: 2"), pool=False)
-    before = set(w.descendants())
+    before = set(w.slots())
     settings.write(more="concurrency: 2, max_tasks_per_child: 100")
     settings.reload(w)
-    assert set(w.descendants()) == before
+    assert set(w.slots()) == before
     settings.write(more="concurrency: 2, env: { COLOUR: blue }")
     settings.reload(w)
-    wait_until(lambda: len(w.descendants()) == 2 and not set(w.descendants()) & before, 20 * SLOW, "new children")
-    with open("/proc/%d/environ" % w.descendants()[0], "rb") as f:
+    wait_until(lambda: len(w.slots()) == 2 and not set(w.slots()) & before, 20 * SLOW, "new children")
+    with open("/proc/%d/environ" % w.slots()[0], "rb") as f:
         assert b"COLOUR=blue" in f.read().split(b"\0")
     lab.send_run()
     lab.close_books(starts=(1, 1))

@@ -52,7 +52,7 @@ def test_task_that_runs_longer_than_the_drain_time_out_goes_back_with_a_mark(lab
     else:
         task_id = lab.send("deaf", (lab.journal,))
     lab.wait_starts(1)
-    [child] = w.descendants()
+    [child] = w.slots()
     began = time.monotonic()
     w.send_signal(signal.SIGTERM)
     assert w.wait() == 0
