@@ -21,6 +21,8 @@ on_consuming(void *owner, const struct bus_answer *a)
 	if (a->err != E_OK)
 		return;
 	c->state = CONSUMER_ON;
+	if (c->is_unwanted && consumer_cancel(c))
+		return;
 	feed_on_consumer(c->feed, c);
 }
 
@@ -48,7 +50,7 @@ consumer_start(struct consumer *c, const char *queue)
 	enum err e;
 
 	add_tag(tag, sizeof(tag), c);
-	c->moves = false;
+	c->moves = c->is_unwanted = false;
 	arena_init(&arena, 0);
 	has_args = add_timeout(&args, &arena, c->feed->pool->worker);
 	e = bus_consume(c->feed->chan, span_of(queue), span_of(tag), false, false, has_args ? &args : NULL, on_consuming, c);
@@ -70,14 +72,21 @@ on_cancelled(void *owner, const struct bus_answer *a)
 	feed_on_consumer(c->feed, c);
 }
 
-void
+bool
 consumer_cancel(struct consumer *c)
 {
 	char tag[512];
 
+	/* RabbitMQ (3.10) loses the connection, with an internal error, over a cancel that outruns its own consume-ok. */
+	if (c->state == CONSUMER_STARTING)
+		return c->is_unwanted = true;
+	if (c->state != CONSUMER_ON)
+		return false;
 	add_tag(tag, sizeof(tag), c);
-	if (c->state == CONSUMER_ON && bus_cancel(c->feed->chan, span_of(tag), on_cancelled, c) == E_OK)
-		c->state = CONSUMER_CANCELLING;
+	if (bus_cancel(c->feed->chan, span_of(tag), on_cancelled, c) != E_OK)
+		return false;
+	c->state = CONSUMER_CANCELLING;
+	return true;
 }
 
 struct consumer *

@@ -23,12 +23,13 @@ struct consumer {
 	uint32_t held;         /* deliveries not settled */
 	enum consumer_state state;
 	bool moves;            /* it ends only to go on somewhere else */
+	bool is_unwanted;      /* while it starts: it is cancelled as soon as it is on */
 };
 
 /* Consumes from c->queue; true when the broker was asked. The feed hears of the answer: feed_on_consumer. */
 bool consumer_start(struct consumer *c, const char *queue);
-/* Only one that is on. */
-void consumer_cancel(struct consumer *c);
+/* One that is on, now, or about to be, then. False when there is nothing to cancel, or the channel takes nothing. */
+bool consumer_cancel(struct consumer *c);
 /* The one with this tag; NULL when it is none of this feed. */
 struct consumer *consumer_find(const struct feed *f, struct span tag);
 

@@ -42,6 +42,12 @@ queue_name(const struct feed *f, size_t queue)
 
 /* --- the window of single consumers ------------------------------------------------------------------------------------- */
 
+static bool
+is_staying(const struct consumer *c)
+{
+	return c->state == CONSUMER_ON || (c->state == CONSUMER_STARTING && !c->is_unwanted);
+}
+
 static struct window_share *
 shares_of(const struct feed *f)
 {
@@ -52,8 +58,7 @@ shares_of(const struct feed *f)
 
 		shares[i].prefetch = c->prefetch;
 		shares[i].held = c->held;
-		shares[i].state = c->state == CONSUMER_OFF ? WINDOW_OFF
-			: c->state == CONSUMER_CANCELLING ? WINDOW_LEAVING : WINDOW_ON;
+		shares[i].state = c->state == CONSUMER_OFF ? WINDOW_OFF : is_staying(c) ? WINDOW_ON : WINDOW_LEAVING;
 	}
 	return shares;
 }
@@ -79,7 +84,7 @@ count_consumers(const struct feed *f, struct window_queue *counts)
 			counts[c->next_queue].idle++;
 		else if (c->state == CONSUMER_ON && c->held > 0)
 			counts[c->queue].busy++;
-		else if (c->state == CONSUMER_ON || c->state == CONSUMER_STARTING)
+		else if (is_staying(c))
 			counts[c->queue].idle++;
 	}
 	for (size_t i = 0; i < f->pool->n_queues; i++)
@@ -142,7 +147,7 @@ standing(const struct feed *f)
 	uint32_t sum = 0;
 
 	for (size_t i = 0; i < f->n_consumers; i++)
-		if (f->consumers[i]->state == CONSUMER_ON || f->consumers[i]->state == CONSUMER_STARTING)
+		if (is_staying(f->consumers[i]))
 			sum += f->consumers[i]->prefetch;
 	return sum;
 }
@@ -155,14 +160,9 @@ fit_shares(struct feed *f)
 		struct window_change c = window_fit(f->mode, shares, f->n_consumers, f->window);
 
 		alloc_free(shares);
-		if (c.action == WINDOW_CANCEL) {
-			consumer_cancel(f->consumers[c.consumer]);
-			/* One that is only starting cannot be cancelled yet: when it has started, we come here again. */
-			if (f->consumers[c.consumer]->state != CONSUMER_CANCELLING)
-				break;
-		} else if (c.action == WINDOW_KEEP || !add_consumer(f, c.prefetch, thinnest_queue(f))) {
+		if (c.action == WINDOW_CANCEL ? !consumer_cancel(f->consumers[c.consumer])
+			: c.action == WINDOW_KEEP || !add_consumer(f, c.prefetch, thinnest_queue(f)))
 			break;
-		}
 	}
 	f->fits = standing(f) == f->window;
 }
@@ -175,6 +175,9 @@ on_window_set(void *owner, const struct bus_answer *a)
 	struct feed *f = owner;
 
 	if (a->err != E_OK)
+		return;
+	/* Of several that are under way the last counts. */
+	if (--f->qos_due > 0 || f->mode != WINDOW_SHARED)
 		return;
 	f->granted = (uint32_t)f->shared_qos;
 	pool_on_window(f->pool);
@@ -195,6 +198,7 @@ fit_shared(struct feed *f)
 	if (f->shared_qos != (int)f->window) {
 		if (bus_qos(f->chan, (int)f->window, true, on_window_set, f) != E_OK)
 			return;
+		f->qos_due++;
 		f->shared_qos = (int)f->window;
 		if (f->granted < f->window)
 			f->granted = f->window;
@@ -438,12 +442,13 @@ forget_consumers(struct feed *f)
 	for (size_t i = 0; i < f->n_consumers; i++) {
 		f->consumers[i]->state = CONSUMER_OFF;
 		f->consumers[i]->held = 0;
-		f->consumers[i]->moves = false;
+		f->consumers[i]->moves = f->consumers[i]->is_unwanted = false;
 	}
 	f->answers_due = 0;
 	f->has_mode = f->fits = false;
 	f->pool->queues_changed = false;
 	f->granted = 0;
+	f->qos_due = 0;
 	f->qos = f->shared_qos = -1;
 }
 

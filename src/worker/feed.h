@@ -26,6 +26,7 @@ struct feed {
 	uint32_t granted;           /* shared: the most that the broker may still go by */
 	int qos;                    /* prefetch that the channel gives to new consumers; -1 = never set */
 	int shared_qos;             /* shared: the window that was asked for; -1 = none */
+	int qos_due;                /* ... and how often the broker has still to say so */
 	struct consumer **consumers; /* their answers point to them, so they stay where they are */
 	size_t n_consumers;
 	struct window_queue *counts; /* of the probe under way, by queue of the pool */

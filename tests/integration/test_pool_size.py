@@ -32,6 +32,10 @@ class Panel:
         assert len(replies) == 1, replies
         return next(iter(replies[0].values()))
 
+    def wait_answers(self):
+        """After a reconnect: its queue may still be that of the old connection."""
+        wait_until(lambda: self.app.control.broadcast("ping", reply=True, timeout=1, limit=1), 20 * SLOW, "an answer")
+
     def stats(self):
         return self.tell("stats")
 
@@ -117,6 +121,30 @@ def test_grow_and_shrink(site, worker, held, kind, queues):
     assert watch.most == 4
 
 
+@pytest.mark.parametrize("queues", [["q"], ["a", "b"]], ids=["one", "two"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_changes_before_the_first_is_carried_out(site, worker, held, kind, queues):
+    """All in one go, so that each meets what the one before it has only asked the broker for."""
+    app = declared(site, kind, queues + ["extra"])
+    tasks, panel, watch = held(app), Panel(app), Watch(site, queues + ["extra"])
+    worker("-A", "tasks", "-Q", ",".join(queues), "-c", "2")
+    with app.connection_for_write() as connection:
+        for _ in range(12):
+            for command, arguments in (("pool_grow", {"n": 3}), ("add_consumer", {"queue": "extra"}), ("pool_shrink", {"n": 2}),
+                                       ("cancel_consumer", {"queue": "extra"}), ("pool_shrink", {"n": 1}),
+                                       ("cancel_consumer", {"queue": queues[0]}), ("add_consumer", {"queue": queues[0]})):
+                app.control.broadcast(command, arguments=arguments, connection=connection)
+    for q in queues:
+        tasks.send(3, "gate", q)
+    tasks.wait_running(2, watch)
+    watch.a_while(0.5)
+    assert (watch.most, tasks.count(), panel.slots()) == (2, 2, 2)
+    assert sorted(q["name"] for q in panel.tell("active_queues")) == queues
+    panel.wait_children(2)
+    tasks.open("gate")
+    tasks.close()
+
+
 def test_shrinking_while_idle(site, worker, held):
     app = declared(site, "quorum", ["q"])
     tasks, panel, watch = held(app), Panel(app), Watch(site, ["q"])
@@ -200,6 +228,7 @@ def test_queues_come_and_go(site, worker, held, warren, kind):
     assert app.send_task("add", (2, 3), queue="a").get(timeout=20) == 5
     assert app.send_task("add", (2, 3), queue="c").get(timeout=20) == 5
     assert site.counter("messages_ready", "b") == left
+    panel.wait_answers()
     panel.tell("add_consumer", queue="b")
     tasks.close()
     assert watch.most == 2
