@@ -59,6 +59,7 @@ def test_c52_what_we_delay_a_celery_worker_runs_on_time(app, ours, theirs, site)
     assert start + 3.5 <= ran <= start + 3.5 + 2.5 * SLOW
 
 
+@pytest.mark.parametrize("queue", ["quorum"], indirect=True)
 def test_c53_retries_of_delayed_tasks_do_not_grow(app, w, queue, site):
     with site.raw_connection() as connection:
         channel = connection.channel()

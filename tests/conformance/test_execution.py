@@ -151,7 +151,7 @@ def test_c27_prefetch_is_the_number_of_slots(site, app, ours, queue, tmp_path):
     held = [send(app, queue, "hold", str(tmp_path / "gate")) for _ in range(10)]
     for result in held[:3]:
         wait_state(result, "STARTED")
-    assert site.unacked(queue) == 3
+    wait_until(lambda: site.unacked(queue) == 3, 10, "three to be held, and no more")
     (tmp_path / "gate").touch()
     wait_final(held)
 

@@ -169,7 +169,7 @@ class Terminal:
         os.close(self.slave)
 
 
-@pytest.mark.parametrize("end", ["q", signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
+@pytest.mark.parametrize("end", ["q", signal.SIGTERM, signal.SIGHUP], ids=str)
 def test_live_view_and_its_end(site, worker, end):
     worker("-A", "tasks", "-c", "1", "-n", OURS, "--heartbeat", "200ms")
     screen = Terminal(site.env())
