@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define PROGRESS_EVERY 100
+#define COLUMN_MIN 8
 
 static struct {
 	bool terminal, color, progress, error_color;
@@ -225,23 +226,36 @@ print_cell(const char *s, size_t width, bool last)
 	printf("~%s", last ? "" : "  ");
 }
 
+/* Cut to the terminal: the widest first, and the first column, by which a row is known, only when no other can give. */
+static void
+fit(size_t *widths, size_t columns, size_t limit)
+{
+	size_t sum = 2 * (columns - 1), widest, i;
+
+	for (i = 0; i < columns; i++)
+		sum += widths[i];
+	for (; limit > 0 && sum > limit; sum--) {
+		widest = 0;
+		for (i = 1; i < columns; i++)
+			if (widths[i] > COLUMN_MIN && (widest == 0 || widths[i] > widths[widest]))
+				widest = i;
+		if (widths[widest] <= COLUMN_MIN)
+			return;
+		widths[widest]--;
+	}
+}
+
 void
 grid_print(const struct grid *g)
 {
-	size_t widths[GRID_COLUMNS] = { 0 }, i, k, sum = 0, widest = 0, limit = terminal_width();
+	size_t widths[GRID_COLUMNS] = { 0 }, i, k;
 
 	for (i = 0; i < g->rows * g->columns; i++) {
 		k = width_of(g->cells[i]);
 		if (k > widths[i % g->columns])
 			widths[i % g->columns] = k;
 	}
-	for (i = 0; i < g->columns; i++) {
-		sum += widths[i] + (i > 0 ? 2 : 0);
-		if (widths[i] > widths[widest])
-			widest = i;
-	}
-	if (limit > 0 && sum > limit && widths[widest] > sum - limit + 8)
-		widths[widest] -= sum - limit;
+	fit(widths, g->columns, terminal_width());
 	for (i = 0; i < g->rows; i++) {
 		fputs(i == 0 ? out_color(OUT_BOLD) : "", stdout);
 		for (k = 0; k < g->columns; k++)

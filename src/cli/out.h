@@ -37,7 +37,7 @@ enum out_color { OUT_PLAIN, OUT_RED, OUT_GREEN, OUT_YELLOW, OUT_BOLD, OUT_DIM };
 /* The escape sequence, or "" where stdout has no colour. OUT_PLAIN switches back. */
 const char *out_color(enum out_color c);
 
-/* A table: columns as wide as their contents, the widest cut when the terminal is narrower. */
+/* A table: columns as wide as their contents, cut where the terminal is narrower, the first one last. */
 #define GRID_COLUMNS 8
 struct grid {
 	size_t columns, rows, cap;

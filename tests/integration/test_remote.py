@@ -1,8 +1,12 @@
 """warren inspect, control, status and report, on a cluster of a Celery worker and one of ours."""
+import fcntl
 import json
-import pty
 import os
+import pty
+import select
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -112,6 +116,14 @@ def test_revoke_and_its_end(site, cluster, warren, ask, tmp_path):
     assert "flagged as revoked" in warren("control", "revoke_by_stamped_headers", "tenant=a", "tenant=b", "-d", OURS).stdout
 
 
+def read_all(terminal):
+    """What is there to be read now."""
+    said = b""
+    while select.select([terminal], [], [], 0.1)[0]:
+        said += os.read(terminal, 4096)
+    return said.decode()
+
+
 def test_shutdown_asks_first(cluster, warren, site):
     ours, theirs = cluster
     assert "--yes" in warren("control", "shutdown", "-d", OURS, code=2).stderr
@@ -126,8 +138,7 @@ def test_shutdown_asks_first(cluster, warren, site):
         os.write(master, answer)
         out, _ = done.communicate(timeout=20 * SLOW)
         assert (done.returncode, theirs.alive() or code == 0) == (code, True)
-        asked = os.read(master, 4096).decode()
-        assert "End 1 worker: %s?" % THEIRS in asked
+        assert "End 1 worker: %s?" % THEIRS in read_all(master)
         os.close(master)
         os.close(slave)
     assert out == b"theirs@here was told to end\n"
@@ -198,3 +209,19 @@ def test_what_a_stranger_answers_is_harmless(site, warren):
     assert "\x1b" not in done.stdout + done.stderr and "\x07" not in done.stdout + done.stderr
     assert "evil\\x1b]0;x\\x07@h" in done.stdout and "po\\x1b[2Jng\\nmore" in done.stdout
     assert "two workers are named twice@h" in done.stderr
+
+
+def test_a_table_fits_the_terminal_and_ids_stay_whole(site, worker, tmp_path):
+    worker("-A", "tasks", "-c", "1", "-n", OURS)
+    held = site.app().send_task("hold", (str(tmp_path / ("g" * 200)),), {"journal": str(tmp_path / ("j" * 200))})
+    wait_state(held, "STARTED")
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    done = subprocess.run([WARREN, "inspect", "active", "-d", OURS], stdin=slave, stdout=slave, stderr=slave, env=dict(site.env(), NO_COLOR="1"),
+                          timeout=20 * SLOW)
+    lines = read_all(master).splitlines()
+    os.close(slave)
+    os.close(master)
+    assert done.returncode == 0 and len(lines) == 2 and max(len(line) for line in lines) <= 100, lines
+    assert lines[1].startswith(held.id + "  hold ") and lines[1].endswith(OURS)
+    site.app().control.revoke(held.id, terminate=True)
