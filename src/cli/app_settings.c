@@ -69,14 +69,14 @@ static const struct row rows[] = {
 	{ "task_default_exchange", QUIET, NULL, NULL, NULL },
 	{ "task_default_exchange_type", QUIET, NULL, NULL, NULL },
 	{ "task_default_priority", NOTE, NULL,
-		"what the worker sends has the priority of its route, else none", NULL },
+		"what the worker sends has the priority of its task or route, else none", NULL },
 	{ "task_default_queue", AS_IS, "default_queue", NULL, NULL },
 	{ "task_default_queue_type", QUIET, NULL, NULL, NULL },
 	{ "task_default_rate_limit", OF_TASKS, "rate_limit", NULL, NULL },
 	{ "task_default_routing_key", QUIET, NULL, NULL, NULL },
 	{ "task_ignore_result", AS_IS, "ignore_result", NULL, NULL },
 	{ "task_inherit_parent_priority", UNLESS, NULL,
-		"what the worker sends has the priority of its route, else none", "false" },
+		"what the worker sends has the priority of its task or route, else none", "false" },
 	{ "task_queue_max_priority", QUIET, NULL, NULL, NULL },
 	{ "task_reject_on_worker_lost", OF_TASKS, "reject_on_worker_lost", NULL, NULL },
 	{ "task_send_sent_event", UNLESS, NULL,
@@ -101,7 +101,7 @@ static const struct row rows[] = {
 	{ "worker_soft_shutdown_timeout", NOTE, NULL, "see --drain-timeout", NULL },
 };
 
-/* Options of tasks that have another name or no meaning under tasks:; queue and priority are routes, retries are counted in the child. */
+/* Options of tasks that have another name or no meaning under tasks:; the queue is a route, retries are counted in the child. */
 static const struct row task_rows[] = {
 	{ "max_retries", QUIET, NULL, NULL, NULL },
 	{ "default_retry_delay", QUIET, NULL, NULL, NULL },
@@ -109,9 +109,6 @@ static const struct row task_rows[] = {
 	{ "queue", QUIET, NULL, NULL, NULL },
 	{ "exchange", QUIET, NULL, NULL, NULL },
 	{ "routing_key", QUIET, NULL, NULL, NULL },
-	{ "priority", QUIET, NULL, NULL, NULL },
-	{ "expires", NOTE, NULL,
-		"what the worker sends (callbacks, next steps of a chain) does not expire by it", NULL },
 	{ "send_events", UNLESS, NULL, "events are for all tasks or for none", "true" },
 	{ "track_started", UNLESS, NULL, "STARTED is for all tasks or for none", "true" },
 	{ "acks_on_failure", OF_TASKS, "acks_on_failure_or_timeout", NULL, NULL },

@@ -186,6 +186,8 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 				.jitter = task->retry_jitter,
 				.errors = task->autoretry_for.n > 0 ? task->autoretry_for.items : NULL,
 			},
+			.expires = seconds(task->expires),
+			.priority_plus1 = (int)task->priority + 1,
 			.max_lost = task->reject_on_worker_lost ? task->max_lost : 0,
 			.ignore_result = conf_is_given(sec, task, "ignore_result") ? task->ignore_result : o->ignore_result,
 			.acks_early = !task->acks_late,

@@ -15,6 +15,9 @@ struct task_rule {
 	bool acks_early;          /* acknowledged when it starts: at most one run, and a lost one is lost */
 	bool dead_on_failure;     /* what has finally failed is kept as a dead letter too */
 	bool reject_on_failure;   /* ... and the broker is told to dead-letter it by the queue's own rules */
+	/* Of messages that the worker sends for this task, when nothing else says so: */
+	double expires;           /* seconds; 0 = never */
+	int priority_plus1;       /* 0 = none */
 	double rate;              /* runs that this worker begins in a second; 0 = any number */
 	double cluster_rate;      /* the same of all workers together */
 	int64_t rate_burst;       /* runs that may begin at once after a pause */

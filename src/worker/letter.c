@@ -139,6 +139,22 @@ address(struct letter *l, const struct flow_step *s)
 	return l->msg.exchange.ptr == NULL || l->msg.routing_key.ptr == NULL ? E_NOMEM : E_OK;
 }
 
+/* What the signature does not say, its task or route may. */
+static void
+add_defaults(const struct worker *w, const struct flow_step *s, struct task_call *call)
+{
+	const struct task_rule *rule = task_rules_find(&w->rules.tasks, call->name);
+
+	if (call->priority_plus1 == 0)
+		call->priority_plus1 = rule->priority_plus1;
+	if (call->priority_plus1 == 0 && (s->exchange.ptr == NULL || s->routing_key.ptr == NULL))
+		call->priority_plus1 = routes_find(w->conf->routes, call->name).priority + 1;
+	if (call->expires == 0 && rule->expires > 0) {
+		call->now = clock_wall_us();
+		call->expires = call->now + (us_t)(rule->expires * 1e6);
+	}
+}
+
 /* `again`: it may have been sent before, so whoever gets it asks whether it ran already. */
 static enum err
 encode_step(struct letter *l, const struct flow_step *s, bool again, struct errtext *t)
@@ -147,8 +163,7 @@ encode_step(struct letter *l, const struct flow_step *s, bool again, struct errt
 	enum err e;
 
 	call.origin = span_of(l->worker->conf->node);
-	if (call.priority_plus1 == 0 && (s->exchange.ptr == NULL || s->routing_key.ptr == NULL))
-		call.priority_plus1 = routes_find(l->worker->conf->routes, call.name).priority + 1;
+	add_defaults(l->worker, s, &call);
 	e = task_encode(&call, &l->msg, t);
 	if (e == E_OK && again)
 		e = forward_counts_write(&l->msg, &(struct forward_counts){ .held = 1 });

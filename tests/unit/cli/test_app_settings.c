@@ -228,7 +228,7 @@ rules_of_tasks_are_laid_over_one_another(void **state)
 	r = task_rules_find(&rules, SPAN("more"));
 	assert_true(r->time_limit == 99 && r->soft_time_limit == 0 && r->acks_early && r->ignore_result);
 	assert_non_null(note_of(f, "odd of shop.a"));
-	assert_non_null(note_of(f, "expires of shop.a"));
+	assert_true(task_rules_find(&rules, SPAN("shop.a"))->expires == 3);
 	assert_null(note_of(f, "max_retries of shop.a"));
 }
 
