@@ -172,3 +172,77 @@ def test_the_pipeline_comes_out_the_same(site, service, programs, worker):
     journal = service.journal()
     for label in expected_journal:
         assert journal[label] == expected_journal[label], label
+
+
+# --- the news recommender: two queues behind a topic exchange, settings of every kind, signals of the worker --------------------------
+
+NEWS = ["-A", "news.app", "-l", "info", "-n", "w1@host"]
+
+
+@pytest.fixture
+def news(site, tmp_path):
+    journal = tmp_path / "news-journal"
+    journal.touch()
+    env = {"NEWS_BROKER": site.broker, "NEWS_BACKEND": site.backend, "NEWS_JOURNAL": str(journal)}
+    os.environ.update(env)
+    sys.path.insert(0, APPS)
+    app = importlib.import_module("news.app").app
+    app.loader.import_default_modules()
+    app.finalize()
+    site.apps.append(app)
+    yield app, env, journal
+    sys.path.remove(APPS)
+    for name in env:
+        del os.environ[name]
+    for name in [name for name in sys.modules if name.split(".")[0] == "news"]:
+        del sys.modules[name]
+
+
+def run_news(site, app):
+    """{label: [state, result, children, name and queue]}"""
+    tasks = {name.split(".", 1)[1]: task for name, task in app.tasks.items() if name.startswith("news.")}
+    sent = {
+        "fetched": tasks["feeds.fetch"].delay("local"),
+        "retried": tasks["feeds.fetch"].delay("far-2"),
+        "given up": tasks["feeds.fetch"].delay("never-9"),
+        "told": tasks["feeds.told_not_raised"].delay(),
+        "canvas": tasks["feeds.refresh"].delay(["a-1", "b-0", "c-2"]),
+        "spread": tasks["feeds.spread"].delay(["d", "e"]),
+        "limits": tasks["feeds.limits"].delay(),
+        "recommended": tasks["readers.recommend"].apply_async(["ann", [3, 1, 2]], {"top": 2}, priority=5),
+        "notified": tasks["readers.notify"].apply_async(["ann"], link=tasks["readers.recommend"].si("bob")),
+        "chained": (tasks["feeds.fetch"].s("x") | tasks["feeds.score"].s(2) | tasks["readers.notify"].si("cy")).delay(),
+    }
+    wait_final(sent.values())
+    site.wait_empty()
+    found = {}
+    for label, result in sent.items():
+        meta = json.loads(site.meta(result.id))
+        if meta["retries"] > 0 and isinstance(meta["result"], dict):
+            # A copy of a message comes straight to its queue here.
+            meta["result"].pop("queue", None), meta["result"].pop("exchange", None)
+        found[label] = [meta["status"], meta["result"], len(meta["children"]), meta["name"], meta["queue"] in ("feeds", "recommendations",
+                        "news.feed.fetch", "news.reader.one"), meta["retries"], meta["worker"]]
+    return found
+
+
+def test_the_news_come_out_the_same(site, programs, worker, news):
+    app, env, journal = news
+    celery = programs("celery", [PYTHON, "-m", "celery", *NEWS[:2], "worker", *NEWS[2:], "--without-gossip", "--without-mingle"],
+                      site.env(**env, PYTHONPATH=APPS))
+    celery.wait_line("ready")
+    expected = run_news(site, app)
+    celery.stop()
+    noted = [json.loads(line) for line in journal.read_text().splitlines()]
+    journal.write_text("")
+    ours = worker(*NEWS, env={**env, "PYTHONPATH": APPS, "WARREN_BROKER": "", "WARREN_RESULT_BACKEND": ""})
+    got = run_news(site, app)
+    for label in expected:
+        assert got[label] == expected[label], label
+    assert len(ours.slots()) == 2
+    assert ours.stop() == 0
+    ours_noted = [json.loads(line) for line in journal.read_text().splitlines()]
+    # Celery tells the main process's once each, in this order; of ours the application is asked once more, which tells none.
+    assert [name for kind, name in ours_noted if kind == "worker"] == [name for kind, name in noted if kind == "worker"]
+    for name in ("worker_process_init", "worker_process_shutdown"):
+        assert ours_noted.count(["process", name]) == 2

@@ -124,7 +124,7 @@ def handed_on(self, text):
 def resume(self, page, text=""):
     """Goes on with other arguments."""
     if self.request.retries < 2:
-        raise self.retry(args=[page + 1], kwargs={"text": text + "x"}, countdown=0)
+        raise self.retry(args=[page + 1], kwargs={"text": text + "x"}, countdown=0.3)
     return [page, text, self.request.retries]
 
 
@@ -132,7 +132,7 @@ def resume(self, page, text=""):
 def slow_lane(self):
     """Finds out that it belongs elsewhere."""
     if self.request.retries == 0:
-        raise self.retry(queue="reports", priority=3, headers={"moved": "yes"}, time_limit=40, countdown=0)
+        raise self.retry(queue="reports", priority=3, headers={"moved": "yes"}, time_limit=40, countdown=0.3)
     return [self.request.delivery_info["routing_key"], self.request.get("moved"), list(self.request.timelimit)]
 
 
