@@ -158,7 +158,7 @@ queue(const struct decoder *d, struct span key, struct span value, void *item)
 		{ SPAN("arguments"), &args },
 		{ SPAN("bindings"), &more },
 	};
-	void *list;
+	void *list = NULL;
 	enum err e;
 
 	fields_get(value, fields, ARRAY_LEN(fields));
@@ -291,7 +291,7 @@ application(const struct decoder *d, struct span object, struct app *app)
 		{ SPAN("tasks"), &tasks },
 		{ SPAN("notes"), &notes },
 	};
-	void *list;
+	void *list = NULL;
 	enum err e;
 
 	if (jscan_kind(object) != JSCAN_OBJECT)

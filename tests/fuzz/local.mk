@@ -1,6 +1,8 @@
 # tests/fuzz: a new target needs its file fuzz_<name>.c, a corpus folder, and two lines here
 FUZZERS += jscan
 FUZZ_LIBS_jscan = $(LIBS_BASE)
+FUZZERS += app
+FUZZ_LIBS_app = $(LIBS_WIRE)
 FUZZERS += text
 FUZZ_LIBS_text = $(LIBS_BASE)
 FUZZERS += url
