@@ -409,7 +409,8 @@ on_probe_due(void *owner)
 	size_t n = f->pool->n_queues;
 
 	arm_probe(f);
-	if (f->answers_due > 0 || !feed_is_consuming(f) || !bus_chan_is_open(f->probe))
+	/* Also while no consumer is on: the only one may wait for its task's end, to go on at another queue. */
+	if (f->answers_due > 0 || !f->has_mode || !bus_chan_is_open(f->probe))
 		return;
 	memset(f->counts, 0, sizeof(*f->counts) * n);
 	for (size_t i = 0; i < n; i++) {

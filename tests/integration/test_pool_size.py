@@ -193,6 +193,25 @@ def test_autoscale(site, worker, held, tmp_path):
     assert len(w.slots()) == 2
 
 
+def test_autoscale_over_two_queues(site, worker, held, tmp_path):
+    """Quorum queues: the only consumer there is at first has to go from one to the other."""
+    app = declared(site, "quorum", ["a", "b"])
+    tasks, panel, watch = held(app), Panel(app), Watch(site, ["a", "b"])
+    config = tmp_path / "warren.yaml"
+    config.write_text("pools:\n  p: { queues: [a, b], app: tasks, autoscale: { min: 1, max: 4, idle: 1s } }\n")
+    worker("--config", str(config))
+    for begun in (4, 12):
+        for q in "ab":
+            tasks.send(4, "gate%d" % begun, q)
+        tasks.wait_running(begun, watch)
+        watch.until(lambda: watch.look() == 4, "the broker to count four")
+        watch.a_while(0.3)
+        assert (watch.most, panel.slots()) == (4, 4)
+        tasks.open("gate%d" % begun)
+        panel.wait_children(1)
+    tasks.close()
+
+
 def test_autoscale_flag(site, worker):
     panel = Panel(site.app())
     worker("-A", "tasks", "--autoscale", "3,2")
