@@ -5,6 +5,7 @@ so each due time can be counted. Leaders in trouble for minutes: tests/chaos/tes
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -344,6 +345,49 @@ def test_state_that_cannot_be_kept_does_not_stop_it(beat, tmp_path):
     b = beat({"tick": {"task": "add", "every": "1s"}})
     b.wait_line("last runs are not kept: ")
     b.wait_line("Sending due task tick", count=2)
+
+
+TRACED = {"ASAN_OPTIONS": "detect_leaks=0"}  # who is traced cannot be looked through
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_s38_killed_at_each_system_call_of_a_save(beat, tmp_path):
+    """The file is the old one or the new one, whole, and a next scheduler reads it. It is written before the broker is even tried."""
+    old = {"old": {"task": "add", "cron": "@yearly"}}
+    new = {"new-%d" % i: {"task": "add", "cron": "@yearly"} for i in range(50)}
+    away = ("-q", "--broker", "amqp://127.0.0.1:1//", "--beat-store", "none")
+    state = tmp_path / "state-a" / "beat.json"
+    seen = set()
+    for call in ("unlinkat", "openat", "write", "fsync", "renameat"):
+        # Those of the file are among the last of their kind before the broker is tried, so from behind, until the kill comes too early.
+        total = count_calls(beat, new, away, tmp_path, call)
+        for nth in range(total, max(total - 3, 0), -1):
+            assert beat(old, *away, ready="cannot reach").stop() == 0
+            before = json.loads(state.read_text())["entries"]
+            b = beat(new, *away, ready=None, env=TRACED, prefix=["strace", "-f", "-qq", "-o", str(tmp_path / "trace"), "-e", "trace=" + call,
+                                                      "-e", "inject=%s:signal=KILL:when=%d" % (call, nth)])
+            b.wait()
+            after = json.loads(state.read_text())["entries"]
+            assert after == before or set(after) == set(new), (call, nth)
+            seen.add(set(after) == set(new))
+    assert seen == {False, True}
+
+
+def count_calls(beat, schedule, args, tmp_path, call):
+    """How often it is made until the state has been written."""
+    trace = tmp_path / "count"
+    b = beat(schedule, *args, ready="cannot reach", env=TRACED, prefix=["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=%s,renameat" % call])
+    os.kill(b.descendants()[0], signal.SIGTERM)
+    assert b.wait() == 0
+    calls = []
+    for line in trace.read_text().splitlines():
+        name = re.match(r"\d+ +(\w+)\(", line)
+        if name:
+            calls.append(name.group(1))
+            if name.group(1) == "renameat":
+                break
+    rest = 1 if call == "fsync" else 0  # that of the folder
+    return calls.count(call) + rest
 
 
 def test_full_disk_does_not_stop_it(beat, tmp_path):
