@@ -44,6 +44,9 @@ schedule_guest_init(struct schedule_guest *g, struct cli *cli, struct worker_con
 	e = schedule_open(&g->maker, cli, t);
 	if (e == E_OK)
 		e = setup_beat(cli, &g->maker, &g->conf, t);
+	/* There may be one in every worker of this machine. */
+	if (e == E_OK && cli->conf.origin[CONF_OPT_beat_name].source == CONF_DEFAULT)
+		g->conf.node = w->node;
 	/* Redis remembers; a slow disk must not hold up the worker. */
 	if (e == E_OK && g->conf.store.url != NULL && g->conf.state_path == NULL)
 		g->conf.no_state = true;

@@ -260,9 +260,9 @@ def test_scheduler_inside_a_worker(beat, site, worker, tmp_path):
     conf = tmp_path / "warren.yaml"
     conf.write_text(json.dumps({"schedule": schedule}))
     conf.chmod(0o644)
-    w = worker("--module", harness.C_TASKS, "-c", "1", "-B", "--config", str(conf),
+    w = worker("--module", harness.C_TASKS, "-c", "1", "-B", "-n", "w7@%h", "--config", str(conf),
                env={"HOME": str(tmp_path), "XDG_STATE_HOME": "", "STATE_DIRECTORY": ""})
-    w.wait_line(r"beat@\S+ leads: 1 entries")
+    w.wait_line(r"w7@\S+ leads: 1 entries")
     w.wait_line(r"Sending due task sum \(add\)")
     app = site.app()
     assert app.AsyncResult(sent(w, "sum")[-1]).get(timeout=20 * SLOW) == 5
@@ -275,7 +275,7 @@ def test_scheduler_inside_a_worker(beat, site, worker, tmp_path):
     w.send_signal(signal.SIGTERM)
     other.wait_line(" leads: ")
     assert w.alive()
-    w.wait_line(r"beat@\S+ stopped")
+    w.wait_line(r"w7@\S+ stopped")
     go.write_text("")
     assert w.wait() == 0
     held.get(timeout=5 * SLOW)
