@@ -372,7 +372,7 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 	FAIL_POINT("P1");
 	in.is_revoked = in.fault == TASK_FINE && revocation_covers(&p->worker->revocation, &j->request.task);
 	in.is_known = in.fault == TASK_FINE && pool_knows(p, j->request.task.name);
-	if (in.fault == TASK_FINE && !in.is_known && request_is_builtin(&j->request, &runs))
+	if (in.fault == TASK_FINE && !pool_names(p, j->request.task.name) && request_is_builtin(&j->request, &runs))
 		in.is_known = runs.ptr == NULL || pool_knows(p, runs);
 	in.may_wait = in.fault == TASK_FINE && j->request.task.eta != INT64_MIN && pool_may_wait(p);
 	request_on_received(&j->request, &in, &fx);

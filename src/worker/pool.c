@@ -249,7 +249,13 @@ pool_start(struct pool *p)
 bool
 pool_knows(const struct pool *p, struct span task_name)
 {
-	return p->any_task || map_get(&p->tasks, task_name) != NULL;
+	return p->any_task || pool_names(p, task_name);
+}
+
+bool
+pool_names(const struct pool *p, struct span task_name)
+{
+	return map_get(&p->tasks, task_name) != NULL;
 }
 
 /* --- deliveries ------------------------------------------------------------------------------------------------------ */

@@ -82,6 +82,8 @@ const struct pool_queue *pool_find_queue(const struct pool *p, struct span name)
 /* The queues that were asked for are there. False when others have come meanwhile. */
 bool pool_on_topology(struct pool *p);
 bool pool_knows(const struct pool *p, struct span task_name);
+/* Registered by this name, not only because a runner takes any. */
+bool pool_names(const struct pool *p, struct span task_name);
 
 void pool_on_delivery(struct pool *p, struct bus_delivery *d, size_t consumer);
 /* A delivery may stay until it is due without being in the way: less than half of what the pool may hold does so already. */

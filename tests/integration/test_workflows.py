@@ -1,10 +1,11 @@
 """Canvas from real Celery clients, in all its forms."""
 import json
+import os
 
 import pytest
 from celery import chain, chord, group
 
-from harness import wait_final
+from harness import TOP, wait_final
 from warren_servers import wait_until
 
 
@@ -195,6 +196,19 @@ def test_counters_of_workers_that_keep_no_order(site, app, worker):
     wait_final([body])
     assert body.get() == 42
     wait_closed(site)
+
+
+@pytest.mark.parametrize("names", ['"sh.echo","sh.fail"', '"*"'], ids=["named", "any"])
+def test_series_and_chords_of_a_runner_in_any_language(app, worker, tmp_path, names):
+    """Built-ins are the worker's, also where the runner takes any name; a chord of shell tasks."""
+    with open(os.path.join(TOP, "src", "runners", "sh", "runner.sh")) as f:
+        (tmp_path / "runner.sh").write_text(f.read().replace('"sh.echo","sh.fail"', names))
+    worker("--runner", "sh %s" % (tmp_path / "runner.sh"), "-c", "2")
+    series = app.send_task("celery.map", kwargs={"task": dict(sig(app, "sh.echo")), "it": [1, "two", [3]]})
+    r = chord([sig(app, "sh.echo", 1), sig(app, "sh.echo", 2)], sig(app, "sh.echo", "body")).apply_async()
+    wait_final([series, r])
+    assert series.get() == [[1], ["two"], [[3]]]
+    assert r.get() == [[[1], [2]], "body"]
 
 
 # --- from our own command line
