@@ -505,9 +505,9 @@ merge_one(struct cli *cli, struct merge *m, const char *name, const struct conf_
 	return E_OK;
 }
 
+/* `all`: also those without options of their own, which the rule for the rest does not speak of. */
 static enum err
-merge_app(struct cli *cli, struct merge *m, struct cli_app *a, const struct conf_task *general,
-	struct errtext *t)
+merge_app(struct cli *cli, struct merge *m, struct cli_app *a, const struct conf_task *general, bool all, struct errtext *t)
 {
 	struct conf_task own;
 	enum err e = E_OK;
@@ -521,7 +521,7 @@ merge_app(struct cli *cli, struct merge *m, struct cli_app *a, const struct conf
 		e = new_entry(cli, m->sec, task->name, &own, t);
 		if (e == E_OK)
 			e = own_rule(cli, a, task, &own, t);
-		if (e == E_OK && own.item.given != 0)
+		if (e == E_OK && (own.item.given != 0 || all))
 			e = merge_one(cli, m, task->name, general, &own,
 				conf_find_task(&cli->conf, span_of(task->name)), t);
 	}
@@ -544,9 +544,9 @@ app_merge_tasks(struct cli *cli, struct errtext *t)
 	for (i = 0; e == E_OK && i < cli->n_apps; i++) {
 		e = general_rule(cli, &cli->apps[i], &general[i], t);
 		if (e == E_OK)
-			e = merge_app(cli, &m, &cli->apps[i], &general[i], t);
+			e = merge_app(cli, &m, &cli->apps[i], &general[i], i > 0, t);
 	}
-	/* For names of no application's own it is not known whose they are: the first one's settings count. */
+	/* For names of no application's own it is not known whose they are: the settings of the first one count. */
 	for (i = 0; e == E_OK && i < cli->conf.n_tasks; i++)
 		e = merge_one(
 			cli, &m, cli->conf.tasks[i].item.name, &general[0], NULL, &cli->conf.tasks[i], t);

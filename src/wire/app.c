@@ -322,6 +322,39 @@ application(const struct decoder *d, struct span object, struct app *app)
 	return e;
 }
 
+static bool
+has_task(const struct app *app, const char *name)
+{
+	for (size_t i = 0; i < app->n_tasks; i++)
+		if (strcmp(app->tasks[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Those of the hello that differ from the settings in nothing. */
+static enum err
+other_tasks(const struct decoder *d, struct span names, struct app *app)
+{
+	struct app_task *all = arena_zero(d->a, (app->n_tasks + jscan_count(names) + 1) * sizeof(*all));
+	struct jscan_iter it;
+	const char *name;
+	enum err e = E_OK;
+
+	if (all == NULL)
+		return no_memory(d);
+	if (app->n_tasks > 0)
+		memcpy(all, app->tasks, app->n_tasks * sizeof(*all));
+	app->tasks = all;
+	if (jscan_kind(names) != JSCAN_ARRAY || !jscan_begin(&it, names))
+		return E_OK;
+	while (e == E_OK && jscan_next(&it)) {
+		e = text(d, "tasks", it.value, &name);
+		if (e == E_OK && !has_task(app, name))
+			all[app->n_tasks++] = (struct app_task){ name, SPAN("{}") };
+	}
+	return e;
+}
+
 enum err
 app_decode(struct app_reply *out, struct span line, struct arena *a, struct errtext *t)
 {
@@ -346,7 +379,8 @@ app_decode(struct app_reply *out, struct span line, struct arena *a, struct errt
 	if (app.ptr == NULL)
 		return E_OK;
 	out->answer = APP_CELERY;
-	return application(&d, app, &out->app);
+	e = application(&d, app, &out->app);
+	return e == E_OK ? other_tasks(&d, jscan_member(hello, "tasks"), &out->app) : e;
 }
 
 /* --- single values --------------------------------------------------------------------------------------------------- */

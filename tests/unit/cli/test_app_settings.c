@@ -232,6 +232,21 @@ rules_of_tasks_are_laid_over_one_another(void **state)
 	assert_null(note_of(f, "max_retries of shop.a"));
 }
 
+/* Each has its own for its tasks. */
+static void
+two_applications_have_two_general_rules(void **state)
+{
+	struct fixture *f = *state;
+	struct task_rules rules;
+
+	assert_int_equal(hear(f, "a", "\"settings\":{\"task_acks_late\":false},\"tasks\":{\"a.x\":{}}"), E_OK);
+	assert_int_equal(hear(f, "b", "\"settings\":{\"task_acks_late\":true},\"tasks\":{\"b.x\":{}}"), E_OK);
+	assert_int_equal(app_merge_tasks(&f->cli, &f->t), E_OK);
+	assert_int_equal(setup_rules(&f->cli, &rules, &f->t), E_OK);
+	assert_true(task_rules_find(&rules, SPAN("a.x"))->acks_early);
+	assert_false(task_rules_find(&rules, SPAN("b.x"))->acks_early);
+}
+
 static void
 rates_can_be_switched_off(void **state)
 {
@@ -301,6 +316,7 @@ main(void)
 		TEST(kinds_that_are_not_supported_end_the_start),
 		TEST(two_applications_need_one_broker),
 		TEST(rules_of_tasks_are_laid_over_one_another),
+		TEST(two_applications_have_two_general_rules),
 		TEST(rates_can_be_switched_off),
 		TEST(queues_and_routes_of_the_application),
 	};

@@ -65,7 +65,9 @@ all_of_it_is_read(void **state UNUSED)
 	assert_string_equal(a->routes[1].exchange, "x");
 	assert_string_equal(a->routes[1].routing_key, "k");
 	assert_int_equal(a->routes[1].priority, -1);
-	assert_int_equal(a->n_tasks, 1);
+	assert_int_equal(a->n_tasks, 2);
+	assert_string_equal(a->tasks[1].name, "t");
+	assert_true(span_is(a->tasks[1].options, "{}"));
 	assert_string_equal(a->tasks[0].name, "shöp.t");
 	assert_string_equal(app_get_text(a->tasks[0].options, "rate_limit", &arena), "10/s");
 	assert_int_equal(a->n_notes, 1);
