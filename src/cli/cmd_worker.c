@@ -10,8 +10,9 @@
 struct worker_flags {
 	struct runner_flags runner;
 	struct opt_list queues, pool;
-	const char *autoscale;
-	bool json_logs, quiet, beat;
+	struct opt_list include;
+	const char *autoscale, *optimization;
+	bool json_logs, quiet, beat, without_gossip, without_mingle, without_heartbeat;
 };
 
 static const struct opt_row rows[] = {
@@ -23,6 +24,12 @@ static const struct opt_row rows[] = {
 	FLAG(worker_flags, beat, bool, .short_flag = 'B', .help = "also send periodic tasks, as warren beat does"),
 	FLAG(worker_flags, json_logs, bool, .help = "the same as --log-format json"),
 	FLAG(worker_flags, quiet, bool, .short_flag = 'q', .help = "no banner"),
+	FLAG(worker_flags, include, list, .short_flag = 'I', .arg = "MODULE,...", .help = "with -A: further modules with tasks"),
+	/* Words of Celery's that change nothing here, so that its command lines work as they are. */
+	FLAG(worker_flags, optimization, text, .short_flag = 'O', .def = "", .flags = OPT_HIDDEN, .help = "no effect"),
+	FLAG(worker_flags, without_gossip, bool, .flags = OPT_HIDDEN, .help = "no effect"),
+	FLAG(worker_flags, without_mingle, bool, .flags = OPT_HIDDEN, .help = "no effect"),
+	FLAG(worker_flags, without_heartbeat, bool, .flags = OPT_HIDDEN, .help = "the same as --heartbeat 0"),
 };
 
 /* For queues that the worker is told of while it runs. */
@@ -178,6 +185,59 @@ adopted(void *owner, const struct worker_conf *conf)
 	LOG(RELOADED, LOG_STR("file", r->cli.conf.file != NULL ? r->cli.conf.file : "environment and flags"));
 }
 
+/* -A app -I more is -A app,more. */
+static enum err
+add_include(struct cli *cli, struct worker_flags *f, struct errtext *t)
+{
+	struct span all;
+	struct buf b;
+
+	if (f->include.n == 0)
+		return E_OK;
+	if (*f->runner.app == '\0')
+		return err_set(t, E_CONF, "-I needs -A: it names further modules for the same children");
+	buf_init(&b, 0);
+	buf_adds(&b, f->runner.app);
+	for (size_t i = 0; i < f->include.n; i++)
+		buf_addf(&b, ",%s", f->include.items[i]);
+	all = b.err == E_OK ? arena_dup(&cli->arena, buf_span(&b)) : SPAN_NONE;
+	buf_release(&b);
+	if (all.ptr == NULL)
+		return err_set(t, E_NOMEM, "out of memory");
+	f->runner.app = all.ptr;
+	return E_OK;
+}
+
+/* Celery's -P chooses a kind of pool. There is one here, and it is what most command lines ask for. */
+static enum err
+take_kind_of_pool(struct worker_flags *f, struct errtext *t)
+{
+	static const char *const others[] = { "solo", "threads", "eventlet", "gevent" };
+	const char *kind = f->pool.n == 1 ? f->pool.items[0] : "";
+
+	if (!setup_has_runner(&f->runner))
+		return E_OK;
+	if (strcmp(kind, "prefork") == 0 || strcmp(kind, "processes") == 0)
+		f->pool.n = 0;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (strcmp(kind, others[i]) == 0)
+			return err_set(t, E_CONF, "-P %s: tasks run in processes here, one at a time in each: leave it out, and say how many with -c", kind);
+	return E_OK;
+}
+
+/* What a command line of Celery's means here. */
+static enum err
+understand(struct cli *cli, struct worker_flags *f, struct errtext *t)
+{
+	enum err e = add_include(cli, f, t);
+
+	if (e == E_OK)
+		e = take_kind_of_pool(f, t);
+	if (e == E_OK && f->without_heartbeat)
+		e = conf_set(&cli->conf, &conf_rows[CONF_OPT_heartbeat], SPAN("0"), CONF_FLAG, "--without-heartbeat", t);
+	return e;
+}
+
 static int
 worker_main(struct cli *cli)
 {
@@ -192,7 +252,9 @@ worker_main(struct cli *cli)
 	int code;
 
 	reader.reader = (struct worker_reader){ .read = read_again, .adopted = adopted, .drop = drop, .owner = &reader };
-	e = setup_node(cli, o->node_name, &w.node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "node_name");
+	e = understand(cli, cli->flags, &why);
+	if (e == E_OK)
+		e = setup_node(cli, o->node_name, &w.node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "node_name");
 	if (e == E_OK)
 		e = app_ask(cli, &f->runner, &f->queues, &f->pool, w.node, &why);
 	if (e == E_OK)

@@ -154,6 +154,16 @@ def test_variables_pass_when_they_are_named(site, shop, worker):
     assert "SHOP_A" in names and "OTHER" in names and "THIRD" not in names
 
 
+def test_a_command_line_of_celerys_works_as_it_is(site, shop, tmp_path, worker, warren):
+    (tmp_path / "more.py").write_text("from celery import shared_task\n@shared_task\ndef more(): return 'more'\n")
+    w = worker("-A", "shop", "-P", "prefork", "-Ofair", "--without-gossip", "--without-mingle", "--without-heartbeat", "-Q", "other", "-I", "more",
+               "--loglevel=INFO", "--concurrency=1", "--hostname=w1@here", "--max-tasks-per-child=100", "--time-limit=30", env=bare(), cwd=shop)
+    assert site.app().send_task("more.more", queue="other").get(timeout=20) == "more"
+    assert w.lines("w1@here ready")
+    said = warren("worker", "-A", "shop", "-P", "gevent", env=bare(), cwd=shop, code=2).stderr
+    assert "tasks run in processes here" in said
+
+
 ENVIRONED = """
 import os
 from celery import Celery
