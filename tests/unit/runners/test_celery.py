@@ -651,6 +651,13 @@ def members(value):
     return {key: None if key in ("result", "meta", "kwargs", "headers") else members(inner) for key, inner in value.items()}
 
 
+def test_a_forgotten_result_does_not_make_a_backend():
+    """Results are collected at any time, also while a backend is being imported."""
+    with closing(celery_child("jobs")) as child:
+        child.frame()
+        assert child.run("jobs.forgets") == {"result": False}
+
+
 def test_frames_have_the_members_of_the_golden_ones(shared):
     golden = [json.loads(line) for line in (VECTORS / "extended.jsonl").read_text().splitlines()]
     state, done = golden[3], golden[5]

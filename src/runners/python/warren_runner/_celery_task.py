@@ -149,12 +149,22 @@ class TaskBackend:
         self._host.send_state(task_id, state, encode(value), traceback, base.current_task_children(request))
         return value
 
+    def _made(self):
+        """The real backend, if somebody has asked for it."""
+        if self._own is not None:
+            return self._own
+        return self._host.app.backend if hasattr(getattr(self._host.app, "_local", None), "backend") else None
+
     def process_cleanup(self):
         # After each task. A backend that nobody has asked for has nothing to clean up.
-        if self._own is not None:
-            self._own.process_cleanup()
-        elif hasattr(getattr(self._host.app, "_local", None), "backend"):
-            self._host.app.backend.process_cleanup()
+        backend = self._made()
+        if backend is not None:
+            backend.process_cleanup()
+
+    def remove_pending_result(self, result):
+        # A result that is collected calls this, at any time: also in the middle of the import of the backend, which must not begin anew then.
+        backend = self._made()
+        return result if backend is None else backend.remove_pending_result(result)
 
 
 class TaskHost:

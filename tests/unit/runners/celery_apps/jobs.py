@@ -178,6 +178,14 @@ def kept_failure():
     raise ValueError("kept")
 
 
+@app.task(bind=True)
+def forgets(self):
+    """Whether a result of its own that it lets go of has made the application's backend."""
+    result = self.AsyncResult("another")
+    del result
+    return hasattr(app._local, "backend")
+
+
 # --- tasks that send tasks ----------------------------------------------------------------------------------------------------
 
 @app.task(bind=True)
