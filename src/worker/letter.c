@@ -173,8 +173,10 @@ encode_step(struct letter *l, const struct flow_step *s, bool again, struct errt
 enum err
 letter_of_step(struct letter **out, struct job *j, const struct flow_step *s, struct errtext *t)
 {
+	const struct request *r = &j->request;
 	struct letter *l = letter_new(j);
-	enum err e = encode_step(l, s, j->request.follows_again, t);
+	/* Of a chord's body every member that is counted again sends one more. */
+	enum err e = encode_step(l, s, r->follows_again || r->flow.n_parts > 0, t);
 
 	*out = l;
 	if (e != E_OK) {
