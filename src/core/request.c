@@ -338,7 +338,7 @@ request_on_started_due(struct request *r, struct effects *out)
 	if (r->state != REQUEST_RUNNING)
 		return;
 	note_run(r, out);
-	if (!r->rules->track_started || !request_leaves_result(r, false))
+	if (!r->rules->track_started || r->has_state || !request_leaves_result(r, false))
 		return;
 	buf_reset(&r->scratch);
 	buf_addf(&r->scratch, "{\"pid\": %lld, \"hostname\": ", (long long)r->child_pid);

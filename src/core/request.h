@@ -94,6 +94,7 @@ struct request {
 	struct errtext builtin_error; /* its arguments make no sense */
 	struct arena arena;       /* of the built-in, and of what a child has told */
 	struct span own_children; /* result tuples of what the task has sent by itself, a raw array; SPAN_NONE = none */
+	bool has_state;           /* the task has told a state of its own: STARTED would hide it */
 	bool no_store, must_store; /* the child says: its end is not for the backend, or is whatever the message says */
 	struct forward_change change; /* of its retry */
 	struct mail mail, after_park; /* after_park: what had to be sent when the result was to be parked first */

@@ -15,6 +15,7 @@ on_state(struct request *r, const struct run_frame *f, struct effects *out)
 {
 	struct effect *e;
 
+	r->has_state = true;
 	if (!request_leaves_result(r, false))
 		return;
 	e = request_add(out, EFF_STATE);
