@@ -284,7 +284,7 @@ dry_replay(struct replay *r)
 	js_init(&w, &b);
 	grid_init(&r->plan, ARRAY_LEN(titles), titles);
 	if (r->look->cli->common.json) {
-		r->json = &w;
+		r->json = &w; /* cppcheck-suppress autoVariables */
 		js_array(&w);
 	}
 	e = dead_look_each(r->look, replay_one, r, &why);
@@ -295,6 +295,7 @@ dry_replay(struct replay *r)
 		grid_print(&r->plan);
 		out_note("would replay %llu letters", (unsigned long long)r->moved);
 	}
+	r->json = NULL;
 	grid_release(&r->plan);
 	buf_release(&b);
 	return e == E_OK ? verdict(r) : dead_fail(e, &why);

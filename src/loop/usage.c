@@ -72,7 +72,8 @@ add_all_children(struct pids *p, int pid)
 	dir = opendir(path);
 	if (dir == NULL)
 		return;
-	while ((d = readdir(dir)) != NULL)
+	/* The stream is ours alone. */
+	while ((d = readdir(dir)) != NULL) /* cppcheck-suppress readdirCalled */
 		if (d->d_name[0] != '.')
 			add_children(p, pid, d->d_name);
 	closedir(dir);

@@ -162,7 +162,7 @@ set_headers(struct msg *m, const struct forward_change *c)
 enum err
 forward_change_apply(struct msg *m, const struct task *t, const struct forward_change *c)
 {
-	struct span shadow;
+	struct span shadow = SPAN_NONE;
 	int64_t priority;
 	enum err e;
 
