@@ -77,11 +77,10 @@ consumer_cancel(struct consumer *c)
 {
 	char tag[512];
 
-	/* RabbitMQ (3.10) loses the connection, with an internal error, over a cancel that outruns its own consume-ok. */
-	if (c->state == CONSUMER_STARTING)
-		return c->is_unwanted = true;
-	if (c->state != CONSUMER_ON)
+	if (c->state != CONSUMER_ON && c->state != CONSUMER_STARTING)
 		return false;
+	if (feed_is_starting(c->feed))
+		return c->is_unwanted = true;
 	add_tag(tag, sizeof(tag), c);
 	if (bus_cancel(c->feed->chan, span_of(tag), on_cancelled, c) != E_OK)
 		return false;

@@ -45,7 +45,16 @@ queue_name(const struct feed *f, size_t queue)
 static bool
 is_staying(const struct consumer *c)
 {
-	return c->state == CONSUMER_ON || (c->state == CONSUMER_STARTING && !c->is_unwanted);
+	return (c->state == CONSUMER_ON || c->state == CONSUMER_STARTING) && !c->is_unwanted;
+}
+
+bool
+feed_is_starting(const struct feed *f)
+{
+	for (size_t i = 0; i < f->n_consumers; i++)
+		if (f->consumers[i]->state == CONSUMER_STARTING)
+			return true;
+	return false;
 }
 
 static struct window_share *
@@ -133,7 +142,7 @@ add_consumer(struct feed *f, uint32_t prefetch, size_t queue)
 	c->queue = c->moves && is_usable(f, c->next_queue) ? c->next_queue : queue;
 	c->prefetch = prefetch;
 	if (f->mode != WINDOW_SHARED && f->qos != (int)prefetch) {
-		if (bus_qos(f->chan, (int)prefetch, false, NULL, NULL) != E_OK)
+		if (feed_is_starting(f) || bus_qos(f->chan, (int)prefetch, false, NULL, NULL) != E_OK)
 			return false;
 		f->qos = (int)prefetch;
 	}
@@ -196,7 +205,7 @@ static void
 fit_shared(struct feed *f)
 {
 	if (f->shared_qos != (int)f->window) {
-		if (bus_qos(f->chan, (int)f->window, true, on_window_set, f) != E_OK)
+		if (feed_is_starting(f) || bus_qos(f->chan, (int)f->window, true, on_window_set, f) != E_OK)
 			return;
 		f->qos_due++;
 		f->shared_qos = (int)f->window;
@@ -296,10 +305,11 @@ fit(struct feed *f)
 void
 feed_on_consumer(struct feed *f, struct consumer *c)
 {
-	if (!f->wanted) {
-		consumer_cancel(c);
+	for (size_t i = 0; i < f->n_consumers && !feed_is_starting(f); i++)
+		if (f->consumers[i]->is_unwanted || !f->wanted)
+			consumer_cancel(f->consumers[i]);
+	if (!f->wanted)
 		return;
-	}
 	if (c->state == CONSUMER_ON)
 		f->pool->queues[c->queue].added = false;
 	fit(f);
@@ -336,7 +346,7 @@ move_one(struct feed *f, struct window_move m)
 	for (size_t i = 0; i < f->n_consumers; i++) {
 		struct consumer *c = f->consumers[i];
 
-		if (c->state == CONSUMER_ON && c->queue == m.from && (best == NULL || c->held < best->held))
+		if (c->state == CONSUMER_ON && !c->is_unwanted && c->queue == m.from && (best == NULL || c->held < best->held))
 			best = c;
 	}
 	if (best == NULL)
