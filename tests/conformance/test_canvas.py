@@ -14,9 +14,8 @@ T = 20  # seconds for a result
 
 
 @pytest.fixture(scope="module", params=["classic", "quorum"])
-def mixed(request, servers, built, tmp_path_factory):
-    from conftest import numbers
-    with cluster(servers, next(numbers), tmp_path_factory.mktemp("mixed"), request.param) as c:
+def mixed(request, servers, new_number, built, tmp_path_factory):
+    with cluster(servers, new_number(), tmp_path_factory.mktemp("mixed"), request.param) as c:
         c.start_all()
         c.client = c.app()
         yield c

@@ -77,10 +77,9 @@ def run_all(cluster, app, seeds):
 
 
 @pytest.fixture(scope="module")
-def both(servers, built, tmp_path_factory):
-    from conftest import numbers
-    theirs = Cluster(servers, next(numbers), tmp_path_factory.mktemp("theirs"))
-    ours = Cluster(servers, next(numbers), tmp_path_factory.mktemp("ours"))
+def both(servers, new_number, built, tmp_path_factory):
+    theirs = Cluster(servers, new_number(), tmp_path_factory.mktemp("theirs"))
+    ours = Cluster(servers, new_number(), tmp_path_factory.mktemp("ours"))
     try:
         theirs.start("celery", ["/usr/bin/python3", "-m", "celery", "-A", "celery_app:app", "worker", "-l", "info", "-c", "4", "--without-gossip",
                                 "--without-mingle", "--without-heartbeat", "-Q", "celery"], r"celery@")
