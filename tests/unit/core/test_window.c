@@ -274,14 +274,15 @@ every_move_is_possible(void **state)
 
 		for (size_t i = 0; i < 4; i++) {
 			seed = seed * 1103515245 + 12345;
-			q[i].ready = (seed >> 16) % 3;
-			q[i].idle = (seed >> 20) % 3;
-			q[i].busy = (seed >> 24) % 3;
+			q[i] = (struct window_queue){ .ready = (seed >> 16) % 3,
+				.idle = (seed >> 20) % 3,
+				.busy = (seed >> 24) % 3,
+				.off = (seed >> 28) % 4 == 0 };
 		}
 		m = window_decide(q, 4, seed);
 		if (!m.wanted)
 			continue;
-		assert_true(m.from < 4 && m.to < 4 && m.from != m.to);
+		assert_true(m.from < 4 && m.to < 4 && m.from != m.to && !q[m.to].off);
 		assert_true(q[m.from].idle + q[m.from].busy > 0);
 	}
 }
