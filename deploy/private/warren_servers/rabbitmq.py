@@ -138,10 +138,12 @@ class RabbitMQ:
 
     def queues(self, vhost="/"):
         """{name: {"type", "durable", "messages", "messages_ready", "messages_unacknowledged", "consumers"}}. Classic queues
-        answer for themselves; quorum queues as of their last tick (Options.tick_ms)."""
-        return self.eval_json(
+        answer for themselves; quorum queues as of their last tick (Options.tick_ms). What a queue made just now cannot tell yet
+        counts as 0."""
+        queues = self.eval_json(
             "maps:from_list([{element(4, Name), maps:from_list(Rest)} || [{name, Name} | Rest] <- rabbit_amqqueue:info_all("
             "%s, [name, type, durable, messages, messages_ready, messages_unacknowledged, consumers])])" % quoted(vhost))
+        return {name: {key: 0 if value == "" else value for key, value in q.items()} for name, q in queues.items()}
 
     def close_connections(self, vhost="/", reason="closed by a test"):
         """Closes every client connection of the virtual host, as an operator would."""
