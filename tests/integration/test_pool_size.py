@@ -121,6 +121,7 @@ def test_grow_and_shrink(site, worker, held, kind, queues):
     assert watch.most == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queues", [["q"], ["a", "b"]], ids=["one", "two"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_changes_before_the_first_is_carried_out(site, worker, held, kind, queues):
