@@ -142,6 +142,19 @@ buf_span(const struct buf *b)
 	return b->data ? (struct span){ b->data, b->len } : SPAN("");
 }
 
+enum err
+buf_keep(struct buf *b, struct arena *a, struct span *out)
+{
+	enum err e = b->err;
+
+	if (e == E_OK) {
+		*out = arena_dup(a, buf_span(b));
+		e = out->ptr == NULL ? E_NOMEM : E_OK;
+	}
+	buf_release(b);
+	return e;
+}
+
 const char *
 buf_text(struct buf *b)
 {

@@ -7,6 +7,8 @@
 
 #include "base/err.h"
 
+struct arena;
+
 struct buf {
 	char *data; /* not NUL-terminated, NULL while empty; see buf_text */
 	size_t len;
@@ -32,5 +34,7 @@ void buf_drop(struct buf *b, size_t n);
 struct span buf_span(const struct buf *b);
 /* The contents as a C string, valid until the next change; "" when empty or on error. */
 const char *buf_text(struct buf *b);
+/* The contents move to the arena and the buffer is released, also on error: the buffer's own, or E_NOMEM. */
+enum err buf_keep(struct buf *b, struct arena *a, struct span *out) MUSTCHECK;
 
 #endif

@@ -52,19 +52,6 @@ argument(const struct task *t, const char *name, size_t place)
 	return jscan_kind(raw) == JSCAN_NULL ? SPAN_NONE : raw;
 }
 
-static enum err
-keep(struct arena *a, struct buf *b, struct span *out)
-{
-	enum err e = b->err;
-
-	if (e == E_OK) {
-		*out = arena_dup(a, buf_span(b));
-		e = out->ptr == NULL ? E_NOMEM : E_OK;
-	}
-	buf_release(b);
-	return e;
-}
-
 /* --- series -------------------------------------------------------------------------------------------------------------- */
 
 enum err
@@ -212,7 +199,7 @@ chunks(struct builtin_end *out, const struct task *t, struct arena *a)
 		add_starmap(&w, task, part, n);
 	js_array_end(&w);
 	buf_adds(&b, "}}");
-	return keep(a, &b, &out->start);
+	return buf_keep(&b, a, &out->start);
 }
 
 /* celery.group(tasks, result, group_id, partial_args): what clients of long ago send. */
@@ -233,7 +220,7 @@ group(struct builtin_end *out, const struct task *t, struct arena *a)
 	buf_adds(&b, "}, \"options\": {\"task_id\": ");
 	buf_add(&b, id.ptr != NULL ? id : SPAN("null"));
 	buf_adds(&b, "}}");
-	return keep(a, &b, &out->start);
+	return buf_keep(&b, a, &out->start);
 }
 
 /* celery.chord(header, body, partial_args). */
@@ -254,7 +241,7 @@ chord(struct builtin_end *out, const struct task *t, struct arena *a)
 	buf_adds(&b, ", \"body\": ");
 	buf_add(&b, body);
 	buf_adds(&b, "}}");
-	return keep(a, &b, &out->start);
+	return buf_keep(&b, a, &out->start);
 }
 
 enum err

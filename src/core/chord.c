@@ -123,19 +123,6 @@ add_flat(struct join *j, struct buf *b, int64_t due)
 	buf_addc(b, ']');
 }
 
-static enum err
-keep(struct arena *a, struct buf *b, struct span *out)
-{
-	enum err e = b->err;
-
-	if (e == E_OK) {
-		*out = arena_dup(a, buf_span(b));
-		e = out->ptr == NULL ? E_NOMEM : E_OK;
-	}
-	buf_release(b);
-	return e;
-}
-
 /* `text` is taken. */
 static enum err
 fail(struct chord_verdict *v, struct arena *a, struct buf *text, struct span cause)
@@ -151,7 +138,7 @@ fail(struct chord_verdict *v, struct arena *a, struct buf *text, struct span cau
 	buf_init(&b, 0);
 	if (e == E_OK) {
 		result_add_error(&b, &err);
-		e = keep(a, &b, &v->error);
+		e = buf_keep(&b, a, &v->error);
 	}
 	buf_release(text);
 	return e;
@@ -192,7 +179,7 @@ decide(struct chord_verdict *v, struct join *j, const struct chord_count *c)
 		return j->is_missing ? E_OK : fail_because(v, j->a, j->failed, saved.ptr != NULL);
 	}
 	v->state = CHORD_READY;
-	return keep(j->a, &b, &v->results);
+	return buf_keep(&b, j->a, &v->results);
 }
 
 enum err

@@ -83,6 +83,26 @@ room_is_filled_by_the_caller(void **state UNUSED)
 	buf_release(&b);
 }
 
+static void
+moves_to_an_arena(void **state UNUSED)
+{
+	struct arena a;
+	struct span kept = SPAN_NONE;
+	struct buf b;
+
+	arena_init(&a, 0);
+	buf_init(&b, 4);
+	buf_adds(&b, "four");
+	assert_int_equal(buf_keep(&b, &a, &kept), E_OK);
+	assert_span(kept, "four");
+	assert_null(b.data);
+	buf_init(&b, 4);
+	buf_adds(&b, "fives");
+	assert_int_equal(buf_keep(&b, &a, &kept), E_TOOBIG);
+	assert_span(kept, "four");
+	arena_release(&a);
+}
+
 static enum err
 fill(void *arg UNUSED)
 {
@@ -116,6 +136,7 @@ main(void)
 		cmocka_unit_test(formats_of_any_length_fit),
 		cmocka_unit_test(the_ceiling_holds_and_the_error_sticks),
 		cmocka_unit_test(room_is_filled_by_the_caller),
+		cmocka_unit_test(moves_to_an_arena),
 		cmocka_unit_test(bears_torture),
 	};
 
