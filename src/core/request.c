@@ -177,10 +177,9 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 			.text = r->task.name };
 
 		request_go_dead(r, "unknown-task", "no runner of this pool has registered a task of this name");
-		result_add_error_repr(&r->detail, &err);
 		rep = request_report(out, REPORT_UNKNOWN);
 		rep->text = span_of(r->mail.error.text);
-		rep->error = buf_span(&r->detail);
+		request_show_error(r, rep, &err);
 		request_end_error(r, "FAILURE", &err, SPAN_NONE, in->wall, out);
 		return;
 	}

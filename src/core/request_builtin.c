@@ -18,14 +18,8 @@ static void
 end_badly(struct request *r, const char *type, struct span text, us_t wall, struct effects *out)
 {
 	struct result_error err = { .type = span_of(type), .module = SPAN("builtins"), .text = text };
-	struct report *rep = request_report(out, REPORT_FAILED);
 
-	buf_reset(&r->note);
-	result_add_error_text(&r->note, &err);
-	rep->text = buf_span(&r->note);
-	buf_reset(&r->detail);
-	result_add_error_repr(&r->detail, &err);
-	rep->error = buf_span(&r->detail);
+	(void)request_report_error(r, &err, out);
 	request_end_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
 }
 

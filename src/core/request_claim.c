@@ -86,9 +86,7 @@ is_poison(struct request *r, const struct note_answer *a, us_t wall, struct effe
 	err.text = buf_span(&r->note);
 	rep = request_report(out, REPORT_LOST);
 	rep->text = err.text;
-	buf_reset(&r->detail);
-	result_add_error_repr(&r->detail, &err);
-	rep->error = buf_span(&r->detail);
+	request_show_error(r, rep, &err);
 	r->been.lost = lost;
 	request_go_dead(r, "lost", buf_text(&r->note));
 	request_end_error(r, "FAILURE", &err, SPAN_NONE, wall, out);

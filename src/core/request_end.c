@@ -35,18 +35,32 @@ end_failed(struct request *r, const char *why)
 	r->refused = r->rule->reject_on_failure;
 }
 
+void
+request_show_error(struct request *r, struct report *rep, const struct result_error *err)
+{
+	buf_reset(&r->detail);
+	result_add_error_repr(&r->detail, err);
+	rep->error = buf_span(&r->detail);
+}
+
+struct report *
+request_report_error(struct request *r, const struct result_error *err, struct effects *out)
+{
+	struct report *rep = request_report(out, REPORT_FAILED);
+
+	buf_reset(&r->note);
+	result_add_error_text(&r->note, err);
+	rep->text = buf_span(&r->note);
+	request_show_error(r, rep, err);
+	return rep;
+}
+
 static void
 on_error(struct request *r, const struct run_error *cause, const struct request_now *now, struct effects *out)
 {
 	struct result_error err = { .type = cause->type, .module = cause->module, .message = cause->message };
-	struct report *rep = request_report(out, REPORT_FAILED);
+	struct report *rep = request_report_error(r, &err, out);
 
-	buf_reset(&r->note);
-	result_add_error_text(&r->note, &err);
-	rep->text = buf_span(&r->note);
-	buf_reset(&r->detail);
-	result_add_error_repr(&r->detail, &err);
-	rep->error = buf_span(&r->detail);
 	rep->traceback = cause->traceback;
 	rep->runtime_us = now->mono_us - r->started_us;
 	end_failed(r, buf_text(&r->note));
@@ -263,9 +277,7 @@ request_on_hard_limit(struct request *r, const struct request_now *now, struct e
 	rep = request_report(out, REPORT_HARD_LIMIT);
 	rep->text = buf_span(&r->note);
 	rep->runtime_us = now->mono_us - r->started_us;
-	buf_reset(&r->detail);
-	result_add_error_repr(&r->detail, &err);
-	rep->error = buf_span(&r->detail);
+	request_show_error(r, rep, &err);
 	add_kill(out, SIGKILL, "was killed at its time limit");
 	snprintf(why, sizeof(why), "it was killed at its time limit (%g s)", request_hard_limit(r));
 	end_failed(r, why);
@@ -291,9 +303,7 @@ request_on_memory_limit(struct request *r, int64_t peak, const struct request_no
 	rep = request_report(out, REPORT_MEMORY_LIMIT);
 	rep->text = err.text;
 	rep->runtime_us = now->mono_us - r->started_us;
-	buf_reset(&r->detail);
-	result_add_error_repr(&r->detail, &err);
-	rep->error = buf_span(&r->detail);
+	request_show_error(r, rep, &err);
 	add_kill(out, SIGKILL, "was killed at the memory limit of its task");
 	snprintf(why, sizeof(why), "it was killed: %.80s", buf_text(&r->note));
 	end_failed(r, why);
@@ -330,9 +340,7 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 	err.text = buf_span(&r->note);
 	rep = request_report(out, REPORT_LOST);
 	rep->text = err.text;
-	buf_reset(&r->detail);
-	result_add_error_repr(&r->detail, &err);
-	rep->error = buf_span(&r->detail);
+	request_show_error(r, rep, &err);
 	rep->runtime_us = now->mono_us - r->started_us;
 	if (!r->acked && r->been.lost <= r->rule->max_lost) {
 		r->mail = (struct mail){ .kind = MAIL_LOST };
@@ -384,11 +392,9 @@ request_on_stored(struct request *r, enum err e, const char *why, us_t wall, str
 	buf_reset(&r->note);
 	buf_addf(&r->note, "the result backend refused the result: %s", why);
 	err.text = buf_span(&r->note);
-	buf_reset(&r->detail);
-	result_add_error_repr(&r->detail, &err);
 	rep = request_report(out, REPORT_FAILED);
 	rep->text = err.text;
-	rep->error = buf_span(&r->detail);
+	request_show_error(r, rep, &err);
 	request_end_error(r, "FAILURE", &err, SPAN_NONE, wall, out);
 }
 

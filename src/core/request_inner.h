@@ -18,6 +18,10 @@ void request_move(struct request *r, us_t due, struct effects *out);
 void request_on_parked(struct request *r, struct effects *out);
 /* One more report. */
 struct report *request_report(struct effects *out, enum report_kind kind);
+/* As Celery's events show it; kept in r->detail. */
+void request_show_error(struct request *r, struct report *rep, const struct result_error *err);
+/* A report of a failure that says what was raised; its text is kept in r->note. */
+struct report *request_report_error(struct request *r, const struct result_error *err, struct effects *out);
 /* The part of a result that is the same in every state. */
 void request_fill_result(const struct request *r, struct result *res, const char *state);
 /* The end: acknowledged, unless that was done early. */
@@ -44,12 +48,12 @@ void request_end_success(struct request *r, struct span value, int64_t runtime_u
 void request_end_series(struct request *r, int64_t runtime_us, us_t wall, struct effects *out);
 /* A built-in that is due: true when it has ended without a run. */
 bool request_end_builtin(struct request *r, us_t wall, struct effects *out);
-/* Seconds; 0 = none. What the message says goes before the rule. */
 /* request_more.c: what a done frame tells beyond its outcome. False when there was no memory to keep all of it. */
 bool request_take_more(struct request *r, const struct run_frame *f, us_t wall);
 /* Of its final result; SPAN_NONE = none. */
 struct span request_children(struct request *r);
 
+/* Seconds; 0 = none. What the message says goes before the rule. */
 double request_hard_limit(const struct request *r);
 double request_soft_limit(const struct request *r);
 
