@@ -16,15 +16,25 @@ is_known(const struct worker *w, struct span task_name)
 	return false;
 }
 
-/* A rule of its own for this task, made from the one that holds now; older ones stay, because running tasks point to them. */
+/*
+ * A rule of its own for this task, made from the one that holds now; older ones stay, because running tasks point to them. NULL when the
+ * answer says why not.
+ */
 static struct task_rule *
-override(struct worker *w, struct span task_name)
+override(struct ctl *c, struct span task_name)
 {
+	struct worker *w = c->worker;
 	struct task_rules *rules = &w->rules.tasks;
 	struct task_rule *rule;
 
-	if (rules->n_overrides >= OVERRIDES_MAX)
+	if (!is_known(w, task_name)) {
+		ctl_error(c, "unknown task");
 		return NULL;
+	}
+	if (rules->n_overrides >= OVERRIDES_MAX) {
+		ctl_error(c, "too many changes of limits (%d) since this worker started", OVERRIDES_MAX);
+		return NULL;
+	}
 	rule = must_alloc(sizeof(*rule));
 	*rule = *task_rules_find(rules, task_name);
 	rule->pattern = must_dup(task_name);
@@ -51,15 +61,9 @@ ctl_time_limit(struct ctl *c)
 
 	if (!ctl_need_text(c, "task_name", &name))
 		return;
-	if (!is_known(c->worker, name)) {
-		ctl_error(c, "unknown task");
+	rule = override(c, name);
+	if (rule == NULL)
 		return;
-	}
-	rule = override(c->worker, name);
-	if (rule == NULL) {
-		ctl_error(c, "too many changes of limits (%d) since this worker started", OVERRIDES_MAX);
-		return;
-	}
 	rule->time_limit = limit(c, "hard");
 	rule->soft_time_limit = limit(c, "soft");
 	LOG(LIMITS_SET, LOG_SPAN("task", name), LOG_SEC("soft", (int64_t)(rule->soft_time_limit * 1e6)),
@@ -97,15 +101,9 @@ ctl_rate_limit(struct ctl *c)
 		bad_rate(c, text);
 		return;
 	}
-	if (!is_known(c->worker, name)) {
-		ctl_error(c, "unknown task");
+	rule = override(c, name);
+	if (rule == NULL)
 		return;
-	}
-	rule = override(c->worker, name);
-	if (rule == NULL) {
-		ctl_error(c, "too many changes of limits (%d) since this worker started", OVERRIDES_MAX);
-		return;
-	}
 	rule->rate = per_s;
 	limiter_forget(&c->worker->limiter, name);
 	if (per_s <= 0) {
