@@ -1,6 +1,7 @@
 /*
- * The synchronous methods of a channel. The broker answers them in order, so the calls under way are a queue: an answer belongs to the
- * oldest. After channel.close the method that it names is the oldest one too, as all earlier ones have their answers.
+ * The synchronous methods of a channel, and which call an answer belongs to. What the channel itself answers comes in order: it is the oldest's of
+ * those. A consume and a cancel are answered by the queue (RabbitMQ's channel only passes them on), which may take longer than what was sent
+ * after them, and queues do not wait for each other: these answers say which consumer they are about.
  */
 #include "bus/inner.h"
 
@@ -10,6 +11,8 @@ struct call {
 	uint32_t answer; /* that ends it; basic.get has get-empty besides */
 	bus_answer_fn *fn;
 	void *owner;
+	size_t tag_len; /* of the consumer; 0 = it is about none */
+	char tag[];
 };
 
 static void
@@ -23,10 +26,20 @@ end_call(struct call *call, const struct bus_answer *a)
 		fn(owner, a);
 }
 
+/* The oldest call about this consumer that ends so; with an empty tag, the oldest about none. */
 static struct call *
-oldest(struct bus_chan *ch)
+find_call(struct bus_chan *ch, uint32_t answer, struct span tag)
 {
-	return list_is_empty(&ch->calls) ? NULL : container_of(ch->calls.next, struct call, link);
+	struct list *it, *tmp;
+
+	LIST_EACH (&ch->calls, it, tmp) {
+		struct call *call = container_of(it, struct call, link);
+
+		if (span_eq((struct span){ call->tag, call->tag_len }, tag) &&
+			(tag.len == 0 || call->answer == answer))
+			return call;
+	}
+	return NULL;
 }
 
 bool
@@ -34,12 +47,8 @@ calls_answer(
 	struct bus_chan *ch, uint32_t method, const void *args, struct bus_delivery *d, uint32_t messages)
 {
 	struct bus_answer a = { .text = "", .delivery = d, .messages = messages };
-	struct call *call = oldest(ch);
+	struct call *call;
 
-	if (call == NULL ||
-		(call->answer != method &&
-			!(call->answer == AMQP_BASIC_GET_OK_METHOD && method == AMQP_BASIC_GET_EMPTY_METHOD)))
-		return false;
 	switch (method) {
 	case AMQP_QUEUE_DECLARE_OK_METHOD: {
 		const amqp_queue_declare_ok_t *m = args;
@@ -64,6 +73,11 @@ calls_answer(
 	default:
 		break;
 	}
+	call = find_call(ch, method, a.consumer);
+	if (call == NULL ||
+		(call->answer != method &&
+			!(call->answer == AMQP_BASIC_GET_OK_METHOD && method == AMQP_BASIC_GET_EMPTY_METHOD)))
+		return false;
 	list_unlink(&call->link);
 	if (d != NULL && call->fn == NULL) {
 		bus_msg_free(d->msg);
@@ -91,7 +105,8 @@ calls_fail(struct bus_chan *ch, uint32_t method, int code, const char *text)
 		if (ch->conn == NULL)
 			call->fn = NULL;
 		a.err = call->method == method ? E_REFUSED : E_CLOSED;
-		method = 0;
+		if (a.err == E_REFUSED)
+			method = 0; /* one is to blame; of several of a kind the oldest */
 		end_call(call, &a);
 	}
 }
@@ -105,19 +120,22 @@ calls_drop(struct bus_chan *ch)
 		alloc_free(container_of(l, struct call, link));
 }
 
-/* Sends `method` and keeps the call for its answer. */
+/* Sends `method` and keeps the call, which is about the consumer of this tag, for its answer. */
 static enum err
-call(struct bus_chan *ch, uint32_t method, uint32_t answer, void *args, bus_answer_fn *fn, void *owner)
+call_about(struct bus_chan *ch, struct span tag, uint32_t method, uint32_t answer, void *args,
+	bus_answer_fn *fn, void *owner)
 {
 	struct call *k;
 	enum err e;
 
 	if (ch->state != CHAN_OPEN)
 		return E_CLOSED;
-	k = alloc_zero(sizeof(*k));
+	k = alloc_zero(sizeof(*k) + tag.len);
 	if (k == NULL)
 		return E_NOMEM;
-	*k = (struct call){ .method = method, .answer = answer, .fn = fn, .owner = owner };
+	*k = (struct call){ .method = method, .answer = answer, .fn = fn, .owner = owner, .tag_len = tag.len };
+	if (tag.len > 0)
+		memcpy(k->tag, tag.ptr, tag.len);
 	e = conn_send(ch->conn, ch->number, method, args);
 	if (e == E_OK)
 		list_push(&ch->calls, &k->link);
@@ -126,20 +144,26 @@ call(struct bus_chan *ch, uint32_t method, uint32_t answer, void *args, bus_answ
 	return e;
 }
 
-/* As `call`, for methods that carry a table: makes librabbitmq's form of it first. */
 static enum err
-call_with_table(struct bus_chan *ch, uint32_t method, uint32_t answer, void *args, amqp_table_t *to,
-	const struct table *from, bus_answer_fn *fn, void *owner)
+call(struct bus_chan *ch, uint32_t method, uint32_t answer, void *args, bus_answer_fn *fn, void *owner)
+{
+	return call_about(ch, SPAN(""), method, answer, args, fn, owner);
+}
+
+/* As `call_about`, for methods that carry a table: makes librabbitmq's form of it first. */
+static enum err
+call_with_table(struct bus_chan *ch, struct span tag, uint32_t method, uint32_t answer, void *args,
+	amqp_table_t *to, const struct table *from, bus_answer_fn *fn, void *owner)
 {
 	amqp_pool_t pool;
 	enum err e = E_OK;
 
 	if (from == NULL)
-		return call(ch, method, answer, args, fn, owner);
+		return call_about(ch, tag, method, answer, args, fn, owner);
 	init_amqp_pool(&pool, 4096);
 	e = bus_table_export(to, from, &pool);
 	if (e == E_OK)
-		e = call(ch, method, answer, args, fn, owner);
+		e = call_about(ch, tag, method, answer, args, fn, owner);
 	empty_amqp_pool(&pool);
 	return e;
 }
@@ -155,8 +179,8 @@ bus_queue_declare(struct bus_chan *ch, const struct bus_queue *q, bus_answer_fn 
 		.auto_delete = q->auto_delete,
 	};
 
-	return call_with_table(ch, AMQP_QUEUE_DECLARE_METHOD, AMQP_QUEUE_DECLARE_OK_METHOD, &m, &m.arguments,
-		q->args, fn, owner);
+	return call_with_table(ch, SPAN(""), AMQP_QUEUE_DECLARE_METHOD, AMQP_QUEUE_DECLARE_OK_METHOD, &m,
+		&m.arguments, q->args, fn, owner);
 }
 
 enum err
@@ -171,8 +195,8 @@ bus_exchange_declare(struct bus_chan *ch, const struct bus_exchange *x, bus_answ
 		.internal = x->internal,
 	};
 
-	return call_with_table(ch, AMQP_EXCHANGE_DECLARE_METHOD, AMQP_EXCHANGE_DECLARE_OK_METHOD, &m,
-		&m.arguments, x->args, fn, owner);
+	return call_with_table(ch, SPAN(""), AMQP_EXCHANGE_DECLARE_METHOD, AMQP_EXCHANGE_DECLARE_OK_METHOD,
+		&m, &m.arguments, x->args, fn, owner);
 }
 
 enum err
@@ -242,8 +266,10 @@ bus_consume(struct bus_chan *ch, struct span queue, struct span consumer, bool n
 		.exclusive = exclusive,
 	};
 
-	return call_with_table(ch, AMQP_BASIC_CONSUME_METHOD, AMQP_BASIC_CONSUME_OK_METHOD, &m, &m.arguments,
-		args, fn, owner);
+	/* By an empty one the broker would choose, and the answer could not be told from others. */
+	assert(consumer.len > 0);
+	return call_with_table(ch, consumer, AMQP_BASIC_CONSUME_METHOD, AMQP_BASIC_CONSUME_OK_METHOD, &m,
+		&m.arguments, args, fn, owner);
 }
 
 enum err
@@ -251,7 +277,8 @@ bus_cancel(struct bus_chan *ch, struct span consumer, bus_answer_fn *fn, void *o
 {
 	amqp_basic_cancel_t m = { .consumer_tag = amqp_of_span(consumer) };
 
-	return call(ch, AMQP_BASIC_CANCEL_METHOD, AMQP_BASIC_CANCEL_OK_METHOD, &m, fn, owner);
+	assert(consumer.len > 0);
+	return call_about(ch, consumer, AMQP_BASIC_CANCEL_METHOD, AMQP_BASIC_CANCEL_OK_METHOD, &m, fn, owner);
 }
 
 enum err

@@ -84,7 +84,7 @@ struct bus_exchange {
 	const struct table *args;
 };
 
-/* Each sends now and answers later, in order. E_CLOSED when the channel is not open: fn is not called. fn may be NULL. */
+/* Each sends now and answers later, in order but for consume and cancel, which come when they come. E_CLOSED when the channel is not open: fn is not called. fn may be NULL. */
 enum err bus_queue_declare(
 	struct bus_chan *ch, const struct bus_queue *q, bus_answer_fn *fn, void *owner) MUSTCHECK;
 enum err bus_exchange_declare(
@@ -97,9 +97,10 @@ enum err bus_queue_purge(struct bus_chan *ch, struct span queue, bus_answer_fn *
 enum err bus_queue_delete(struct bus_chan *ch, struct span queue, bool if_unused, bool if_empty,
 	bus_answer_fn *fn, void *owner) MUSTCHECK;
 enum err bus_qos(struct bus_chan *ch, int prefetch, bool global, bus_answer_fn *fn, void *owner) MUSTCHECK;
-/* `consumer` is the tag; the deliveries come to on_deliver. args e.g. x-priority. */
+/* `consumer` is the tag, never empty; the deliveries come to on_deliver. args e.g. x-priority. */
 enum err bus_consume(struct bus_chan *ch, struct span queue, struct span consumer, bool no_ack,
 	bool exclusive, const struct table *args, bus_answer_fn *fn, void *owner) MUSTCHECK;
+/* Not before its consume was answered: RabbitMQ 3.10 loses the channel over a cancel that outruns it on a quorum queue. */
 enum err bus_cancel(struct bus_chan *ch, struct span consumer, bus_answer_fn *fn, void *owner) MUSTCHECK;
 enum err bus_get(
 	struct bus_chan *ch, struct span queue, bool no_ack, bus_answer_fn *fn, void *owner) MUSTCHECK;

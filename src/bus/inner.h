@@ -136,10 +136,10 @@ void chan_wake(struct bus_chan *ch);
 /* The connection object goes away: no callbacks any more. */
 void chan_orphan(struct bus_chan *ch);
 
-/* An answer came: hands it to the oldest call. False: nobody asked for this. `d` is for get-ok. */
+/* An answer came: hands it to its call. False: nobody asked for this. `d` is for get-ok. */
 bool calls_answer(
 	struct bus_chan *ch, uint32_t method, const void *args, struct bus_delivery *d, uint32_t messages);
-/* All calls end. The oldest is told E_REFUSED when `method` is its own, the others E_CLOSED. */
+/* All calls end. The oldest that sent `method` is told E_REFUSED, the others E_CLOSED. */
 void calls_fail(struct bus_chan *ch, uint32_t method, int code, const char *text);
 /* Frees them without a word. */
 void calls_drop(struct bus_chan *ch);

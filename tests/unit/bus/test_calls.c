@@ -189,6 +189,64 @@ answers_carry_their_numbers(void **state UNUSED)
 	fx_release(&x);
 }
 
+/* RabbitMQ: the queues answer consume and cancel, the channel all else, and none waits for another. */
+static void
+answers_about_consumers_come_in_any_order(void **state UNUSED)
+{
+	struct answers first = { 0 }, second = { 0 }, gone = { 0 }, qos = { 0 }, purge = { 0 };
+	struct bus_chan *ch;
+	struct fx x;
+
+	ch = start(&x);
+	fake_answer(x.fake, 0, false);
+	assert_ok(bus_consume(ch, SPAN("q"), SPAN("first"), false, false, NULL, note, &first));
+	assert_ok(bus_cancel(ch, SPAN("gone"), note, &gone));
+	assert_ok(bus_consume(ch, SPAN("r"), SPAN("second"), false, false, NULL, note, &second));
+	assert_ok(bus_qos(ch, 3, false, note, &qos));
+	assert_ok(bus_queue_purge(ch, SPAN("q"), note, &purge));
+	fake_send(x.fake, 1, AMQP_BASIC_QOS_OK_METHOD, &(amqp_basic_qos_ok_t){ 0 });
+	fake_settle(x.fake);
+	assert_int_equal(x.downs, 0);
+	assert_int_equal(qos.n, 1);
+	fake_send(x.fake, 1, AMQP_BASIC_CONSUME_OK_METHOD,
+		&(amqp_basic_consume_ok_t){ amqp_of_span(SPAN("second")) });
+	fake_settle(x.fake);
+	assert_true(second.n == 1 && first.n == 0);
+	assert_string_equal(second.name[0].text, "second");
+	fake_send(x.fake, 1, AMQP_QUEUE_PURGE_OK_METHOD, &(amqp_queue_purge_ok_t){ 99 });
+	fake_send(x.fake, 1, AMQP_BASIC_CANCEL_OK_METHOD,
+		&(amqp_basic_cancel_ok_t){ amqp_of_span(SPAN("gone")) });
+	fake_send(x.fake, 1, AMQP_BASIC_CONSUME_OK_METHOD,
+		&(amqp_basic_consume_ok_t){ amqp_of_span(SPAN("first")) });
+	fake_settle(x.fake);
+	assert_int_equal(x.downs, 0);
+	assert_true(first.n == 1 && gone.n == 1 && purge.n == 1);
+	assert_int_equal(purge.a[0].messages, 99);
+	bus_chan_close(ch);
+	fx_release(&x);
+}
+
+static void
+an_answer_about_another_consumer_is_a_fault(void **state UNUSED)
+{
+	struct answers s = { 0 };
+	struct bus_chan *ch;
+	struct fx x;
+
+	ch = start(&x);
+	fake_answer(x.fake, 0, false);
+	assert_ok(bus_consume(ch, SPAN("q"), SPAN("tag"), false, false, NULL, note, &s));
+	fake_send(x.fake, 1, AMQP_BASIC_CONSUME_OK_METHOD,
+		&(amqp_basic_consume_ok_t){ amqp_of_span(SPAN("tags")) });
+	assert_int_equal(((amqp_connection_close_t *)fake_expect(x.fake, AMQP_CONNECTION_CLOSE_METHOD)->args)
+				 ->reply_code,
+		503);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.a[0].err, E_CLOSED);
+	bus_chan_close(ch);
+	fx_release(&x);
+}
+
 static void
 get_brings_a_message_or_none(void **state UNUSED)
 {
@@ -241,6 +299,22 @@ channel_close_refuses_the_call_that_it_names(void **state UNUSED)
 	assert_int_equal(s.a[0].code, 406);
 	assert_string_equal(s.text[0].text, "PRECONDITION_FAILED - inequivalent arg");
 	assert_int_equal(s.a[1].err, E_CLOSED);
+	bus_chan_close(ch);
+	fx_release(&x);
+
+	/* A queue may be slower to answer than the channel to refuse. */
+	ch = start(&x);
+	fake_answer(x.fake, 0, false);
+	s.n = 0;
+	assert_ok(bus_consume(ch, SPAN("q"), SPAN("tag"), false, false, NULL, note, &s));
+	assert_ok(bus_qos(ch, 3, true, note, &s));
+	assert_ok(bus_queue_declare(ch, &(struct bus_queue){ .name = SPAN("r") }, note, &s));
+	fake_close_channel(x.fake, 1, 404, "NOT_FOUND - no queue 'r'", AMQP_QUEUE_DECLARE_METHOD);
+	fake_settle(x.fake);
+	assert_int_equal(s.n, 3);
+	assert_int_equal(s.a[0].err, E_CLOSED);
+	assert_int_equal(s.a[1].err, E_CLOSED);
+	assert_int_equal(s.a[2].err, E_REFUSED);
 	bus_chan_close(ch);
 	fx_release(&x);
 }
@@ -335,6 +409,8 @@ main(void)
 		cmocka_unit_test(declaring_goes_out_as_asked),
 		cmocka_unit_test(consuming_goes_out_as_asked),
 		cmocka_unit_test(answers_carry_their_numbers),
+		cmocka_unit_test(answers_about_consumers_come_in_any_order),
+		cmocka_unit_test(an_answer_about_another_consumer_is_a_fault),
 		cmocka_unit_test(get_brings_a_message_or_none),
 		cmocka_unit_test(channel_close_refuses_the_call_that_it_names),
 		cmocka_unit_test(a_lost_connection_ends_all_calls),
