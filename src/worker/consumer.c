@@ -77,10 +77,10 @@ consumer_cancel(struct consumer *c)
 {
 	char tag[512];
 
-	if (c->state != CONSUMER_ON && c->state != CONSUMER_STARTING)
-		return false;
-	if (feed_is_starting(c->feed))
+	if (c->state == CONSUMER_STARTING)
 		return c->is_unwanted = true;
+	if (c->state != CONSUMER_ON)
+		return false;
 	add_tag(tag, sizeof(tag), c);
 	if (bus_cancel(c->feed->chan, span_of(tag), on_cancelled, c) != E_OK)
 		return false;

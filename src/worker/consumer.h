@@ -23,7 +23,7 @@ struct consumer {
 	uint32_t held;         /* deliveries not settled */
 	enum consumer_state state;
 	bool moves;            /* it ends only to go on somewhere else */
-	bool is_unwanted;      /* it is cancelled as soon as no consumer of the feed is starting any more */
+	bool is_unwanted;      /* while it starts: it is cancelled as soon as it is on, no earlier (bus_cancel) */
 };
 
 /* Consumes from c->queue; true when the broker was asked. The feed hears of the answer: feed_on_consumer. */

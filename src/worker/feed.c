@@ -48,15 +48,6 @@ is_staying(const struct consumer *c)
 	return (c->state == CONSUMER_ON || c->state == CONSUMER_STARTING) && !c->is_unwanted;
 }
 
-bool
-feed_is_starting(const struct feed *f)
-{
-	for (size_t i = 0; i < f->n_consumers; i++)
-		if (f->consumers[i]->state == CONSUMER_STARTING)
-			return true;
-	return false;
-}
-
 static struct window_share *
 shares_of(const struct feed *f)
 {
@@ -142,7 +133,7 @@ add_consumer(struct feed *f, uint32_t prefetch, size_t queue)
 	c->queue = c->moves && is_usable(f, c->next_queue) ? c->next_queue : queue;
 	c->prefetch = prefetch;
 	if (f->mode != WINDOW_SHARED && f->qos != (int)prefetch) {
-		if (feed_is_starting(f) || bus_qos(f->chan, (int)prefetch, false, NULL, NULL) != E_OK)
+		if (bus_qos(f->chan, (int)prefetch, false, NULL, NULL) != E_OK)
 			return false;
 		f->qos = (int)prefetch;
 	}
@@ -205,7 +196,7 @@ static void
 fit_shared(struct feed *f)
 {
 	if (f->shared_qos != (int)f->window) {
-		if (feed_is_starting(f) || bus_qos(f->chan, (int)f->window, true, on_window_set, f) != E_OK)
+		if (bus_qos(f->chan, (int)f->window, true, on_window_set, f) != E_OK)
 			return;
 		f->qos_due++;
 		f->shared_qos = (int)f->window;
@@ -305,11 +296,10 @@ fit(struct feed *f)
 void
 feed_on_consumer(struct feed *f, struct consumer *c)
 {
-	for (size_t i = 0; i < f->n_consumers && !feed_is_starting(f); i++)
-		if (f->consumers[i]->is_unwanted || !f->wanted)
-			consumer_cancel(f->consumers[i]);
-	if (!f->wanted)
+	if (!f->wanted) {
+		consumer_cancel(c);
 		return;
+	}
 	if (c->state == CONSUMER_ON)
 		f->pool->queues[c->queue].added = false;
 	fit(f);
@@ -521,7 +511,9 @@ on_cancel(void *owner, struct span tag)
 	if (c == NULL)
 		return;
 	LOG(CONSUMER_CANCELLED, LOG_STR("pool", f->pool->conf->name), LOG_STR("queue", queue_name(f, c->queue)));
-	c->state = CONSUMER_OFF;
+	/* Of one that we have cancelled as well the answer is still to come, and must not be taken for the next one's. */
+	if (c->state != CONSUMER_CANCELLING)
+		c->state = CONSUMER_OFF;
 	f->topology_ok = false;
 	worker_ensure_queues(f->pool->worker);
 }

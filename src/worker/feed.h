@@ -60,11 +60,6 @@ bool feed_on_shared_refused(struct feed *f);
 struct span feed_queue(const struct feed *f, size_t consumer);
 /* A delivery of this consumer was settled. */
 void feed_on_settled(struct feed *f, size_t consumer);
-/*
- * A consume has not been answered yet. RabbitMQ answers it later than what is sent after it (the queue does, not the channel), and loses the
- * connection over a cancel of that consumer: so nothing but further consumes is sent meanwhile.
- */
-bool feed_is_starting(const struct feed *f);
 /* One of its consumers has become on or off. */
 void feed_on_consumer(struct feed *f, struct consumer *c);
 

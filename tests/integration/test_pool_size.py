@@ -121,14 +121,13 @@ def test_grow_and_shrink(site, worker, held, kind, queues):
     assert watch.most == 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("queues", [["q"], ["a", "b"]], ids=["one", "two"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_changes_before_the_first_is_carried_out(site, worker, held, kind, queues):
     """All in one go, so that each meets what the one before it has only asked the broker for."""
     app = declared(site, kind, queues + ["extra"])
     tasks, panel, watch = held(app), Panel(app), Watch(site, queues + ["extra"])
-    worker("-A", "tasks", "-Q", ",".join(queues), "-c", "2")
+    w = worker("-A", "tasks", "-Q", ",".join(queues), "-c", "2")
     with app.connection_for_write() as connection:
         for _ in range(12):
             for command, arguments in (("pool_grow", {"n": 3}), ("add_consumer", {"queue": "extra"}), ("pool_shrink", {"n": 2}),
@@ -142,6 +141,8 @@ def test_many_changes_before_the_first_is_carried_out(site, worker, held, kind, 
     assert (watch.most, tasks.count(), panel.slots()) == (2, 2, 2)
     assert sorted(q["name"] for q in panel.tell("active_queues")) == queues
     panel.wait_children(2)
+    # With the connection the commands that were on their way would be lost.
+    assert not w.lines("lost the connection")
     tasks.open("gate")
     tasks.close()
 
