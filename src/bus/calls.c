@@ -9,6 +9,7 @@ struct call {
 	struct list link;
 	uint32_t method; /* that was sent */
 	uint32_t answer; /* that ends it; basic.get has get-empty besides */
+	ms_t sent_at;
 	bus_answer_fn *fn;
 	void *owner;
 	size_t tag_len; /* of the consumer; 0 = it is about none */
@@ -111,6 +112,12 @@ calls_fail(struct bus_chan *ch, uint32_t method, int code, const char *text)
 	}
 }
 
+ms_t
+calls_since(const struct bus_chan *ch)
+{
+	return list_is_empty(&ch->calls) ? -1 : container_of(ch->calls.next, struct call, link)->sent_at;
+}
+
 void
 calls_drop(struct bus_chan *ch)
 {
@@ -133,15 +140,22 @@ call_about(struct bus_chan *ch, struct span tag, uint32_t method, uint32_t answe
 	k = alloc_zero(sizeof(*k) + tag.len);
 	if (k == NULL)
 		return E_NOMEM;
-	*k = (struct call){ .method = method, .answer = answer, .fn = fn, .owner = owner, .tag_len = tag.len };
+	*k = (struct call){ .method = method,
+		.answer = answer,
+		.sent_at = loop_now(ch->loop),
+		.fn = fn,
+		.owner = owner,
+		.tag_len = tag.len };
 	if (tag.len > 0)
 		memcpy(k->tag, tag.ptr, tag.len);
 	e = conn_send(ch->conn, ch->number, method, args);
-	if (e == E_OK)
-		list_push(&ch->calls, &k->link);
-	else
+	if (e != E_OK) {
 		alloc_free(k);
-	return e;
+		return e;
+	}
+	list_push(&ch->calls, &k->link);
+	chan_expect(ch);
+	return E_OK;
 }
 
 static enum err

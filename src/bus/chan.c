@@ -14,6 +14,8 @@
 #define REOPEN_MIN_MS 100
 #define REOPEN_MAX_MS 5000
 #define LASTING_MS 10000 /* a channel that stayed open for so long starts again with the shortest back-off */
+/* A broker that is well answers at once, or after some seconds; one that never does would leave a worker standing that looks alive. */
+#define ANSWER_MS 60000
 #define PROPS_MAX \
 	((size_t)8 << 20) /* what a message may take beside its body; a header frame cannot need more */
 
@@ -23,14 +25,48 @@ open_now(struct bus_chan *ch)
 	amqp_channel_open_t m = { amqp_empty_bytes };
 
 	ch->state = CHAN_CLOSED;
-	if (conn_send(ch->conn, ch->number, AMQP_CHANNEL_OPEN_METHOD, &m) == E_OK)
-		ch->state = CHAN_OPENING;
+	if (conn_send(ch->conn, ch->number, AMQP_CHANNEL_OPEN_METHOD, &m) != E_OK)
+		return;
+	ch->state = CHAN_OPENING;
+	ch->asked_at = loop_now(ch->loop);
+	chan_expect(ch);
 }
 
 static void
 on_reopen(void *owner)
 {
 	open_now(owner);
+}
+
+void
+chan_expect(struct bus_chan *ch)
+{
+	if (!ch->patience.armed)
+		loop_timer_arm(&ch->patience, ANSWER_MS);
+}
+
+static void
+on_patience(void *owner)
+{
+	struct bus_chan *ch = owner;
+	ms_t since = ch->state == CHAN_OPENING ? ch->asked_at : calls_since(ch), waited;
+	struct errtext why;
+
+	if (since < 0)
+		return;
+	/* With an alarm the broker does not even read. */
+	if (ch->conn->blocked)
+		since = loop_now(ch->loop);
+	else if (since < ch->conn->unblocked_at)
+		since = ch->conn->unblocked_at;
+	waited = loop_now(ch->loop) - since;
+	if (waited < ANSWER_MS) {
+		loop_timer_arm(&ch->patience, ANSWER_MS - waited);
+		return;
+	}
+	(void)err_set(&why, E_TIMEOUT, "the broker has not answered on channel %u for %d seconds",
+		(unsigned)ch->number, ANSWER_MS / 1000);
+	conn_lost(ch->conn, E_TIMEOUT, 0, why.text);
 }
 
 static void
@@ -66,6 +102,7 @@ chan_on_lost(struct bus_chan *ch, const char *why)
 
 	ch->state = CHAN_CLOSED;
 	loop_timer_disarm(&ch->reopen);
+	loop_timer_disarm(&ch->patience);
 	drop_content(ch);
 	calls_fail(ch, 0, 0, why);
 	if (was_open)
@@ -364,6 +401,7 @@ chan_free(void *p)
 	struct bus_chan *ch = p;
 
 	loop_timer_release(&ch->reopen);
+	loop_timer_release(&ch->patience);
 	alloc_free(ch);
 }
 
@@ -384,6 +422,8 @@ bus_chan_new(struct bus_chan **out, struct bus_conn *c, const struct bus_chan_op
 	list_init(&ch->calls);
 	e = loop_timer_init(&ch->reopen, c->loop, on_reopen, ch);
 	if (e == E_OK)
+		e = loop_timer_init(&ch->patience, c->loop, on_patience, ch);
+	if (e == E_OK)
 		e = conn_add_chan(c, ch);
 	if (e != E_OK) {
 		chan_free(ch);
@@ -401,6 +441,7 @@ chan_orphan(struct bus_chan *ch)
 	ch->conn = NULL;
 	ch->state = CHAN_CLOSED;
 	loop_timer_disarm(&ch->reopen);
+	loop_timer_disarm(&ch->patience);
 	drop_content(ch);
 	calls_drop(ch);
 }
@@ -421,6 +462,7 @@ bus_chan_close(struct bus_chan *ch)
 	ch->state = CHAN_GONE;
 	ch->conn = NULL;
 	loop_timer_disarm(&ch->reopen);
+	loop_timer_disarm(&ch->patience);
 	drop_content(ch);
 	calls_drop(ch);
 	loop_reap(ch->loop, chan_free, ch);

@@ -23,6 +23,7 @@ set_blocked(struct bus_conn *c, bool blocked, struct span reason)
 	if (c->blocked == blocked)
 		return;
 	c->blocked = blocked;
+	c->unblocked_at = loop_now(c->loop);
 	(void)err_set(&text, E_OK, "%.*s", SPAN_FMT(reason));
 	if (c->ops.on_blocked != NULL)
 		c->ops.on_blocked(c->owner, blocked, text.text);

@@ -49,6 +49,7 @@ struct bus_conn {
 	unsigned failures; /* attempts in a row that led to nothing lasting */
 	ms_t up_at;
 	bool blocked;
+	ms_t unblocked_at;
 	size_t frame_max, channel_max;
 	int beat_s;         /* agreed upon */
 	ms_t wrote_at;      /* the last time something was written */
@@ -125,6 +126,8 @@ struct bus_chan {
 	struct content in;
 	struct loop_timer reopen;
 	ms_t reopen_ms, opened_at;
+	struct loop_timer patience; /* with the open, or the oldest call, that is not answered */
+	ms_t asked_at;              /* for the open */
 	loop_fn *on_wake; /* the publisher's: there may be room again; owner as above */
 };
 
@@ -136,11 +139,15 @@ void chan_wake(struct bus_chan *ch);
 /* The connection object goes away: no callbacks any more. */
 void chan_orphan(struct bus_chan *ch);
 
+/* Something waits for an answer of the broker: it will not wait for ever. */
+void chan_expect(struct bus_chan *ch);
 /* An answer came: hands it to its call. False: nobody asked for this. `d` is for get-ok. */
 bool calls_answer(
 	struct bus_chan *ch, uint32_t method, const void *args, struct bus_delivery *d, uint32_t messages);
 /* All calls end. The oldest that sent `method` is told E_REFUSED, the others E_CLOSED. */
 void calls_fail(struct bus_chan *ch, uint32_t method, int code, const char *text);
+/* When the one that has waited longest was sent; -1: none waits. */
+ms_t calls_since(const struct bus_chan *ch);
 /* Frees them without a word. */
 void calls_drop(struct bus_chan *ch);
 

@@ -384,6 +384,102 @@ an_answer_nobody_asked_for_is_a_fault(void **state UNUSED)
 	fx_release(&x);
 }
 
+/* Heartbeats shall not be what ends these tests. */
+static void
+beat_seldom(struct fake *f)
+{
+	fake_tune(f, 0, 131072, 3600);
+}
+
+static void
+beat_seldom_and_open_nothing(struct fake *f)
+{
+	beat_seldom(f);
+	fake_answer(f, AMQP_CHANNEL_OPEN_METHOD, false);
+}
+
+static struct bus_chan *
+start_and_stop_clock(struct fx *x)
+{
+	struct bus_chan *ch;
+
+	fx_stop_clock();
+	fx_init(x, &(struct bus_conf){ .heartbeat_s = 3600 });
+	x->prepare = beat_seldom;
+	x->redial = true;
+	fx_link(x);
+	fake_until(x->fake, fx_is_up, x);
+	assert_ok(bus_chan_new(&ch, x->conn, &quiet, NULL));
+	fake_until(x->fake, is_open, ch);
+	fake_answer(x->fake, 0, false);
+	return ch;
+}
+
+static void
+a_call_that_is_never_answered_ends_the_connection(void **state UNUSED)
+{
+	struct answers s = { 0 };
+	struct bus_chan *ch;
+	struct fx x;
+
+	ch = start_and_stop_clock(&x);
+	fx_pass(&x, 50000);
+	assert_ok(bus_consume(ch, SPAN("q"), SPAN("tag"), false, false, NULL, note, &s));
+	fx_pass(&x, 30000);
+	/* What is answered meanwhile does not help the other. */
+	assert_ok(bus_qos(ch, 3, false, NULL, NULL));
+	fake_send(x.fake, 1, AMQP_BASIC_QOS_OK_METHOD, &(amqp_basic_qos_ok_t){ 0 });
+	fx_pass(&x, 29000);
+	assert_int_equal(x.downs, 0);
+	x.prepare = beat_seldom_and_open_nothing;
+	fx_pass(&x, 1100);
+	assert_int_equal(x.downs, 1);
+	assert_int_equal(x.down.err, E_TIMEOUT);
+	assert_string_equal(x.down_text.text, "the broker has not answered on channel 1 for 60 seconds");
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.a[0].err, E_CLOSED);
+	/* The next connection has its own time, for the opening of the channel too. */
+	fx_pass(&x, 59000);
+	assert_int_equal(x.downs, 1);
+	assert_true(bus_conn_is_up(x.conn));
+	assert_false(bus_chan_is_open(ch));
+	x.prepare = beat_seldom;
+	fx_pass(&x, 1100);
+	assert_int_equal(x.downs, 2);
+	fake_until(x.fake, is_open, ch);
+	bus_chan_close(ch);
+	fx_release(&x);
+}
+
+static void
+who_answers_or_has_an_alarm_keeps_the_connection(void **state UNUSED)
+{
+	struct answers s = { 0 };
+	struct bus_chan *ch;
+	struct fx x;
+
+	ch = start_and_stop_clock(&x);
+	for (int i = 0; i < 5; i++) {
+		assert_ok(bus_queue_purge(ch, SPAN("q"), note, &s));
+		fx_pass(&x, 25000);
+		fake_send(x.fake, 1, AMQP_QUEUE_PURGE_OK_METHOD, &(amqp_queue_purge_ok_t){ 1 });
+		fake_settle(x.fake);
+	}
+	assert_int_equal(s.n, 5);
+	assert_ok(bus_queue_purge(ch, SPAN("q"), note, &s));
+	fx_pass(&x, 30000);
+	fake_block(x.fake, true);
+	fx_pass(&x, 300000);
+	fake_block(x.fake, false);
+	fx_pass(&x, 59000);
+	assert_int_equal(x.downs, 0);
+	/* The alarm is over, and it still says nothing. */
+	fx_pass(&x, 61000);
+	assert_int_equal(x.downs, 1);
+	bus_chan_close(ch);
+	fx_release(&x);
+}
+
 static void
 names_that_do_not_fit_are_refused_here(void **state UNUSED)
 {
@@ -416,6 +512,8 @@ main(void)
 		cmocka_unit_test(a_lost_connection_ends_all_calls),
 		cmocka_unit_test(after_close_there_is_silence),
 		cmocka_unit_test(an_answer_nobody_asked_for_is_a_fault),
+		cmocka_unit_test(a_call_that_is_never_answered_ends_the_connection),
+		cmocka_unit_test(who_answers_or_has_an_alarm_keeps_the_connection),
 		cmocka_unit_test(names_that_do_not_fit_are_refused_here),
 	};
 
