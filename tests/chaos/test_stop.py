@@ -36,6 +36,62 @@ def test_f49_what_has_not_begun_is_back_within_a_second(lab, kind):
     lab.close_books(starts=(1, 1))
 
 
+# A connection that is not answered has so long to say goodbye; what has ended has 11 s more after the drain time-out to be told.
+GOODBYE_S, TELL_S = 2, 11
+
+
+class Mute:
+    """A worker with something to do, whose servers do not answer one thing or anything from now on."""
+
+    def __init__(self, lab, frame=None, broker=False, redis=False, task="run", ready=True, ends_s=GOODBYE_S):
+        self.queue, self.ends_s = "work%d" % len(lab.workers), ends_s
+        self.broker, self.redis = lab.broker_proxy(), lab.redis_proxy()
+        self.silent = [proxy for proxy, mute in ((self.broker, broker), (self.redis, redis)) if mute]
+        lab.declare("quorum", self.queue)
+        rule = self.broker.on("down", frame, "drop", every=True)
+        self.w = lab.worker("--drain-timeout", "300ms", queues=self.queue, broker=self.broker, redis=self.redis, ready=ready)
+        if not ready:
+            rule.wait()
+        elif task == "flaky":
+            lab.send("flaky", (lab.journal, 21, 1), queue=self.queue, gives=42)
+            rule.wait()
+        elif task == "run":
+            lab.wait_starts(1, lab.send_run(gated=True, queue=self.queue))
+
+
+def test_it_ends_whatever_is_not_answered(lab):
+    mutes = [
+        Mute(lab, "channel.open-ok", ready=False),
+        Mute(lab, "basic.consume-ok", ready=False),
+        Mute(lab, "basic.cancel-ok"),
+        Mute(lab, "basic.cancel-ok", task=None),
+        Mute(lab, broker=True),
+        Mute(lab, broker=True, task=None),
+        Mute(lab, redis=True),
+        Mute(lab, "basic.ack", task="flaky", ends_s=TELL_S),
+        Mute(lab, broker=True, redis=True, ends_s=TELL_S + GOODBYE_S),
+    ]
+    for mute in mutes:
+        for proxy in mute.silent:
+            proxy.blackhole()
+    lab.open_gate()
+    lab.wait_ends(len(lab.sent))
+    began = time.monotonic()
+    for mute in mutes:
+        mute.w.send_signal(signal.SIGTERM)
+    for mute in mutes:
+        assert mute.w.wait() == 0
+        assert time.monotonic() - began < (0.3 + mute.ends_s + 1) * SLOW, mute.w.output()
+    for proxy in lab.proxies:
+        proxy.heal()
+    # A result that was handed over to the broker is for the backend at that address.
+    for mute in mutes:
+        if mute.redis in mute.silent:
+            lab.worker(queues=mute.queue, redis=mute.redis)
+    lab.worker(queues=",".join(mute.queue for mute in mutes))
+    lab.close_books(starts=(1, 3))
+
+
 def headers_of_ready(lab):
     """Of the message at the head of the queue; it stays there."""
     with lab.connect() as connection:
