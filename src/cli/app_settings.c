@@ -109,8 +109,6 @@ static const struct row task_rows[] = {
 	{ "queue", QUIET, NULL, NULL, NULL },
 	{ "exchange", QUIET, NULL, NULL, NULL },
 	{ "routing_key", QUIET, NULL, NULL, NULL },
-	{ "send_events", UNLESS, NULL, "events are for all tasks or for none", "true" },
-	{ "track_started", UNLESS, NULL, "STARTED is for all tasks or for none", "true" },
 	{ "acks_on_failure", OF_TASKS, "acks_on_failure_or_timeout", NULL, NULL },
 	{ "acks_on_timeout", OF_TASKS, "acks_on_failure_or_timeout", NULL, NULL },
 };

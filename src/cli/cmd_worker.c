@@ -74,7 +74,6 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 	w->consumer_timeout_ms = o->consumer_timeout;
 	w->outbox_after_ms = o->outbox_after;
 	w->all_ask = strcmp(o->deduplicate, "all") == 0;
-	w->track_started = o->track_started;
 	w->result_extended = o->result_extended;
 	w->message_max = o->message_max;
 	w->result_max = o->result_max;

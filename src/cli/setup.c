@@ -190,6 +190,8 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 			.priority_plus1 = (int)task->priority + 1,
 			.max_lost = task->reject_on_worker_lost ? task->max_lost : 0,
 			.ignore_result = conf_is_given(sec, task, "ignore_result") ? task->ignore_result : o->ignore_result,
+			.track_started = conf_is_given(sec, task, "track_started") ? task->track_started : o->track_started,
+			.no_events = !task->send_events,
 			.acks_early = !task->acks_late,
 			.dead_on_failure = task->dead_letter_failed,
 			.reject_on_failure = !task->acks_on_failure_or_timeout,
@@ -205,6 +207,7 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 	out->fallback.time_limit = seconds(o->time_limit);
 	out->fallback.soft_time_limit = seconds(o->soft_time_limit);
 	out->fallback.ignore_result = o->ignore_result;
+	out->fallback.track_started = o->track_started;
 	return E_OK;
 }
 

@@ -314,7 +314,7 @@ request_on_started(struct request *r, int64_t child_pid, int64_t mono_us, struct
 		r->acked = true;
 		request_add(out, EFF_ACK_EARLY);
 	}
-	if ((r->rules->track_started && request_leaves_result(r, false)) || r->rules->has_notes)
+	if ((r->rule->track_started && request_leaves_result(r, false)) || r->rules->has_notes)
 		request_add(out, EFF_ARM_STARTED)->u.delay = r->rules->started_after_ms;
 	add_limits(r, out);
 	request_report(out, REPORT_STARTED);
@@ -337,7 +337,7 @@ request_on_started_due(struct request *r, struct effects *out)
 	if (r->state != REQUEST_RUNNING)
 		return;
 	note_run(r, out);
-	if (!r->rules->track_started || r->has_state || !request_leaves_result(r, false))
+	if (!r->rule->track_started || r->has_state || !request_leaves_result(r, false))
 		return;
 	buf_reset(&r->scratch);
 	buf_addf(&r->scratch, "{\"pid\": %lld, \"hostname\": ", (long long)r->child_pid);

@@ -39,7 +39,6 @@ struct request_rules {
 	const char *node;         /* "w1@host" */
 	bool has_backend;
 	bool has_chords;          /* it can count their members */
-	bool track_started;
 	ms_t started_after_ms;    /* a run is noted and STARTED stored once it has lasted so long: short ones cost one write, not three */
 	bool result_extended;
 	bool has_notes;           /* runs are noted: who comes again, or later, asks first */

@@ -6,6 +6,7 @@
 const struct task_rule task_rule_default = {
 	.retry = { .max_retries = 3, .delay_s = 180, .backoff_max_s = 600, .jitter = true },
 	.max_lost = 3,
+	.track_started = true,
 	.rate_burst = 1,
 };
 

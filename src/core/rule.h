@@ -12,6 +12,8 @@ struct task_rule {
 	struct retry_rule retry;
 	int64_t max_lost;         /* runs that may end with the death of the child before the task is given up */
 	bool ignore_result;       /* only errors are stored; a message may say so too */
+	bool track_started;       /* STARTED is stored */
+	bool no_events;           /* no task events are told of it, whoever wants them */
 	bool acks_early;          /* acknowledged when it starts: at most one run, and a lost one is lost */
 	bool dead_on_failure;     /* what has finally failed is kept as a dead letter too */
 	bool reject_on_failure;   /* ... and the broker is told to dead-letter it by the queue's own rules */

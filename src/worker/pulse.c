@@ -274,10 +274,12 @@ void
 pulse_on_task(struct pulse *p, const struct job *j, const struct report *r)
 {
 	const struct task *t = &j->request.task;
+	const struct task_rule *rule = j->request.rule;
 	enum evt_type type = p->with_tasks ? type_of(j, r) : EVENT_OTHER;
 	struct evt e;
 
-	if (type == EVENT_OTHER)
+	/* What is no task has no rule. */
+	if (type == EVENT_OTHER || (rule != NULL && rule->no_events))
 		return;
 	e = event_of(p, type);
 	e.uuid = t->id;

@@ -119,7 +119,6 @@ apply(struct worker *w, const struct worker_conf *conf)
 	w->live.settings = conf->settings;
 	w->live.settings_all = conf->settings_all;
 	w->rules.all_ask = w->live.all_ask = conf->all_ask;
-	w->rules.track_started = w->live.track_started = conf->track_started;
 	w->rules.result_extended = w->live.result_extended = conf->result_extended;
 	/* What remote control has set stays. */
 	w->rules.tasks = conf->tasks;

@@ -546,7 +546,6 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 		.has_chords = backend_has_chords(w->backend),
 		.has_notes = backend_has_notes(w->backend),
 		.all_ask = conf->all_ask,
-		.track_started = conf->track_started,
 		.started_after_ms = 50,
 		.result_extended = conf->result_extended,
 		.tasks = conf->tasks,

@@ -77,7 +77,6 @@ struct worker_conf {
 	ms_t consumer_timeout_ms;             /* the broker's patience with a delivery; 0 = without end */
 	ms_t outbox_after_ms;                 /* a delivery waits no longer for the backend; 0 = as long as it takes */
 	bool all_ask;                         /* every task asks before it runs, not only those that come again */
-	bool track_started;                   /* store STARTED (on by default) */
 	bool result_extended;
 	int64_t message_max;                  /* bytes of one task's body, inflated; 0 = 64 MiB */
 	int64_t result_max;                   /* bytes of one line from a child; 0 = 64 MiB */

@@ -210,10 +210,10 @@ rules_of_tasks_are_laid_over_one_another(void **state)
 		"time_limit: 99\ntasks: { \"shop.*\": { soft_time_limit: 2 }, other: { acks_late: true } "
 		"}\n");
 	assert_int_equal(hear(f, "shop",
-				 "\"settings\":{\"task_acks_late\":false,\"task_ignore_result\":true,\"task_"
+				 "\"settings\":{\"task_acks_late\":false,\"task_ignore_result\":true,\"task_track_started\":false,\"task_"
 				 "time_limit\":50},\"tasks\":{\"shop.a\":{\"time_limit\":5,"
 				 "\"soft_time_limit\":4,\"ignore_result\":false,\"max_retries\":null,\"rate_"
-				 "limit\":\"120/m\",\"expires\":3,\"odd\":1},"
+				 "limit\":\"120/m\",\"expires\":3,\"odd\":1,\"track_started\":true,\"send_events\":false},"
 				 "\"celery.chord\":{\"ignore_result\":false}}"),
 		E_OK);
 	assert_int_equal(app_merge_tasks(&f->cli, &f->t), E_OK);
@@ -229,6 +229,9 @@ rules_of_tasks_are_laid_over_one_another(void **state)
 	assert_true(r->time_limit == 99 && r->soft_time_limit == 0 && r->acks_early && r->ignore_result);
 	assert_non_null(note_of(f, "odd of shop.a"));
 	assert_true(task_rules_find(&rules, SPAN("shop.a"))->expires == 3);
+	assert_true(task_rules_find(&rules, SPAN("shop.a"))->track_started && task_rules_find(&rules, SPAN("shop.a"))->no_events);
+	assert_false(task_rules_find(&rules, SPAN("shop.b"))->track_started || task_rules_find(&rules, SPAN("shop.b"))->no_events);
+	assert_false(task_rules_find(&rules, SPAN("more"))->track_started || task_rules_find(&rules, SPAN("more"))->no_events);
 	assert_null(note_of(f, "max_retries of shop.a"));
 }
 

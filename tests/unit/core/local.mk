@@ -8,6 +8,7 @@ CORE_TESTS = \
 	tests/unit/core/test_limit \
 	tests/unit/core/test_plan \
 	tests/unit/core/test_request \
+	tests/unit/core/test_request_started \
 	tests/unit/core/test_request_claim \
 	tests/unit/core/test_request_park \
 	tests/unit/core/test_request_limited \
@@ -32,6 +33,8 @@ tests_unit_core_test_ladder_SOURCES = tests/unit/core/test_ladder.c
 tests_unit_core_test_ladder_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_SOURCES = tests/unit/core/test_request.c tests/unit/core/request_fixture.h
 tests_unit_core_test_request_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_request_started_SOURCES = tests/unit/core/test_request_started.c tests/unit/core/request_fixture.h
+tests_unit_core_test_request_started_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_claim_SOURCES = tests/unit/core/test_request_claim.c tests/unit/core/request_fixture.h
 tests_unit_core_test_request_claim_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_park_SOURCES = tests/unit/core/test_request_park.c tests/unit/core/request_fixture.h

@@ -28,7 +28,7 @@ set_up(void **state)
 	static struct fixture f;
 
 	memset(&f, 0, sizeof(f));
-	f.rules = (struct request_rules){ .node = "w1@host", .has_backend = true, .has_chords = true, .track_started = true, .started_after_ms = 50 };
+	f.rules = (struct request_rules){ .node = "w1@host", .has_backend = true, .has_chords = true, .started_after_ms = 50 };
 	f.rules.tasks.fallback = task_rule_default;
 	request_init(&f.r, &f.rules);
 	f.r.queue = SPAN("q");

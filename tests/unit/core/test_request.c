@@ -19,37 +19,6 @@ ack_comes_after_the_result_is_stored(void **state)
 }
 
 static void
-started_is_stored_when_the_task_still_runs(void **state)
-{
-	struct fixture *f = *state;
-
-	run(f);
-	next(f);
-	request_on_started_due(&f->r, &f->fx);
-	assert_span(find(f, EFF_STATE)->u.result.state, "STARTED");
-	assert_span(find(f, EFF_STATE)->u.result.value, "{\"pid\": 42, \"hostname\": \"w1@host\"}");
-	succeed(f);
-	next(f);
-	request_on_started_due(&f->r, &f->fx);
-	assert_int_equal(f->fx.count, 0);
-}
-
-static void
-started_does_not_hide_a_state_of_the_task(void **state)
-{
-	struct fixture *f = *state;
-	struct run_frame progress = { .type = RUN_STATE, .state = SPAN("PROGRESS"), .meta = SPAN("1") };
-
-	run(f);
-	next(f);
-	request_on_frame(&f->r, &progress, &now, &f->fx);
-	assert_span(find(f, EFF_STATE)->u.result.state, "PROGRESS");
-	next(f);
-	request_on_started_due(&f->r, &f->fx);
-	assert_int_equal(f->fx.count, 0);
-}
-
-static void
 without_a_backend_the_ack_follows_at_once(void **state)
 {
 	struct fixture *f = *state;
@@ -656,8 +625,6 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(ack_comes_after_the_result_is_stored),
-		T(started_is_stored_when_the_task_still_runs),
-		T(started_does_not_hide_a_state_of_the_task),
 		T(without_a_backend_the_ack_follows_at_once),
 		T(ignored_results_are_not_stored_but_errors_of_the_setting_are),
 		T(a_child_may_say_what_is_stored),
