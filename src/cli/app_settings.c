@@ -68,15 +68,13 @@ static const struct row rows[] = {
 	{ "task_default_delivery_mode", UNLESS, NULL, "what the worker sends is always persistent", "2" },
 	{ "task_default_exchange", QUIET, NULL, NULL, NULL },
 	{ "task_default_exchange_type", QUIET, NULL, NULL, NULL },
-	{ "task_default_priority", NOTE, NULL,
-		"what the worker sends has the priority of its task or route, else none", NULL },
+	{ "task_default_priority", OF_TASKS, "priority", NULL, NULL },
 	{ "task_default_queue", AS_IS, "default_queue", NULL, NULL },
 	{ "task_default_queue_type", QUIET, NULL, NULL, NULL },
 	{ "task_default_rate_limit", OF_TASKS, "rate_limit", NULL, NULL },
 	{ "task_default_routing_key", QUIET, NULL, NULL, NULL },
 	{ "task_ignore_result", AS_IS, "ignore_result", NULL, NULL },
-	{ "task_inherit_parent_priority", UNLESS, NULL,
-		"what the worker sends has the priority of its task or route, else none", "false" },
+	{ "task_inherit_parent_priority", OF_TASKS, "inherit_priority", NULL, NULL },
 	{ "task_queue_max_priority", QUIET, NULL, NULL, NULL },
 	{ "task_reject_on_worker_lost", OF_TASKS, "reject_on_worker_lost", NULL, NULL },
 	{ "task_send_sent_event", UNLESS, NULL,
@@ -503,6 +501,22 @@ merge_one(struct cli *cli, struct merge *m, const char *name, const struct conf_
 	return E_OK;
 }
 
+/* Celery gives task_default_priority to tasks that the application knows, not to those it only has a name of. */
+static bool
+has_priority(const struct merge *m, const struct conf_task *general)
+{
+	return conf_is_given(m->sec, general, "priority");
+}
+
+static struct conf_task
+without_priority(const struct merge *m, const struct conf_task *general)
+{
+	struct conf_task rest = *general;
+
+	rest.item.given &= ~((uint64_t)1 << (opt_find(m->sec->rows, m->sec->n_rows, SPAN("priority")) - m->sec->rows));
+	return rest;
+}
+
 /* `all`: also those without options of their own, which the rule for the rest does not speak of. */
 static enum err
 merge_app(struct cli *cli, struct merge *m, struct cli_app *a, const struct conf_task *general, bool all, struct errtext *t)
@@ -530,7 +544,7 @@ enum err
 app_merge_tasks(struct cli *cli, struct errtext *t)
 {
 	struct merge m = { .sec = conf_section("tasks") };
-	struct conf_task *general = must_alloc(cli->n_apps * sizeof(*general));
+	struct conf_task *general = must_alloc(cli->n_apps * sizeof(*general)), rest;
 	size_t max = cli->conf.n_tasks + 1, i;
 	enum err e = E_OK;
 
@@ -542,14 +556,16 @@ app_merge_tasks(struct cli *cli, struct errtext *t)
 	for (i = 0; e == E_OK && i < cli->n_apps; i++) {
 		e = general_rule(cli, &cli->apps[i], &general[i], t);
 		if (e == E_OK)
-			e = merge_app(cli, &m, &cli->apps[i], &general[i], i > 0, t);
+			e = merge_app(cli, &m, &cli->apps[i], &general[i], i > 0 || has_priority(&m, &general[i]), t);
 	}
+	if (e == E_OK)
+		rest = without_priority(&m, &general[0]);
 	/* For names of no application's own it is not known whose they are: the settings of the first one count. */
 	for (i = 0; e == E_OK && i < cli->conf.n_tasks; i++)
 		e = merge_one(
-			cli, &m, cli->conf.tasks[i].item.name, &general[0], NULL, &cli->conf.tasks[i], t);
-	if (e == E_OK && general[0].item.given != 0)
-		e = merge_one(cli, &m, "*", &general[0], NULL, NULL, t);
+			cli, &m, cli->conf.tasks[i].item.name, &rest, NULL, &cli->conf.tasks[i], t);
+	if (e == E_OK && rest.item.given != 0)
+		e = merge_one(cli, &m, "*", &rest, NULL, NULL, t);
 	if (e == E_OK) {
 		cli->conf.tasks = m.all;
 		cli->conf.n_tasks = m.n;

@@ -188,6 +188,7 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 			},
 			.expires = seconds(task->expires),
 			.priority_plus1 = (int)task->priority + 1,
+			.inherit_priority = task->inherit_priority,
 			.max_lost = task->reject_on_worker_lost ? task->max_lost : 0,
 			.ignore_result = conf_is_given(sec, task, "ignore_result") ? task->ignore_result : o->ignore_result,
 			.track_started = conf_is_given(sec, task, "track_started") ? task->track_started : o->track_started,

@@ -112,13 +112,14 @@ report(struct flow_source *s, const struct task *t, const struct flow_end *end)
 	if (!flow_is_some(t->chord) || t->group.len == 0)
 		return E_OK;
 	part.body = t->chord;
+	part.priority_plus1 = end->priority_plus1;
 	return flow_add_part(s, &part, &m);
 }
 
 static enum err
 on_success(struct flow_source *s, const struct task *t, const struct flow_end *end)
 {
-	struct given g = { .args = end->value.len > 0 ? end->value : SPAN("null") };
+	struct given g = { .args = end->value.len > 0 ? end->value : SPAN("null"), .priority_plus1 = end->priority_plus1 };
 	enum err e = call_links(s, span_trim(t->callbacks), &g);
 
 	if (e == E_OK)
@@ -267,6 +268,8 @@ flow_on_counted(struct flow *f, const struct chord_count *c, us_t now, struct er
 	if (e != E_OK)
 		return e;
 	if (v.state == CHORD_READY) {
+		/* Celery gives it to links and next steps whatever they say, and to a body that says nothing. */
+		s.inherited_plus1 = part.priority_plus1;
 		g.args = v.results;
 		e = flow_apply(&s, body, &g);
 	} else {

@@ -21,6 +21,7 @@
 struct flow_step {
 	struct task_call call;
 	struct span exchange, routing_key;
+	int inherited_plus1; /* its priority, when nothing else says one and the task's name decides; 0 = none */
 };
 
 /* A task that will not run: it ends with a failure all the same. */
@@ -36,6 +37,7 @@ struct flow_part {
 	struct span member; /* the text for the count (wire/chord.h) */
 	struct span body;   /* raw signature of the chord's body */
 	struct span root;   /* of the member */
+	int priority_plus1; /* which the body inherits; 0 = none */
 };
 
 /* A chord whose members are among the steps. */
@@ -75,6 +77,7 @@ struct flow_end {
 	struct span value;
 	struct span traceback; /* text */
 	us_t now;
+	int priority_plus1;    /* which what follows inherits; 0 = none */
 };
 /* Ids that a signature does not have are derived from the task's own, so that the same end, told twice, gives the same messages. E_FORMAT names
  * what is wrong with a signature. */

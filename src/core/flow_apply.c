@@ -153,7 +153,7 @@ apply_plain(struct flow_source *s, const struct node *n, const struct given *g)
 	if (e != E_OK)
 		return e;
 	step = &s->f->steps[s->f->count];
-	*step = (struct flow_step){ .exchange = SPAN_NONE };
+	*step = (struct flow_step){ .exchange = SPAN_NONE, .inherited_plus1 = s->inherited_plus1 };
 	call = &step->call;
 	call->id = n->id;
 	call->name = n->sig.task;
@@ -171,6 +171,8 @@ apply_plain(struct flow_source *s, const struct node *n, const struct given *g)
 		e = flow_join(s->f, g->args, flow_inner(call->args), &call->args);
 	if (e == E_OK)
 		e = times_of(s, n, call);
+	if (g->priority_plus1 > 0)
+		call->priority_plus1 = g->priority_plus1;
 	if (e == E_OK)
 		e = node_option_text(s, n, "reply_to", &call->reply_to);
 	if (e == E_OK)
@@ -334,9 +336,10 @@ place_kids(struct flow_source *s, struct node *n, struct span chord)
 static enum err
 apply_kids(struct flow_source *s, struct node *n, const struct given *given)
 {
-	struct given g = { .args = given->args, .root = given->root, .parent = given->parent };
+	struct given g = *given;
 	enum err e = E_OK;
 
+	g.chain = SPAN_NONE;
 	for (struct node *kid = n->kids; kid != NULL && e == E_OK; kid = kid->next)
 		e = apply(s, kid, &g);
 	return e;
@@ -407,6 +410,7 @@ prepare_body(struct flow_source *s, struct node *n, const struct given *g, struc
 		body->chain = n->chain;
 	if (body->over.ptr == NULL)
 		body->over = n->sig.options;
+	body->priority_plus1 = g->priority_plus1;
 	if (n->links.ptr != NULL)
 		e = append(s, &body->links, n->links);
 	if (e == E_OK && n->errlinks.ptr != NULL)
@@ -424,7 +428,8 @@ apply_chord(struct flow_source *s, struct node *n, const struct given *given)
 	if (e != E_OK)
 		return e;
 	if (n->kids == NULL) {
-		g = (struct given){ .args = SPAN("[]"), .root = given->root, .parent = given->parent };
+		g = (struct given){ .args = SPAN("[]"), .root = given->root, .parent = given->parent,
+			.priority_plus1 = given->priority_plus1 };
 		return flow_apply_text(s, body, &g);
 	}
 	if (n->sig.immutable)

@@ -9,6 +9,7 @@ struct given {
 	struct span args;         /* raw, without brackets: put before its own; "" = none */
 	struct span chain;        /* raw list of what comes after it, backwards; SPAN_NONE = nothing */
 	struct span root, parent; /* SPAN_NONE: what it says itself, else the task that has ended */
+	int priority_plus1;       /* 0 = as it says itself */
 };
 
 /* Freezes it, and adds its messages to the steps and the chords it starts. */

@@ -351,14 +351,15 @@ add_text_member(struct buf *b, const char *key, struct span text)
 
 /* What stands in both is the outer one's. */
 static void
-add_free_options(struct buf *b, struct span options, struct span over)
+add_free_options(struct buf *b, const struct node *n, struct span options, struct span over)
 {
 	struct jscan_iter it;
 
 	if (options.ptr == NULL || !jscan_begin(&it, options))
 		return;
 	while (jscan_next(&it))
-		if (!is_structure(it.key) && flow_is_some(it.value) && !has_key(over, it.key))
+		if (!is_structure(it.key) && flow_is_some(it.value) && !has_key(over, it.key) &&
+			!(n->priority_plus1 > 0 && span_is(it.key, "priority")))
 			add_member(b, it.key, it.value);
 }
 
@@ -376,8 +377,12 @@ write_options(struct buf *b, const struct node *n)
 	};
 
 	buf_addc(b, '{');
-	add_free_options(b, n->over, SPAN_NONE);
-	add_free_options(b, n->sig.options, n->over);
+	add_free_options(b, n, n->over, SPAN_NONE);
+	add_free_options(b, n, n->sig.options, n->over);
+	if (n->priority_plus1 > 0) {
+		add_member(b, SPAN("priority"), SPAN(""));
+		buf_addf(b, "%d", n->priority_plus1 - 1);
+	}
 	add_text_member(b, "task_id", n->id);
 	add_text_member(b, "group_id", n->group);
 	add_text_member(b, "root_id", n->root);

@@ -20,6 +20,7 @@ struct flow_source {
 	uint64_t n_ids;
 	us_t now;
 	struct errtext *why;
+	int inherited_plus1; /* see flow_step */
 };
 
 struct node {
@@ -34,6 +35,7 @@ struct node {
 	struct span root, parent;
 	struct span chord, chain;    /* raw: the body it reports to; what runs after it, backwards */
 	struct span links, errlinks; /* raw lists */
+	int priority_plus1; /* before that of its options; 0 = as they say */
 	struct span over; /* raw options of what it stands in, that go before its own; SPAN_NONE = none */
 };
 

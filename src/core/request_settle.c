@@ -196,6 +196,8 @@ request_follow(struct request *r, const char *state, struct span value, struct s
 
 	if (r->task.id.len == 0)
 		return;
+	if (r->rule->inherit_priority)
+		end.priority_plus1 = r->task.priority_plus1;
 	/* Of an end that turned into another one. */
 	flow_release(&r->flow);
 	flow_init(&r->flow);

@@ -17,6 +17,7 @@ struct task_rule {
 	bool acks_early;          /* acknowledged when it starts: at most one run, and a lost one is lost */
 	bool dead_on_failure;     /* what has finally failed is kept as a dead letter too */
 	bool reject_on_failure;   /* ... and the broker is told to dead-letter it by the queue's own rules */
+	bool inherit_priority;    /* what follows it has the priority of its message */
 	/* Of messages that the worker sends for this task, when nothing else says so: */
 	double expires;           /* seconds; 0 = never */
 	int priority_plus1;       /* 0 = none */

@@ -211,6 +211,7 @@ task_decode(struct task *t, struct msg *m, const struct task_limits *limits, str
 		.expires = INT64_MIN,
 		.time_limit = -1,
 		.soft_time_limit = -1,
+		.priority_plus1 = m->priority + 1,
 		.reply_to = m->reply_to,
 		.correlation_id = m->correlation_id,
 		.headers = m->has_headers ? &m->headers : NULL,

@@ -47,6 +47,7 @@ struct task {
 	struct span eta_text, expires_text; /* as sent; SPAN_NONE = none */
 	us_t eta, expires;                  /* INT64_MIN = none */
 	double time_limit, soft_time_limit; /* seconds, < 0 = none */
+	int priority_plus1;                 /* of its message; 0 = none */
 	bool ignore_result;
 	int64_t replaced_task_nesting;
 

@@ -144,11 +144,14 @@ static void
 add_defaults(const struct worker *w, const struct flow_step *s, struct task_call *call)
 {
 	const struct task_rule *rule = task_rules_find(&w->rules.tasks, call->name);
+	bool is_routed = s->exchange.ptr == NULL || s->routing_key.ptr == NULL;
 
 	if (call->priority_plus1 == 0)
 		call->priority_plus1 = rule->priority_plus1;
-	if (call->priority_plus1 == 0 && (s->exchange.ptr == NULL || s->routing_key.ptr == NULL))
+	if (call->priority_plus1 == 0 && is_routed)
 		call->priority_plus1 = routes_find(w->conf->routes, call->name).priority + 1;
+	if (call->priority_plus1 == 0 && is_routed)
+		call->priority_plus1 = s->inherited_plus1;
 	if (call->expires == 0 && rule->expires > 0) {
 		call->now = clock_wall_us();
 		call->expires = call->now + (us_t)(rule->expires * 1e6);

@@ -30,11 +30,11 @@ def shop(request, site, tmp_path, programs, worker):
                     "--without-mingle", "--without-heartbeat", *args]
             start.worker = programs("celery", argv, harness.environment(), str(tmp_path))
             start.worker.wait_line(r" ready\.$")
-        module = {}
-        exec(compile(text, "shop.py", "exec"), module)
-        site.apps.append(module["app"])
+        start.module = {"__name__": "shop"}
+        exec(compile(text, "shop.py", "exec"), start.module)
+        site.apps.append(start.module["app"])
         start.is_ours = request.param == "warren"
-        return module["app"]
+        return start.module["app"]
     return start
 
 
@@ -86,4 +86,80 @@ def test_started_and_events_of_one_task(site, shop):
             return "task-succeeded" in told.get(loud.id, ())
         wait_until(hear, 20, lambda: "events: %r" % told)
         assert tracked.id not in told and told[untracked.id] == told[loud.id] == ["task-received", "task-started", "task-succeeded"]
+    assert not notes_of(shop)
+
+
+PRIORITIES = """
+from kombu import Queue
+app.conf.update(task_queues=[Queue("celery", max_priority=10), Queue("other", max_priority=10)],
+                task_routes={"shop.routed": {"queue": "other", "priority": 6}}, %s)
+def tell(self, tag):
+    store.hset("told", tag, self.request.delivery_info["priority"])
+@app.task(bind=True)
+def step(self, *args, tag, sends=False):
+    tell(self, tag)
+    if sends:
+        step.apply_async(kwargs={"tag": tag + " sub"})
+        owned.apply_async(kwargs={"tag": tag + " sub owned"})
+        routed.apply_async(kwargs={"tag": tag + " sub routed"})
+        app.send_task("shop.step", kwargs={"tag": tag + " sub by name"})
+    return 1
+@app.task(bind=True, priority=2)
+def owned(self, *args, tag):
+    tell(self, tag)
+@app.task(bind=True)
+def routed(self, *args, tag):
+    tell(self, tag)
+@app.task(bind=True)
+def again(self, tag):
+    tell(self, tag + " %%d" %% self.request.retries)
+    if self.request.retries == 0:
+        self.retry(countdown=0)
+@app.task(bind=True)
+def bad(self):
+    raise ValueError("bad")
+@app.task(bind=True)
+def becomes(self, tag):
+    self.replace(step.si(tag=tag))
+def send():
+    step.apply_async(kwargs={"tag": "first", "sends": True}, priority=7)
+    step.apply_async(kwargs={"tag": "linked"}, priority=7, link=[
+        step.s(tag="link"), step.s(tag="link own").set(priority=1), owned.s(tag="link owned"), routed.s(tag="link routed"),
+        group(step.s(tag="link member"), owned.s(tag="link owned member"))])
+    chain(step.s(tag="c1"), step.s(tag="c2"), step.s(tag="c3").set(priority=1), owned.s(tag="c4")).apply_async(priority=7)
+    members = [step.s(tag="h").set(priority=7)]
+    chord(members, step.s(tag="body")).apply_async()
+    chord(members, step.s(tag="body own").set(priority=1)).apply_async()
+    chord(members, owned.s(tag="body owned")).apply_async()
+    chord(members, routed.s(tag="body routed")).apply_async()
+    chain(step.s(tag="k1"), group(step.s(tag="k2a"), step.s(tag="k2b")), step.s(tag="k3")).apply_async(priority=7)
+    again.apply_async(kwargs={"tag": "again"}, priority=7)
+    bad.apply_async(priority=7, link_error=[step.si(tag="errlink")])
+    becomes.apply_async(kwargs={"tag": "became"}, priority=7)
+    step.apply_async(kwargs={"tag": "plain"}, link=[step.s(tag="plain link"), owned.s(tag="plain owned")])
+"""
+SAID = {"first": 7, "linked": 7, "c1": 7, "h": 7, "k1": 7, "again 0": 7, "again 1": 7, "body own": 1, "body owned": 2, "first sub owned": 2}
+
+
+@pytest.mark.parametrize("settings, expected", [
+    ("task_inherit_parent_priority=True", {
+        "first sub": 7, "first sub routed": 6, "first sub by name": 7, "link": 7, "link own": 7, "link owned": 7, "link routed": 7,
+        "link member": 7, "link owned member": 7, "c2": 7, "c3": 7, "c4": 7, "body": 7, "body routed": 6, "k2a": 7, "k2b": 7, "k3": 7,
+        "errlink": 0, "became": 7, "plain": 0, "plain link": 0, "plain owned": 0}),
+    ("task_default_priority=4", {
+        "first sub": 4, "first sub routed": 4, "first sub by name": 0, "link": 4, "link own": 1, "link owned": 2, "link routed": 4,
+        "link member": 4, "link owned member": 2, "c2": 4, "c3": 1, "c4": 2, "body": 4, "body routed": 4, "k2a": 4, "k2b": 4,
+        "errlink": 4, "became": 4, "plain": 4, "plain link": 4, "plain owned": 2}),
+])
+def test_priorities(site, shop, settings, expected):
+    shop(PRIORITIES % settings, "-c", "2", "-Q", "celery,other")
+    shop.module["send"]()
+    wanted = {**SAID, **expected}
+
+    def told():
+        found = {tag.decode(): int(priority) for tag, priority in site.redis.hgetall("told").items()}
+        # With a default Celery forgets it for the body of a chord that a group in a chain has become.
+        return {tag: found[tag] for tag in found if tag in wanted or tag != "k3"}
+    wait_until(lambda: len(told()) == len(wanted), 30, lambda: "priorities: %r" % told())
+    assert told() == wanted
     assert not notes_of(shop)

@@ -250,6 +250,33 @@ two_applications_have_two_general_rules(void **state)
 	assert_false(task_rules_find(&rules, SPAN("b.x"))->acks_early);
 }
 
+/* Of tasks that the application only has a name of, Celery does not know a default. */
+static void
+priorities_are_those_of_the_applications_own_tasks(void **state)
+{
+	struct fixture *f = *state;
+	struct task_rules rules;
+	const struct task_rule *r;
+
+	load(f, "tasks: { \"f.*\": { max_lost: 9 } }\n");
+	assert_int_equal(hear(f, "shop",
+				 "\"settings\":{\"task_default_priority\":4,\"task_inherit_parent_priority\":true},"
+				 "\"tasks\":{\"a\":{},\"b\":{\"priority\":2},\"f.own\":{}}"),
+		E_OK);
+	assert_int_equal(app_merge_tasks(&f->cli, &f->t), E_OK);
+	assert_int_equal(setup_rules(&f->cli, &rules, &f->t), E_OK);
+	r = task_rules_find(&rules, SPAN("a"));
+	assert_true(r->priority_plus1 == 5 && r->inherit_priority);
+	r = task_rules_find(&rules, SPAN("b"));
+	assert_true(r->priority_plus1 == 3 && r->inherit_priority);
+	r = task_rules_find(&rules, SPAN("f.own"));
+	assert_true(r->priority_plus1 == 5 && r->max_lost == 9);
+	r = task_rules_find(&rules, SPAN("f.other"));
+	assert_true(r->priority_plus1 == 0 && r->max_lost == 9 && r->inherit_priority);
+	r = task_rules_find(&rules, SPAN("other"));
+	assert_true(r->priority_plus1 == 0 && r->inherit_priority);
+}
+
 static void
 rates_can_be_switched_off(void **state)
 {
@@ -320,6 +347,7 @@ main(void)
 		TEST(two_applications_need_one_broker),
 		TEST(rules_of_tasks_are_laid_over_one_another),
 		TEST(two_applications_have_two_general_rules),
+		TEST(priorities_are_those_of_the_applications_own_tasks),
 		TEST(rates_can_be_switched_off),
 		TEST(queues_and_routes_of_the_application),
 	};

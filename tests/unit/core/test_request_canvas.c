@@ -254,6 +254,35 @@ started_chord_is_sent_once_the_result_is_stored(void **state)
 	assert_int_equal(f->r.flow.count, 2);
 }
 
+/* Links and next steps have it whatever they say; a body that says something keeps that, which is looked up where it is sent. */
+static void
+what_follows_inherits_the_priority_when_the_rule_says_so(void **state)
+{
+	static const struct task_rule rules[] = { { .pattern = "add", .inherit_priority = true } };
+	struct fixture *f = *state;
+	const struct flow_step *steps;
+
+	f->rules.tasks.rules = rules;
+	f->rules.tasks.count = 1;
+	f->r.task.priority_plus1 = 8;
+	f->r.task.callbacks = SPAN("[{\"task\": \"link\", \"options\": {\"priority\": 1}}]");
+	f->r.task.chain = SPAN("[{\"task\": \"celery.chord\", \"subtask_type\": \"chord\", \"kwargs\": {\"header\": [{\"task\": \"m\"}], "
+			       "\"body\": {\"task\": \"b\", \"options\": {\"task_id\": \"B\", \"priority\": 2}}}}]");
+	in_chord(f);
+	run(f);
+	succeed(f);
+	stored(f, E_OK);
+	count(f, 1);
+	steps = f->r.flow.steps;
+	assert_int_equal(f->r.flow.count, 3);
+	assert_int_equal(steps[0].call.priority_plus1, 8);
+	assert_int_equal(steps[1].call.priority_plus1, 8);
+	assert_span(jscan_member(jscan_member(steps[1].call.chord, "options"), "priority"), "7");
+	/* Once, beside task_id, chain, root_id and parent_id. */
+	assert_int_equal(jscan_count(jscan_member(steps[1].call.chord, "options")), 5);
+	assert_true(steps[2].call.priority_plus1 == 0 && steps[2].inherited_plus1 == 8);
+}
+
 int
 main(void)
 {
@@ -272,6 +301,7 @@ main(void)
 		TEST(builtin_without_a_run_ends_at_once),
 		TEST(series_is_one_task_of_many_runs),
 		TEST(started_chord_is_sent_once_the_result_is_stored),
+		TEST(what_follows_inherits_the_priority_when_the_rule_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
