@@ -83,6 +83,8 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 	w->events = o->events;
 	w->heartbeat_ms = o->heartbeat > 0 ? o->heartbeat : -1;
 	w->no_control = !o->remote_control;
+	w->control_exchange = o->control_exchange;
+	w->event_exchange = o->event_exchange;
 	w->quiet_banner = quiet;
 	add_known_queues(cli, w);
 	setup_broker(cli, &w->broker);

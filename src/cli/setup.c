@@ -319,7 +319,8 @@ setup_node(struct cli *cli, const char *pattern, const char **out, struct errtex
 int
 setup_client(struct cli *cli, bool with_broker, struct client **out)
 {
-	struct client_conf conf = { .connect_ms = cli->conf.o.connect_timeout, .sent_events = cli->conf.o.sent_events };
+	struct client_conf conf = { .connect_ms = cli->conf.o.connect_timeout, .sent_events = cli->conf.o.sent_events,
+		.control_exchange = cli->conf.o.control_exchange, .event_exchange = cli->conf.o.event_exchange };
 	struct errtext why = { "" };
 	enum err e;
 

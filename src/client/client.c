@@ -7,6 +7,8 @@
 #include "client/inside.h"
 
 #include "base/clock.h"
+#include "wire/control.h"
+#include "wire/event.h"
 
 #define CONNECT_MS 5000
 #define STALL_MS 30000
@@ -102,6 +104,7 @@ client_new(struct client **out, const struct client_conf *conf, struct errtext *
 	struct client *c = alloc_zero(sizeof(*c));
 	struct bus_conf broker = conf->broker;
 	enum err e = E_OK;
+	bool bad = false;
 
 	*out = NULL;
 	if (c == NULL)
@@ -120,9 +123,11 @@ client_new(struct client **out, const struct client_conf *conf, struct errtext *
 	if (broker.connect_ms == 0)
 		broker.connect_ms = c->connect_ms;
 	c->loop = loop_new(t);
+	c->control_exchange = keep(c, conf->control_exchange != NULL ? conf->control_exchange : CONTROL_NAME, &bad);
+	c->event_exchange = keep(c, conf->event_exchange != NULL ? conf->event_exchange : EVENT_EXCHANGE, &bad);
 	if (c->loop == NULL)
 		e = E_NOMEM; /* memory or descriptors; the text tells */
-	else if (keep_backend_conf(c, &conf->backend) != E_OK)
+	else if (bad || keep_backend_conf(c, &conf->backend) != E_OK)
 		e = err_set(t, E_NOMEM, "out of memory");
 	else if (broker.n_urls > 0)
 		e = bus_conn_new(&c->conn, c->loop, &broker, &conn_ops, c, t);

@@ -24,6 +24,7 @@ struct client_conf {
 	ms_t stall_ms;                 /* confirms or answers that do not come: E_TIMEOUT; 0 = 30 s */
 	size_t window;                 /* messages without a confirm; 0 = 1000 */
 	size_t bytes_max;              /* of messages without a confirm; 0 = 64 MiB */
+	const char *control_exchange, *event_exchange; /* NULL = as Celery has them by default */
 	bool sent_events;              /* tell monitors of each task that client_send sends */
 };
 

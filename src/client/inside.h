@@ -47,6 +47,7 @@ struct client {
 	struct errtext backend_why;
 
 	struct lamport clock;           /* of remote control and events */
+	const char *control_exchange, *event_exchange;
 	bool sent_events;
 	struct bus_chan *told;          /* for them */
 	bool told_open;

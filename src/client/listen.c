@@ -50,7 +50,7 @@ static void
 on_open(void *owner)
 {
 	struct listen *l = owner;
-	struct bus_exchange x = { .name = SPAN(EVENT_EXCHANGE), .type = SPAN("topic"), .durable = true };
+	struct bus_exchange x = { .name = span_of(l->client->event_exchange), .type = SPAN("topic"), .durable = true };
 	struct pair pairs[] = {
 		{ SPAN("x-expires"), val_int(EVENT_QUEUE_EXPIRES_MS) },
 		{ SPAN("x-message-ttl"), val_int(EVENT_QUEUE_TTL_MS) },

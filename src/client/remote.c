@@ -22,6 +22,7 @@ struct asking {
 	struct bus_chan *chan;
 	remote_answer_fn *fn;          /* NULL: no answers are wanted */
 	void *owner;
+	char exchange[CONTROL_NAME_MAX + 1];
 	char key[ID_UUID_LEN + 1], ticket[ID_UUID_LEN + 1];
 	bool *has_answered;            /* one for each of call->nodes */
 	size_t missing;                /* of them */
@@ -106,18 +107,21 @@ static void
 on_open(void *owner)
 {
 	struct asking *a = owner;
-	struct bus_exchange all = { .name = SPAN(CONTROL_EXCHANGE), .type = SPAN("fanout") };
-	struct bus_exchange back = { .name = SPAN(CONTROL_REPLY_EXCHANGE), .type = SPAN("direct") };
+	struct span of = span_of(a->client->control_exchange);
+	struct bus_exchange all = { .name = span_of(a->exchange), .type = SPAN("fanout") };
+	struct bus_exchange back = { .type = SPAN("direct") };
 	struct pair expires = { SPAN("x-expires"), val_int(CONTROL_QUEUE_EXPIRES_MS) };
 	struct table args = { .pairs = &expires, .count = 1, .cap = 1 };
-	char name[256];
+	char name[CONTROL_NAME_MAX + 1], reply[CONTROL_NAME_MAX + 1];
 	struct bus_queue q = { .exclusive = true, .auto_delete = true, .args = &args };
 	enum err e;
 
 	/* A second open follows a loss; what was asked is lost with it. */
 	if (a->lost)
 		return;
-	control_reply_queue_name(name, span_of(a->key));
+	control_reply_exchange_name(reply, of);
+	back.name = span_of(reply);
+	control_reply_queue_name(name, of, span_of(a->key));
 	q.name = span_of(name);
 	e = bus_exchange_declare(a->chan, &all, a->fn == NULL ? on_ready : NULL, a);
 	if (e == E_OK && a->fn != NULL)
@@ -169,6 +173,7 @@ send(struct asking *a, struct errtext *t)
 	const struct remote_call *what = a->call;
 	struct client *c = a->client;
 	struct control_call call = {
+		.name = span_of(c->control_exchange),
 		.method = what->method,
 		.arguments = what->arguments,
 		.destination = what->nodes,
@@ -198,6 +203,7 @@ begin(struct asking *a, struct errtext *t)
 {
 	enum err e;
 
+	control_exchange_name(a->exchange, span_of(a->client->control_exchange));
 	id_uuid4(a->key);
 	id_uuid4(a->ticket);
 	a->missing = a->call->n_nodes;
@@ -233,9 +239,10 @@ enum err
 remote_tell(struct client *c, const struct remote_call *call, struct errtext *t)
 {
 	struct asking a = { .client = c, .call = call };
-	struct bus_exchange all = { .name = SPAN(CONTROL_EXCHANGE), .type = SPAN("fanout") };
+	struct bus_exchange all = { .type = SPAN("fanout") };
 	enum err e = begin(&a, t);
 
+	all.name = span_of(a.exchange);
 	/* The broker does what comes on one channel in order: when this is answered, the request is in every queue. */
 	a.moved = a.ready = false;
 	if (e == E_OK && bus_exchange_declare(a.chan, &all, on_ready, &a) == E_OK)

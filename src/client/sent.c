@@ -17,7 +17,7 @@ static void
 on_open(void *owner)
 {
 	struct client *c = owner;
-	struct bus_exchange x = { .name = SPAN(EVENT_EXCHANGE), .type = SPAN("topic"), .durable = true };
+	struct bus_exchange x = { .name = span_of(c->event_exchange), .type = SPAN("topic"), .durable = true };
 
 	/* Refused: the channel closes, and what is cast meanwhile goes nowhere. */
 	c->told_open = bus_exchange_declare(c->told, &x, NULL, NULL) == E_OK;
@@ -88,7 +88,7 @@ client_tell_sent(struct client *c, const struct msg *m)
 	buf_init(&body, 0);
 	evt_add(&body, &e);
 	msg_init(&told, 0);
-	if (body.err == E_OK && evt_encode(&told, key, e.hostname, buf_span(&body)) == E_OK)
+	if (body.err == E_OK && evt_encode(&told, span_of(c->event_exchange), key, e.hostname, buf_span(&body)) == E_OK)
 		c->untold += bus_cast(c->told, &told, BACKLOG_MAX) != E_OK;
 	msg_release(&told);
 	buf_release(&body);

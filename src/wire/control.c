@@ -14,15 +14,27 @@
 #define PATTERN_MAX 1000
 
 void
-control_queue_name(char out[256], struct span node)
+control_exchange_name(char out[CONTROL_NAME_MAX + 1], struct span name)
 {
-	snprintf(out, 256, "%.*s." CONTROL_EXCHANGE, SPAN_FMT(node));
+	snprintf(out, CONTROL_NAME_MAX + 1, "%.*s.pidbox", SPAN_FMT(name));
 }
 
 void
-control_reply_queue_name(char out[256], struct span key)
+control_reply_exchange_name(char out[CONTROL_NAME_MAX + 1], struct span name)
 {
-	snprintf(out, 256, "%.*s." CONTROL_REPLY_EXCHANGE, SPAN_FMT(key));
+	snprintf(out, CONTROL_NAME_MAX + 1, "reply.%.*s.pidbox", SPAN_FMT(name));
+}
+
+void
+control_queue_name(char out[CONTROL_NAME_MAX + 1], struct span name, struct span node)
+{
+	snprintf(out, CONTROL_NAME_MAX + 1, "%.*s.%.*s.pidbox", SPAN_FMT(node), SPAN_FMT(name));
+}
+
+void
+control_reply_queue_name(char out[CONTROL_NAME_MAX + 1], struct span name, struct span key)
+{
+	snprintf(out, CONTROL_NAME_MAX + 1, "%.*s.reply.%.*s.pidbox", SPAN_FMT(key), SPAN_FMT(name));
 }
 
 /* --- requests, coming ------------------------------------------------------------------------------------------------- */
@@ -311,6 +323,7 @@ control_encode(struct msg *to, const struct control_call *call)
 	struct buf b;
 	struct js w;
 	enum err e;
+	char exchange[CONTROL_NAME_MAX + 1];
 
 	buf_init(&b, 0);
 	js_init(&w, &b);
@@ -330,13 +343,15 @@ control_encode(struct msg *to, const struct control_call *call)
 		js_key(&w, "reply_to");
 		js_object(&w);
 		js_key(&w, "exchange");
-		js_text(&w, CONTROL_REPLY_EXCHANGE);
+		control_reply_exchange_name(exchange, call->name);
+		js_text(&w, exchange);
 		js_key(&w, "routing_key");
 		js_string(&w, call->reply_key);
 		js_object_end(&w);
 	}
 	js_object_end(&w);
-	e = fill(to, CONTROL_EXCHANGE, SPAN(""), 2, &b);
+	control_exchange_name(exchange, call->name);
+	e = fill(to, exchange, SPAN(""), 2, &b);
 	if (e == E_OK)
 		e = add_header(to, "clock", val_int(call->clock));
 	if (e == E_OK)

@@ -8,13 +8,19 @@
 #include "base/jscan.h"
 #include "wire/msg.h"
 
-#define CONTROL_EXCHANGE "celery.pidbox"             /* fanout, transient */
-#define CONTROL_REPLY_EXCHANGE "reply.celery.pidbox" /* direct, transient */
 #define CONTROL_QUEUE_EXPIRES_MS 10000
 #define CONTROL_QUEUE_TTL_MS 300000
-/* "<node>.celery.pidbox", "<uuid>.reply.celery.pidbox"; cut to AMQP's 255 bytes. */
-void control_queue_name(char out[256], struct span node);
-void control_reply_queue_name(char out[256], struct span key);
+/* All names follow from one, Celery's control_exchange; cut to AMQP's 255 bytes. */
+#define CONTROL_NAME "celery"
+#define CONTROL_NAME_MAX 255
+/* "celery.pidbox": fanout, transient. */
+void control_exchange_name(char out[CONTROL_NAME_MAX + 1], struct span name);
+/* "reply.celery.pidbox": direct, transient. */
+void control_reply_exchange_name(char out[CONTROL_NAME_MAX + 1], struct span name);
+/* "<node>.celery.pidbox" */
+void control_queue_name(char out[CONTROL_NAME_MAX + 1], struct span name, struct span node);
+/* "<uuid>.reply.celery.pidbox" */
+void control_reply_queue_name(char out[CONTROL_NAME_MAX + 1], struct span name, struct span key);
 
 /* Optional parts are SPAN_NONE when absent or null. */
 struct control_request {
@@ -50,6 +56,7 @@ bool control_next_text(const struct control_request *r, const char *key, struct 
 
 /* What a client asks for. Zeroed = everybody, no arguments, no answer. */
 struct control_call {
+	struct span name;        /* see control_exchange_name */
 	struct span method;
 	struct span arguments;   /* raw object; SPAN_NONE = {} */
 	const char *const *destination;

@@ -167,12 +167,12 @@ evt_routing_key(char out[64], enum evt_type type)
 }
 
 enum err
-evt_encode(struct msg *to, const char *key, struct span node, struct span body)
+evt_encode(struct msg *to, struct span exchange, const char *key, struct span node, struct span body)
 {
 	struct arena *a = &to->arena;
 	struct span host = arena_dup(a, node);
 
-	to->exchange = SPAN(EVENT_EXCHANGE);
+	to->exchange = arena_dup(a, exchange);
 	to->routing_key = arena_dup(a, span_of(key));
 	to->content_type = SPAN("application/json");
 	to->content_encoding = SPAN("utf-8");
@@ -180,7 +180,7 @@ evt_encode(struct msg *to, const char *key, struct span node, struct span body)
 	to->priority = 0;
 	to->has_headers = true;
 	to->body = arena_dup(a, body);
-	if (host.ptr == NULL || to->routing_key.ptr == NULL || to->body.ptr == NULL)
+	if (host.ptr == NULL || to->exchange.ptr == NULL || to->routing_key.ptr == NULL || to->body.ptr == NULL)
 		return E_NOMEM;
 	return table_add(&to->headers, a, SPAN("hostname"), val_string(host));
 }

@@ -8,7 +8,7 @@
 #include "base/jscan.h"
 #include "wire/msg.h"
 
-#define EVENT_EXCHANGE "celeryev"     /* topic, durable */
+#define EVENT_EXCHANGE "celeryev"     /* unless an application has another name for it; topic, durable */
 #define EVENT_QUEUE_PREFIX "celeryev."
 #define EVENT_QUEUE_EXPIRES_MS 60000
 #define EVENT_QUEUE_TTL_MS 5000
@@ -61,7 +61,7 @@ void evt_add(struct buf *b, const struct evt *e);
 /* "worker.heartbeat": the type as a routing key. */
 void evt_routing_key(char out[64], enum evt_type type);
 /* The message around what evt_add has made: one object, or an array for key EVENT_TASK_MULTI. `body` is copied. */
-enum err evt_encode(struct msg *to, const char *key, struct span node, struct span body) MUSTCHECK;
+enum err evt_encode(struct msg *to, struct span exchange, const char *key, struct span node, struct span body) MUSTCHECK;
 
 /* Reading: a message holds one event or an array of them. */
 struct evt_reader {

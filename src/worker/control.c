@@ -219,10 +219,14 @@ on_inbox_open(void *owner)
 		{ SPAN("x-message-ttl"), val_int(CONTROL_QUEUE_TTL_MS) },
 	};
 	struct table args = { .pairs = pairs, .count = ARRAY_LEN(pairs), .cap = ARRAY_LEN(pairs) };
-	struct bus_exchange x = { .name = SPAN(CONTROL_EXCHANGE), .type = SPAN("fanout") };
+	char name[CONTROL_NAME_MAX + 1];
+	struct bus_exchange x = { .type = SPAN("fanout") };
 	struct bus_queue q = { .name = span_of(c->queue), .exclusive = true, .auto_delete = true, .args = &args };
-	enum err e = bus_exchange_declare(c->inbox, &x, NULL, NULL);
+	enum err e;
 
+	control_exchange_name(name, span_of(c->worker->conf->control_exchange));
+	x.name = span_of(name);
+	e = bus_exchange_declare(c->inbox, &x, NULL, NULL);
 	if (e == E_OK)
 		e = bus_queue_declare(c->inbox, &q, NULL, NULL);
 	if (e == E_OK)
@@ -306,7 +310,7 @@ control_open(struct control *c, struct worker *w)
 		c->is_settled = true;
 		return E_OK;
 	}
-	control_queue_name(c->queue, span_of(w->conf->node));
+	control_queue_name(c->queue, span_of(w->conf->control_exchange), span_of(w->conf->node));
 	e = loop_timer_init(&c->patience, w->loop, on_patience_over, c);
 	if (e == E_OK)
 		e = bus_chan_new(&c->inbox, w->consume, &in, c);

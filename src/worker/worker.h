@@ -84,6 +84,7 @@ struct worker_conf {
 	bool events;                          /* tell of every task from the start */
 	ms_t heartbeat_ms;                    /* between events that say "I am here"; 0 = 2 s, < 0 = none */
 	bool no_control;                      /* take no orders from the broker */
+	const char *control_exchange, *event_exchange; /* as wire/control.h and wire/event.h have them */
 	const char *settings, *settings_all;  /* JSON objects for those who ask, secrets hidden; changed ones, all; may be NULL */
 	ms_t chord_check_ms;                  /* how often chords are looked for that nobody goes on with; 0 = never */
 	ms_t drain_ms;                        /* SIGTERM: running tasks may finish for so long; 0 = 30 s */

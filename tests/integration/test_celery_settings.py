@@ -163,3 +163,25 @@ def test_priorities(site, shop, settings, expected):
     wait_until(lambda: len(told()) == len(wanted), 30, lambda: "priorities: %r" % told())
     assert told() == wanted
     assert not notes_of(shop)
+
+
+EXCHANGES = """
+app.conf.update(control_exchange="shop", event_exchange="shop-events")
+@app.task
+def work():
+    pass
+"""
+
+
+def test_exchanges_of_control_and_events(site, shop, warren, programs):
+    """Celery's client and ours reach the worker by the names that the application gives, and nobody does by Celery's usual ones."""
+    app = shop(EXCHANGES, "-E", "-c", "1")
+    names = {"WARREN_CONTROL_EXCHANGE": "shop", "WARREN_EVENT_EXCHANGE": "shop-events"}
+    assert app.control.inspect(["w@here"], timeout=10).ping() == {"w@here": {"ok": "pong"}}
+    assert "w@here" in warren("inspect", "ping", "-d", "w@here", "-t", "10s", env=names).stdout
+    warren("inspect", "ping", "-t", "300ms", code=1)
+    events = programs("events", [harness.WARREN, "events"], site.env(**names))
+    wait_until(lambda: any(name.startswith("celeryev.") for name in site.queues()), 10, "the listener's queue")
+    assert app.send_task("shop.work").get(timeout=20) is None
+    events.wait_line(r"task-succeeded w@here shop\.work")
+    assert not notes_of(shop)

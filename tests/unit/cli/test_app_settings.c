@@ -161,7 +161,8 @@ nothing_is_passed_over_in_silence(void **state)
 		E_OK);
 	assert_non_null(note_of(f, "brand_new"));
 	assert_non_null(strstr(note_of(f, "worker_prefetch_multiplier"), "its value 0 is not taken"));
-	assert_non_null(note_of(f, "control_exchange"));
+	assert_string_equal(f->cli.conf.o.control_exchange, "mine");
+	assert_null(note_of(f, "control_exchange"));
 	assert_non_null(note_of(f, "worker_soft_shutdown_timeout"));
 	assert_null(note_of(f, "event_exchange"));
 	assert_null(note_of(f, "task_inherit_parent_priority"));

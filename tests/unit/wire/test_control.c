@@ -84,7 +84,7 @@ check_request(const char *name, struct json_object *v)
 	assert_int_equal(r.clock, 1);
 
 	expires = table_get(&m.headers, "expires");
-	call = (struct control_call){ .method = r.method, .arguments = r.arguments, .destination = destination, .pattern = r.pattern,
+	call = (struct control_call){ .name = SPAN("celery"), .method = r.method, .arguments = r.arguments, .destination = destination, .pattern = r.pattern,
 		.matcher = r.matcher, .ticket = r.ticket, .reply_key = r.reply_key, .clock = 1,
 		.expires = expires->type == VAL_DOUBLE ? expires->u.number : 0 };
 	call.n_destination = fill_destination(vector_get(expect, "destination"), destination, ARRAY_LEN(destination));
@@ -264,12 +264,16 @@ names_of_queues(void **state UNUSED)
 {
 	char name[256], node[400];
 
-	control_queue_name(name, SPAN("w1@vm"));
-	assert_string_equal(name, "w1@vm.celery.pidbox");
-	control_reply_queue_name(name, SPAN("K"));
+	control_exchange_name(name, SPAN("celery"));
+	assert_string_equal(name, "celery.pidbox");
+	control_reply_exchange_name(name, SPAN("shop"));
+	assert_string_equal(name, "reply.shop.pidbox");
+	control_queue_name(name, SPAN("shop"), SPAN("w1@vm"));
+	assert_string_equal(name, "w1@vm.shop.pidbox");
+	control_reply_queue_name(name, SPAN("celery"), SPAN("K"));
 	assert_string_equal(name, "K.reply.celery.pidbox");
 	memset(node, 'x', sizeof(node));
-	control_queue_name(name, (struct span){ node, sizeof(node) });
+	control_queue_name(name, SPAN("celery"), (struct span){ node, sizeof(node) });
 	assert_int_equal(strlen(name), 255);
 }
 

@@ -71,7 +71,7 @@ check_envelope(const char *name, struct json_object *v)
 	for (i = 0; i < EVENT_OTHER; i++)
 		if (span_starts(span_of(name), evt_type_name((enum evt_type)i)))
 			evt_routing_key(key, (enum evt_type)i);
-	assert_int_equal(evt_encode(&got, key, table_get_string(&want.headers, "hostname"), want.body), E_OK);
+	assert_int_equal(evt_encode(&got, SPAN("celeryev"), key, table_get_string(&want.headers, "hostname"), want.body), E_OK);
 	assert_span_eq(name, got.exchange, want.exchange);
 	assert_span_eq(name, got.routing_key, want.routing_key);
 	assert_span_eq(name, got.content_type, want.content_type);
