@@ -13,12 +13,12 @@ is_one_of(struct span s, const char *a, const char *b, const char *c)
 }
 
 static void
-add_scalar(struct js *w, const yaml_node_t *n)
+add_text(struct js *w, const struct doc_value *v)
 {
-	struct span s = { (const char *)n->data.scalar.value, n->data.scalar.length };
-	bool is_plain = n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	struct span s = v->text;
+	bool is_plain = v->is_plain;
 
-	if (is_plain && (s.len == 0 || span_is(s, "~") || is_one_of(s, "null", "Null", "NULL")))
+	if (doc_is_null(v))
 		js_null(w);
 	else if (is_plain && is_one_of(s, "true", "True", "TRUE"))
 		js_bool(w, true);
@@ -31,32 +31,27 @@ add_scalar(struct js *w, const yaml_node_t *n)
 }
 
 static enum err
-add(struct js *w, yaml_document_t *doc, const yaml_node_t *n, int depth)
+add(struct js *w, const struct doc_value *v, int depth)
 {
-	const yaml_node_t *key;
+	const struct doc_value *i;
 	enum err e = w->b->err;
 
 	if (depth > DEPTH_MAX)
 		return E_TOOBIG;
-	if (n->type == YAML_SCALAR_NODE) {
-		add_scalar(w, n);
-	} else if (n->type == YAML_SEQUENCE_NODE) {
+	if (v->kind == DOC_TEXT) {
+		add_text(w, v);
+	} else if (v->kind == DOC_LIST) {
 		js_array(w);
-		for (yaml_node_item_t *i = n->data.sequence.items.start;
-			e == E_OK && i < n->data.sequence.items.top; i++)
-			e = add(w, doc, yaml_document_get_node(doc, *i), depth + 1);
+		for (i = v->first; e == E_OK && i != NULL; i = i->next)
+			e = add(w, i, depth + 1);
 		js_array_end(w);
 	} else {
 		js_object(w);
-		for (yaml_node_pair_t *p = n->data.mapping.pairs.start;
-			e == E_OK && p < n->data.mapping.pairs.top; p++) {
-			key = yaml_document_get_node(doc, p->key);
-			if (key->type != YAML_SCALAR_NODE)
+		for (i = v->first; e == E_OK && i != NULL; i = i->next->next) {
+			if (i->kind != DOC_TEXT)
 				return E_FORMAT;
-			js_key_span(w,
-				(struct span){
-					(const char *)key->data.scalar.value, key->data.scalar.length });
-			e = add(w, doc, yaml_document_get_node(doc, p->value), depth + 1);
+			js_key_span(w, i->text);
+			e = add(w, i->next, depth + 1);
 		}
 		js_object_end(w);
 	}
@@ -64,10 +59,10 @@ add(struct js *w, yaml_document_t *doc, const yaml_node_t *n, int depth)
 }
 
 enum err
-yaml_to_json(struct buf *b, yaml_document_t *doc, const yaml_node_t *n)
+yaml_to_json(struct buf *b, const struct doc_value *v)
 {
 	struct js w;
 
 	js_init(&w, b);
-	return add(&w, doc, n, 1);
+	return add(&w, v, 1);
 }

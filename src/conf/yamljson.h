@@ -3,13 +3,12 @@
 #define WARREN_CONF_YAMLJSON_H
 
 #include "base/buf.h"
-
-#include <yaml.h>
+#include "conf/doc.h"
 
 /*
- * Appends n as JSON: plain words that are null, true, false or a number are that, everything else is a text. E_TOOBIG beyond b->max (aliases
+ * Appends v as JSON: plain words that are null, true, false or a number are that, everything else is a text. E_TOOBIG beyond b->max (aliases
  * can make a small file large) or 32 levels; E_FORMAT for a key that is no text.
  */
-enum err yaml_to_json(struct buf *b, yaml_document_t *doc, const yaml_node_t *n) MUSTCHECK;
+enum err yaml_to_json(struct buf *b, const struct doc_value *v) MUSTCHECK;
 
 #endif

@@ -171,7 +171,9 @@ mistakes_name_file_and_line(void **state)
 	refused("concurrency: 1\n---\nconcurrency: 2\n", "warren.yaml:3: a second document");
 	refused("broker: [[a]]\n", "item 1");
 	refused("? [a]\n: b\n", "a key must be a plain text");
-	refused("pools: &x\n  a: *x\n", "unknown key 'a'");
+	refused("pools: &x\n  a: *x\n", "warren.yaml:2: *x: there is no such anchor before it");
+	refused("concurrency: *n\n", "warren.yaml:1: *n: there is no such anchor before it");
+	refused("schedule: { a: { args: &x [*x] } }\n", "*x: there is no such anchor before it");
 	refused("broker: amqp//u:secret@h\n", "broker");
 }
 
@@ -344,6 +346,30 @@ json_may_be_written_as_yaml(void **state)
 	refused("schedule:\n  x:\n    args: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n", "it is too large or nested too deep");
 }
 
+/* Values are read one by one; what an anchor names is still there when it is used, and stays as it was. */
+static void
+anchors_reach_to_the_end(void **state)
+{
+	struct fixture *f = *state;
+	const struct conf_schedule *s;
+
+	assert_int_equal(load(f,
+		"default_queue: &q later\n"
+		"schedule:\n"
+		"  a: &a { task: &t tasks.a, every: 5s, args: &args [1, &two [2]], queue: *q }\n"
+		"  b: { task: *t, every: 6s, args: *args, kwargs: { k: *two, *q : *two } }\n"
+		"  c: *a\n"), E_OK);
+	s = f->c.schedule;
+	assert_int_equal(f->c.n_schedule, 3);
+	assert_string_equal(s[0].queue, "later");
+	assert_string_equal(s[1].task, "tasks.a");
+	assert_string_equal(s[1].args, "[1, [2]]");
+	assert_string_equal(s[1].kwargs, "{\"k\": [2], \"later\": [2]}");
+	assert_string_equal(s[2].item.name, "c");
+	assert_string_equal(s[2].args, "[1, [2]]");
+	assert_int_equal(s[2].every, 5000);
+}
+
 static void
 ten_thousand_entries_are_fine(void **state)
 {
@@ -387,6 +413,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(url_may_come_from_a_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(mistyped_variables_are_noticed, setup, teardown),
 		cmocka_unit_test_setup_teardown(json_may_be_written_as_yaml, setup, teardown),
+		cmocka_unit_test_setup_teardown(anchors_reach_to_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(ten_thousand_entries_are_fine, setup, teardown),
 		cmocka_unit_test_setup_teardown(survives_an_empty_heap, setup, teardown),
 	};
