@@ -223,16 +223,15 @@ beat_stop(struct beat *b)
 
 /* A sum, for their order means nothing. */
 static uint64_t
-entry_digest(const struct entry_conf *c)
+digest_of(const struct entry_conf *c)
 {
-	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a: nobody gains by a collision */
 	struct buf b;
+	uint64_t h;
 
 	buf_init(&b, 0);
 	buf_addf(&b, "%s %s ", c->name, c->task);
 	entry_add_schedule(&b, c);
-	for (size_t i = 0; i < b.len; i++)
-		h = (h ^ (unsigned char)b.data[i]) * 0x100000001b3u;
+	h = entry_digest(buf_span(&b));
 	buf_release(&b);
 	return h;
 }
@@ -262,13 +261,15 @@ open_entries(struct beat *b, struct errtext *t)
 		en->plan.done = now;
 		en->ran = INT64_MIN;
 		keep_recall(b, en);
-		digest += entry_digest(c);
+		digest += digest_of(c);
 	}
 	snprintf(b->schedule, sizeof(b->schedule), "%zu-%016llx", b->conf->n_entries,
 		(unsigned long long)digest);
 	/* What Redis adds is not known yet. */
-	if (e == E_OK && b->conf->store.url == NULL)
+	if (e == E_OK && b->conf->store.url == NULL) {
 		keep_forget_others(b);
+		keep_trim(b);
+	}
 	b->dirty = true;
 	return e;
 }
@@ -363,6 +364,7 @@ beat_close(struct beat *b)
 	backend_close(b->backend);
 	plan_release(&b->plan);
 	loop_undefer(&b->marking);
+	loop_undefer(&b->trimming);
 	loop_timer_release(&b->tick);
 	loop_timer_release(&b->save);
 	loop_timer_release(&b->stop);

@@ -14,10 +14,8 @@ book_init(struct book *b, const struct entry_maker *maker)
 static void
 free_entry(struct book *b, struct entry *e)
 {
-	if (e->json != NULL) {
+	if (e->of_redis)
 		b->maker->free(b->maker->owner, (struct entry_conf *)(uintptr_t)e->conf);
-		alloc_free(e->json);
-	}
 	alloc_free(e);
 }
 
@@ -88,8 +86,9 @@ book_make(
 		b->maker->free(b->maker->owner, conf);
 		return e;
 	}
+	(*out)->of_redis = true;
 	(*out)->since = since;
-	(*out)->json = must_dup(json);
+	(*out)->digest = entry_digest(json);
 	return E_OK;
 }
 

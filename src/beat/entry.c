@@ -1,6 +1,7 @@
 /* From texts to a schedule, and from a due time to a message. */
 #include "beat/entry.h"
 
+#include "base/alloc.h"
 #include "base/jscan.h"
 #include "base/text.h"
 #include "beat/uuid5.h"
@@ -99,14 +100,68 @@ check_json(const char *name, const char *json, enum jscan_kind kind, struct errt
 	return err_prefix(t, E_CONF, "%s", name);
 }
 
-static uint64_t
-hash(const char *text)
+uint64_t
+entry_digest(struct span text)
 {
 	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a: the same everywhere, and nobody gains by a collision */
 
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3u;
+	for (size_t i = 0; i < text.len; i++)
+		h = (h ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
 	return h;
+}
+
+/* The texts of a conf, for those who walk them all. */
+static const size_t texts[] = { offsetof(struct entry_conf, name), offsetof(struct entry_conf, task),
+	offsetof(struct entry_conf, cron), offsetof(struct entry_conf, crontab),
+	offsetof(struct entry_conf, at), offsetof(struct entry_conf, timezone),
+	offsetof(struct entry_conf, start), offsetof(struct entry_conf, end),
+	offsetof(struct entry_conf, args), offsetof(struct entry_conf, kwargs),
+	offsetof(struct entry_conf, exchange), offsetof(struct entry_conf, routing_key) };
+
+static const char **
+text_at(struct entry_conf *c, size_t i)
+{
+	return (const char **)(void *)((char *)c + texts[i]);
+}
+
+static const char *
+append(char **end, const char *text)
+{
+	size_t n = strlen(text) + 1;
+	char *copy = memcpy(*end, text, n);
+
+	*end += n;
+	return copy;
+}
+
+struct entry_conf *
+entry_conf_dup(const struct entry_conf *from)
+{
+	struct entry_conf c = *from, *copy;
+	size_t size = sizeof(c), n_headers = 0;
+	const char **headers;
+	char *end;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		size += *text_at(&c, i) != NULL ? strlen(*text_at(&c, i)) + 1 : 0;
+	for (; c.headers != NULL && c.headers[n_headers] != NULL; n_headers++)
+		size += strlen(c.headers[n_headers]) + 1;
+	if (c.headers != NULL)
+		size += (n_headers + 1) * sizeof(*headers);
+	copy = must_alloc(size);
+	*copy = c;
+	/* Pointers first, as they want to be aligned. */
+	headers = (const char **)(void *)(copy + 1);
+	end = (char *)(c.headers != NULL ? headers + n_headers + 1 : headers);
+	for (size_t i = 0; i < n_headers; i++)
+		headers[i] = append(&end, c.headers[i]);
+	if (c.headers != NULL)
+		copy->headers = headers;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (*text_at(&c, i) != NULL)
+			*text_at(copy, i) = append(&end, *text_at(&c, i));
+	assert(end == (char *)copy + size);
+	return copy;
 }
 
 enum err
@@ -135,7 +190,7 @@ entry_init(struct entry *en, const struct entry_conf *c, struct zones *zones, st
 	en->plan.missed = c->missed;
 	en->plan.missed_max = c->missed_max;
 	en->plan.jitter = c->jitter * 1000;
-	en->plan.seed = hash(c->name);
+	en->plan.seed = entry_digest(span_of(c->name));
 	return e;
 }
 

@@ -30,9 +30,9 @@ struct entry_conf {
 	double time_limit, soft_time_limit;
 	int priority; /* -1 = none */
 	bool ignore_result, compress, transient;
-	/* Where it goes. A queue with a name is made sure of first. */
+	/* Where it goes. A queue is made sure of first; NULL = none is. */
 	const char *exchange, *routing_key;
-	struct bus_topo_queue queue;
+	const struct bus_topo_queue *queue;
 };
 
 struct send;
@@ -60,14 +60,19 @@ struct entry {
 	/* Kept by book.h and those who use it. */
 	size_t index;
 	struct list unsaved; /* its row has changed since it was written to Redis */
-	us_t since;          /* entries of Redis: when it was added; 0 = it is one of the configuration */
-	char *json;          /* as it stands there; ours */
+	bool of_redis;       /* not one of the configuration; its conf is the maker's */
+	us_t since;          /* entries of Redis: when it was added */
+	uint64_t digest;     /* and of its text there */
 	bool known;          /* what it did before is known: it does not begin now */
 	bool paused;
 	/* What Redis says of it, while that is being compared. */
 	bool listed, to_pause;
-	us_t resumed;
 };
+
+/* A copy with all its texts, in one block; the queue stays where it is. For alloc_free. */
+struct entry_conf *entry_conf_dup(const struct entry_conf *conf);
+/* Tells one text from another. */
+uint64_t entry_digest(struct span text);
 
 /* conf must outlive it. E_CONF says what is wrong, without naming the entry. */
 enum err entry_init(

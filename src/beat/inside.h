@@ -49,7 +49,7 @@ struct beat {
 	bool stopping, stopped, dirty, save_failed;
 	struct list asking; /* entries that wait for the backend's answer */
 	struct loop_timer tick, save, stop;
-	struct loop_task marking;
+	struct loop_task marking, trimming;
 	void (*on_stopped)(void *owner);
 	void *owner;
 };
@@ -80,6 +80,8 @@ void keep_recall(struct beat *b, struct entry *e);
 /* What is no entry any more is forgotten. */
 void keep_forget_others(struct beat *b);
 void keep_save(struct beat *b);
+/* What reading took besides goes back to the system, at the end of this turn. */
+void keep_trim(struct beat *b);
 void keep_on_timer(void *beat);
 
 /* share.c: Redis */

@@ -4,6 +4,8 @@
  */
 #include "beat/inside.h"
 
+#include <malloc.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -46,7 +48,7 @@ keep_recall(struct beat *b, struct entry *e)
 		us_t done = beat_sane(row->done, clock_wall_us());
 
 		/* One of Redis is not older than it was added there. */
-		if (e->json == NULL || done > e->plan.done)
+		if (!e->of_redis || done > e->plan.done)
 			e->plan.done = done;
 		e->ran = row->ran;
 		e->runs = row->runs;
@@ -103,6 +105,18 @@ keep_save(struct beat *b)
 	else if (e == E_OK && b->save_failed)
 		LOG(BEAT_STATE_SAVED, LOG_STR("path", b->state.path));
 	b->save_failed = e != E_OK;
+}
+
+static void
+trim(void *owner UNUSED)
+{
+	malloc_trim(0);
+}
+
+void
+keep_trim(struct beat *b)
+{
+	loop_defer(b->loop, LOOP_FLUSH, &b->trimming, trim, b);
 }
 
 void

@@ -58,8 +58,8 @@ on_published(void *owner, const struct bus_pub_result *r)
 
 	e->publish_id = 0;
 	if (r->end != BUS_PUB_CONFIRMED) {
-		if (e->conf->queue.name)
-			map_del(&s->known, span_of(e->conf->queue.name));
+		if (e->conf->queue != NULL)
+			map_del(&s->known, span_of(e->conf->queue->name));
 		fail(s, e, r->text);
 		return;
 	}
@@ -106,7 +106,7 @@ on_queue(void *owner, const struct bus_topo_report *r)
 		return;
 	if (r->err != E_OK)
 		fail(s, e, r->text);
-	else if (map_set(&s->known, span_of(e->conf->queue.name), &known, NULL) != E_OK)
+	else if (map_set(&s->known, span_of(e->conf->queue->name), &known, NULL) != E_OK)
 		fail(s, e, "out of memory");
 	pump(s);
 }
@@ -116,9 +116,9 @@ pump(struct send *s)
 {
 	while (s->building == NULL && !list_is_empty(&s->waiting)) {
 		struct entry *e = container_of(s->waiting.next, struct entry, link);
-		const struct bus_topo_queue *q = &e->conf->queue;
+		const struct bus_topo_queue *q = e->conf->queue;
 
-		if (q->name == NULL || map_get(&s->known, span_of(q->name)) != NULL) {
+		if (q == NULL || map_get(&s->known, span_of(q->name)) != NULL) {
 			if (!publish(s, e))
 				return;
 			continue;

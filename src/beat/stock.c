@@ -61,11 +61,11 @@ apply_entry(struct beat *b, const struct board_entry *le, struct changes *n)
 	char name[256];
 
 	snprintf(name, sizeof(name), "%.*s", SPAN_FMT(le->name));
-	if (old != NULL && old->json == NULL) {
+	if (old != NULL && !old->of_redis) {
 		LOG(BEAT_ENTRY_SHADOWED, LOG_STR("entry", name));
 		return;
 	}
-	if (old != NULL && old->since == le->since && span_is(le->json, old->json)) {
+	if (old != NULL && old->since == le->since && old->digest == entry_digest(le->json)) {
 		old->listed = true;
 		return;
 	}
@@ -98,7 +98,7 @@ static void
 apply_entries(struct beat *b, const struct board_stock *s, struct changes *n)
 {
 	for (size_t i = 0; i < b->book.n; i++)
-		b->book.entries[i]->listed = b->book.entries[i]->json == NULL;
+		b->book.entries[i]->listed = !b->book.entries[i]->of_redis;
 	for (size_t i = 0; i < s->n_entries; i++)
 		apply_entry(b, &s->entries[i], n);
 	/* The last one takes the place of one that is removed, so backwards. */
@@ -194,6 +194,7 @@ stock_apply(struct beat *b, const struct board_stock *s, bool first)
 		apply_runs(b, s);
 	apply_pauses(b, s, first);
 	keep_forget_others(b);
+	keep_trim(b);
 	if (n.added + n.changed + n.removed > 0)
 		LOG(BEAT_ENTRIES, LOG_INT("added", n.added), LOG_INT("changed", n.changed),
 			LOG_INT("removed", n.removed), LOG_INT("entries", b->book.n));

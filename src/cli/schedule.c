@@ -5,7 +5,6 @@
 
 /* A leader that takes over waits for it. */
 #define COMMAND_MS 2000
-#define TARGET_BYTES 100
 
 static const char *
 or_null(const char *text)
@@ -19,13 +18,42 @@ terminated(struct arena *a, struct span s)
 	return s.ptr ? arena_dup(a, s).ptr : NULL;
 }
 
+/* A queue and how it is reached: one for all entries that go there. It lives as long as the maker. */
+struct road {
+	struct bus_topo_queue queue;
+	const char *exchange, *routing_key;
+};
+
+static const struct road *
+find_road(struct schedule_maker *m, struct span queue)
+{
+	struct road *road = map_get(&m->roads, queue);
+	struct arena *a = &m->cli->arena;
+	struct span exchange, key;
+	const char *name;
+
+	if (road != NULL)
+		return road;
+	road = arena_zero(a, sizeof(*road));
+	name = terminated(a, queue);
+	if (road == NULL || name == NULL)
+		return NULL;
+	road->queue = setup_queue(m->cli, name);
+	setup_road(&road->queue, &exchange, &key);
+	road->exchange = terminated(a, exchange);
+	road->routing_key = terminated(a, key);
+	if (!road->exchange || !road->routing_key || map_set(&m->roads, queue, road, NULL) != E_OK)
+		return NULL;
+	return road;
+}
+
 /* Queue, exchange and key of the entry itself, else the routes. */
 static enum err
 aim(struct schedule_maker *m, const struct conf_schedule *s, struct entry_conf *e, struct arena *a,
 	struct errtext *t)
 {
 	struct route_target target = routes_find(m->routes, span_of(s->task));
-	struct span exchange, key;
+	const struct road *road;
 
 	if (e->priority < 0)
 		e->priority = target.priority;
@@ -37,17 +65,17 @@ aim(struct schedule_maker *m, const struct conf_schedule *s, struct entry_conf *
 		return E_OK;
 	}
 	if (*s->queue != '\0' || (target.exchange.len == 0 && target.queue.ptr != NULL)) {
-		e->queue = setup_queue(m->cli, *s->queue != '\0' ? s->queue : terminated(a, target.queue));
-		setup_road(&e->queue, &exchange, &key);
+		road = find_road(m, *s->queue != '\0' ? span_of(s->queue) : target.queue);
+		if (road == NULL)
+			return err_set(t, E_NOMEM, "out of memory");
 		/* Not to be created: a message that no queue takes comes back and says so. */
-		if (e->queue.must_exist)
-			e->queue.name = NULL;
-	} else {
-		exchange = target.exchange;
-		key = target.routing_key;
+		e->queue = road->queue.must_exist ? NULL : &road->queue;
+		e->exchange = road->exchange;
+		e->routing_key = road->routing_key;
+		return E_OK;
 	}
-	e->exchange = terminated(a, exchange);
-	e->routing_key = terminated(a, key);
+	e->exchange = terminated(a, target.exchange);
+	e->routing_key = terminated(a, target.routing_key);
 	return e->exchange && e->routing_key ? E_OK : err_set(t, E_NOMEM, "out of memory");
 }
 
@@ -187,48 +215,37 @@ has_backend(struct cli *cli)
 	return strcmp(conf.url, "none") != 0;
 }
 
-/* One entry with all its texts. */
-struct made {
-	struct arena arena;
-	struct entry_conf conf;
-};
-
 static void
 free_made(void *owner UNUSED, struct entry_conf *conf)
 {
-	struct made *made = container_of(conf, struct made, conf);
-
-	arena_release(&made->arena);
-	alloc_free(made);
+	alloc_free(conf);
 }
 
 static enum err
 make_one(void *owner, struct span name, struct span json, struct entry_conf **out, struct errtext *t)
 {
 	struct schedule_maker *m = owner;
-	struct made *made = must_alloc(sizeof(*made));
 	struct conf_schedule s = m->defaults;
+	struct arena scratch = { 0 };
+	struct entry_conf conf;
 	enum err e = E_OK;
 
-	/* There may be thousands: its texts, and where it goes. */
-	made->arena.first = name.len + json.len + TARGET_BYTES;
-	s.item.name = terminated(&made->arena, name);
+	s.item.name = terminated(&scratch, name);
 	if (s.item.name == NULL)
 		e = err_set(t, E_NOMEM, "out of memory");
 	if (e == E_OK)
-		e = schedule_make(m, &s, json, &made->conf, &made->arena, t);
+		e = schedule_make(m, &s, json, &conf, &scratch, t);
 	if (e == E_OK && !s.enabled)
 		e = err_set(
 			t, E_CONF, "enabled: false is for the configuration; entries in Redis are paused");
-	if (e == E_OK && made->conf.skip_overlap && !has_backend(m->cli))
+	if (e == E_OK && conf.skip_overlap && !has_backend(m->cli))
 		e = err_set(t, E_CONF,
 			"overlap: skip needs a result backend, to see whether the last run has ended");
-	if (e != E_OK) {
-		free_made(NULL, &made->conf);
-		return e;
-	}
-	*out = &made->conf;
-	return E_OK;
+	/* There may be thousands: no more is kept than what is said. */
+	if (e == E_OK)
+		*out = entry_conf_dup(&conf);
+	arena_release(&scratch);
+	return e;
 }
 
 struct entry_maker
@@ -247,6 +264,7 @@ schedule_open(struct schedule_maker *m, struct cli *cli, struct errtext *t)
 	enum err e;
 
 	*m = (struct schedule_maker){ .cli = cli };
+	map_init(&m->roads);
 	if (opt_set_defaults(rows, n, &m->defaults, &cli->arena) != E_OK)
 		return err_set(t, E_NOMEM, "out of memory");
 	e = setup_routes(cli, &m->routes, t);
@@ -257,6 +275,7 @@ void
 schedule_release(struct schedule_maker *m)
 {
 	routes_free(m->routes);
+	map_release(&m->roads, NULL);
 	*m = (struct schedule_maker){ 0 };
 }
 

@@ -18,6 +18,7 @@ struct schedule_maker {
 	struct cli *cli;
 	struct routes *routes;
 	struct conf_schedule defaults;
+	struct map roads; /* of queues, for all entries that go there */
 	/* Those of the configuration and then those of applications, checked; their texts live in cli. */
 	struct entry_conf *entries;
 	size_t n_entries, n_of_file;

@@ -37,8 +37,8 @@ send(struct schedule_job *j, struct entry *e, struct client *client, struct errt
 	gethostname(host, sizeof(host) - 1);
 	snprintf(origin, sizeof(origin), "gen%d@%s", (int)getpid(), host);
 	err = entry_make_id(j->cli->conf.o.beat_group, e->conf->name, now, e->id, t);
-	if (err == E_OK && e->conf->queue.name != NULL)
-		err = client_ensure_queue(client, &e->conf->queue, t);
+	if (err == E_OK && e->conf->queue != NULL)
+		err = client_ensure_queue(client, e->conf->queue, t);
 	if (err != E_OK)
 		return err;
 	msg_init(&m, 0);

@@ -139,6 +139,28 @@ def memory_kib(pid, key):
         return int(re.search(key + r":\s+(\d+) kB", f.read()).group(1))
 
 
+MEMORY_MAX_KIB = 20 * 1024
+
+
+def many(n=10000):
+    """Entries that are never due while a test runs."""
+    return {"entry-%05d" % i: {"task": "reports.entry", "cron": "%d %d %d 6 *" % (i % 60, i % 24, i % 28 + 1), "timezone": "Europe/Berlin",
+                               "args": [i], "queue": "reports"} for i in range(n)}
+
+
+def check_costs(b, began, start_max_s, what=""):
+    """Of one that leads by now: its start, what it does when nothing is due, and its memory, at any time."""
+    took = time.monotonic() - began
+    time.sleep(2)  # its beginnings: rows go to Redis, the file is written
+    cpu = cpu_ns(b.pid)
+    time.sleep(3)
+    cpu = (cpu_ns(b.pid) - cpu) / 3e9
+    memory, peak = memory_kib(b.pid, "VmRSS"), memory_kib(b.pid, "VmHWM")
+    print("%s: started in %.2f s, idle %.3f %% CPU, %.1f MiB, at most %.1f MiB" % (what, took, cpu * 100, memory / 1024, peak / 1024))
+    if SLOW == 1:
+        assert took < start_max_s and cpu < 0.005 and memory < MEMORY_MAX_KIB and peak < MEMORY_MAX_KIB, (took, cpu, memory, peak)
+
+
 class Clock:
     """The clock on the wall of programs that get its env."""
 

@@ -195,6 +195,38 @@ a_run_is_a_task_message(void **state UNUSED)
 	zones_release(&zones);
 }
 
+static void
+a_copy_has_its_own_texts(void **state UNUSED)
+{
+	static const struct bus_topo_queue queue = { .name = "q" };
+	char name[] = "n", task[] = "tasks.t", args[] = "[1]", team[] = "team=blue", key[] = "k", zone[] = "Asia/Tokyo";
+	const char *const headers[] = { team, "x=", NULL };
+	struct entry_conf from = { .name = name, .task = task, .every = 5000, .args = args, .timezone = zone,
+		.headers = headers, .priority = 3, .routing_key = key, .queue = &queue };
+	struct entry_conf *copy = entry_conf_dup(&from), *bare;
+
+	memset(name, 'x', 1);
+	memset(task, 'x', 7);
+	memset(args, 'x', 3);
+	memset(team, 'x', 9);
+	memset(key, 'x', 1);
+	memset(zone, 'x', 10);
+	assert_string_equal(copy->name, "n");
+	assert_string_equal(copy->task, "tasks.t");
+	assert_string_equal(copy->args, "[1]");
+	assert_string_equal(copy->timezone, "Asia/Tokyo");
+	assert_string_equal(copy->routing_key, "k");
+	assert_string_equal(copy->headers[0], "team=blue");
+	assert_string_equal(copy->headers[1], "x=");
+	assert_null(copy->headers[2]);
+	assert_null(copy->cron);
+	assert_true(copy->queue == &queue && copy->every == 5000 && copy->priority == 3);
+	alloc_free(copy);
+	bare = entry_conf_dup(&plain);
+	assert_true(bare->headers == NULL && strcmp(bare->name, plain.name) == 0);
+	alloc_free(bare);
+}
+
 int
 main(void)
 {
@@ -205,6 +237,7 @@ main(void)
 		cmocka_unit_test(says_what_is_wrong),
 		cmocka_unit_test(tells_its_schedule),
 		cmocka_unit_test(a_run_is_a_task_message),
+		cmocka_unit_test(a_copy_has_its_own_texts),
 	};
 
 	unsetenv("TZDIR");
