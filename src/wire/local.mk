@@ -16,6 +16,7 @@ libwire_a_SOURCES = \
 	src/wire/msg.c src/wire/msg.h \
 	src/wire/note.c src/wire/note.h \
 	src/wire/outbox.c src/wire/outbox.h \
+	src/wire/reply.c src/wire/reply.h \
 	src/wire/repr.c \
 	src/wire/result.c src/wire/result.h \
 	src/wire/run.c src/wire/run.h \

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes tests/vectors/task, result, repr, control and event from what a real Celery client says (Debian: python3-celery).
+"""Writes tests/vectors/task, result, reply, repr, control and event from what a real Celery client says (Debian: python3-celery).
 
 No broker is needed: messages are taken where kombu hands them to its AMQP transport, results where the backend hands
 them to its store. Ids, clock and host are fixed, so that a second run with the same Celery writes the same bytes.
@@ -311,6 +311,41 @@ def error_text(meta):
     return meta["result"]["exc_type"] + (": " + text if text else "")
 
 
+def reply_calls():
+    """name -> (settings, the call on the rpc:// backend as text)."""
+    return {
+        "started": ({}, "b.store_result('U1', {'pid': 13860, 'hostname': 'w1@vm'}, 'STARTED', request=bare)"),
+        "progress": ({}, "b.store_result('U1', {'current': 3, 'total': 10}, 'PROGRESS', request=bare)"),
+        "success": ({}, "b.mark_as_done('U1', 5, request=bare)"),
+        "success-family": ({}, "b.mark_as_done('U1', ['\u00fc\U0001f600\\n', None, 1.5], request=family)"),
+        "success-persistent": ({"result_persistent": True}, "b.mark_as_done('U1', 5, request=bare)"),
+        "success-extended": ({"result_extended": True}, "b.mark_as_done('U1', 5, request=family)"),
+        "failure": ({}, "b.mark_as_failure('U1', KeyError('boom', 3, None), traceback=traceback, request=bare)"),
+        "retry": ({}, "b.mark_as_retry('U1', OSError(111, 'refused'), traceback=traceback, request=bare)"),
+        "revoked": ({}, "b.mark_as_revoked('U1', 'terminated', request=bare)"),
+        "own-correlation": ({}, "b.mark_as_done('U1', 5, request=own)"),
+    }
+
+
+def capture_replies(folder):
+    """What the rpc:// backend publishes: states as messages to the queue that reply_to names."""
+    for name, (conf, call) in reply_calls().items():
+        captured.clear()
+        app = make_app(**conf)[0]
+        app.backend_cls = "rpc://"
+        common = {"id": "U1", "task": "t.add", "args": [1, 2], "kwargs": {}, "hostname": "w1@vm", "reply_to": "Q1", "correlation_id": "U1"}
+        scope = {"b": app.backend, "traceback": 'Traceback (most recent call last):\n  File "t.py", line 3\n', "bare": Context(common),
+                 "family": Context(common, root_id="R1", parent_id="P1", group="G1", _children=[app.AsyncResult("C1")]),
+                 "own": Context(common, correlation_id="my-own-1")}
+        eval(call, dict(globals(), **scope))
+        [(exchange, key, message)] = captured
+        raw = message_vector(call, exchange, key, message)
+        meta = json.loads(raw["text"])
+        write(os.path.join(folder, f"{name}.json"), dict(
+            raw, persistent=bool(conf.get("result_persistent")), task_id=meta["task_id"], state=meta["status"],
+            value=dumps(meta["result"]), traceback=meta["traceback"], children=dumps(meta["children"])))
+
+
 # --- repr ----------------------------------------------------------------------------------------------------------
 
 def random_value(rng, depth):
@@ -523,7 +558,7 @@ def capture_task_sent(folder):
 
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "vectors")
-    for name, capture in (("task", capture_tasks), ("result", capture_results), ("repr", capture_reprs),
+    for name, capture in (("task", capture_tasks), ("result", capture_results), ("reply", capture_replies), ("repr", capture_reprs),
                           ("control", capture_control), ("event", capture_events)):
         folder = os.path.join(root, name)
         os.makedirs(folder, exist_ok=True)

@@ -14,6 +14,7 @@ wire_tests = \
 	tests/unit/wire/test_msg \
 	tests/unit/wire/test_note \
 	tests/unit/wire/test_outbox \
+	tests/unit/wire/test_reply \
 	tests/unit/wire/test_repr \
 	tests/unit/wire/test_result \
 	tests/unit/wire/test_run \
@@ -51,6 +52,9 @@ tests_unit_wire_test_inflate_SOURCES = tests/unit/wire/test_inflate.c $(wire_vec
 tests_unit_wire_test_inflate_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_msg_SOURCES = tests/unit/wire/test_msg.c $(wire_vectors)
 tests_unit_wire_test_msg_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
+tests_unit_wire_test_reply_SOURCES = tests/unit/wire/test_reply.c $(wire_vectors)
+tests_unit_wire_test_reply_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
+
 tests_unit_wire_test_repr_SOURCES = tests/unit/wire/test_repr.c $(wire_vectors)
 tests_unit_wire_test_repr_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_result_SOURCES = tests/unit/wire/test_result.c $(wire_vectors)
