@@ -15,6 +15,7 @@ static const struct kind kinds[] = {
 	{ "rediss://", redis_open },
 	{ "unix://", redis_open },
 	{ "redis+socket://", redis_open },
+	{ "rpc://", rpc_open },
 };
 
 enum err
@@ -31,7 +32,7 @@ backend_open(struct backend **out, struct loop *l, const struct backend_conf *co
 			return kinds[i].open(out, l, conf, ev, owner, t);
 	/* Only the scheme is shown: the rest may hold a password. */
 	url = span_split(&url, ':');
-	return err_set(t, E_CONF, "result backend \"%.*s:...\" is not supported: use redis://, rediss://, unix:// or none", SPAN_FMT(url));
+	return err_set(t, E_CONF, "result backend \"%.*s:...\" is not supported: use redis://, rediss://, unix://, rpc:// or none", SPAN_FMT(url));
 }
 
 void
@@ -51,6 +52,18 @@ bool
 backend_is_none(const struct backend *b)
 {
 	return b->ops->store == NULL;
+}
+
+bool
+backend_keeps(const struct backend *b)
+{
+	return b->ops->load != NULL;
+}
+
+const char *
+backend_reply_to(const struct backend *b)
+{
+	return b->ops->reply_to != NULL ? b->ops->reply_to(b) : NULL;
 }
 
 const char *
@@ -83,7 +96,10 @@ backend_store(struct backend *b, struct backend_store *s, const struct result *r
 	if (e != E_OK)
 		return e;
 	s->is_final = result_is_ready(r->state);
-	result_encode(&s->payload, r);
+	if (b->ops->encode == NULL)
+		result_encode(&s->payload, r);
+	else if ((e = b->ops->encode(s, r)) != E_OK)
+		return e;
 	return s->payload.err != E_OK ? s->payload.err : b->ops->store(b, s);
 }
 
@@ -91,7 +107,7 @@ enum err
 backend_store_text(struct backend *b, struct backend_store *s, struct span id, struct span text,
 	void (*fn)(struct backend_store *s, enum err e, const char *why))
 {
-	enum err e = begin_store(b, s, id, fn);
+	enum err e = b->ops->encode == NULL ? begin_store(b, s, id, fn) : E_REFUSED;
 
 	if (e != E_OK)
 		return e;
@@ -111,6 +127,7 @@ void
 backend_store_release(struct backend_store *s)
 {
 	buf_release(&s->payload);
+	buf_release(&s->address);
 }
 
 size_t
@@ -122,7 +139,7 @@ backend_pending(const struct backend *b)
 enum err
 backend_load(struct backend *b, struct span id, backend_load_fn *fn, void *owner)
 {
-	return b->ops->load(b, id, fn, owner);
+	return b->ops->load != NULL ? b->ops->load(b, id, fn, owner) : E_REFUSED;
 }
 
 void
@@ -203,12 +220,19 @@ backend_turn_cancel(struct backend *b, void *owner)
 enum err
 backend_forget(struct backend *b, struct span id, backend_load_fn *fn, void *owner)
 {
-	return b->ops->forget(b, id, fn, owner);
+	return b->ops->forget != NULL ? b->ops->forget(b, id, fn, owner) : E_REFUSED;
 }
 
 enum err
 backend_wait(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner)
 {
 	*out = NULL;
-	return b->ops->wait(out, b, id, fn, owner);
+	return b->ops->wait != NULL ? b->ops->wait(out, b, id, fn, owner) : E_REFUSED;
+}
+
+void
+backend_wait_cancel(struct backend_wait *w)
+{
+	if (w != NULL)
+		w->cancel(w);
 }

@@ -11,9 +11,13 @@
 #include "wire/result.h"
 
 struct backend;
+struct bus_conn;
 
 struct backend_conf {
-	const char *url;           /* redis://..., rediss://..., "none" or "" (disabled) */
+	const char *url;           /* redis://..., rediss://..., rpc://, "none" or "" (disabled) */
+	struct bus_conn *broker;   /* rpc://: what replies travel over; stays the caller's, and open until the backend is closed. NULL = there is none */
+	bool is_persistent;        /* rpc://: replies outlive a restart of the broker, when their queue does */
+	bool listens;              /* rpc://: for one who sends tasks and waits: a queue for their replies, see backend_reply_to */
 	int64_t result_expires_s;  /* 0 = keep for ever */
 	const char *key_prefix;    /* global_keyprefix; NULL = none */
 	struct stream_tls_conf tls;
@@ -34,6 +38,10 @@ struct backend_store {
 	struct backend *backend;
 	void (*fn)(struct backend_store *s, enum err e, const char *why);
 	struct buf payload;        /* the encoded result */
+	struct buf address;        /* of a reply: queue and correlation id, one behind the other */
+	size_t queue_len;
+	uint64_t publish_id;       /* of a reply under way; 0 = none */
+	unsigned refusals;         /* of that reply so far */
 	char id[256];              /* of the task, NUL-terminated: longer ids are refused */
 	bool is_final;             /* SUCCESS, FAILURE, REVOKED */
 	bool has_note;             /* a note is written in the same step, see backend_store_with_note */
@@ -50,6 +58,10 @@ enum err backend_open(struct backend **out, struct loop *l, const struct backend
 void backend_close(struct backend *b);
 bool backend_is_up(const struct backend *b);
 bool backend_is_none(const struct backend *b);
+/* What is stored is there to be asked for, by whoever has the id. False: there is none, or each result goes to the sender of its task, and is gone then. */
+bool backend_keeps(const struct backend *b);
+/* The queue that a task's reply_to has to name so that backend_wait hears of it; NULL: this backend needs none, or does not listen. */
+const char *backend_reply_to(const struct backend *b);
 /* What a banner shows: the URL without its password, or "disabled". */
 const char *backend_url(const struct backend *b);
 
@@ -57,10 +69,11 @@ const char *backend_url(const struct backend *b);
  * Encodes r now and stores it: key and PUBLISH in one atomic step; a SUCCESS that is there is never overwritten, and a state that is
  * not final never overwrites one that is. fn is called once, never from inside: E_OK stored (or superseded by what is there), E_REFUSED for good
  * (too big, WRONGTYPE) with the reason. Otherwise it is tried again for ever. `payload` of s is used; s must be zeroed or finished.
+ * rpc://: stored is what the broker has confirmed. fn says E_MISSING when nobody is there any more to take it; the call, when r has no address.
  */
 enum err backend_store(struct backend *b, struct backend_store *s, const struct result *r,
 	void (*fn)(struct backend_store *s, enum err e, const char *why)) MUSTCHECK;
-/* The same for the text of a final result that was encoded before. */
+/* The same for the text of a final result that was encoded before; not with rpc://. */
 enum err backend_store_text(struct backend *b, struct backend_store *s, struct span id, struct span text,
 	void (*fn)(struct backend_store *s, enum err e, const char *why)) MUSTCHECK;
 /* fn will not be called. No-op when finished. */

@@ -11,5 +11,7 @@ libbackend_a_SOURCES = \
 	src/backend/redis_kept.c \
 	src/backend/redis_note.c \
 	src/backend/redis_turn.c \
-	src/backend/redis_wait.c
+	src/backend/redis_wait.c \
+	src/backend/rpc.c src/backend/rpc_backend.h \
+	src/backend/rpc_wait.c
 libbackend_a_CFLAGS = $(AM_CFLAGS)

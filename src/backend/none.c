@@ -26,24 +26,11 @@ none_pending(const struct backend *b UNUSED)
 	return 0;
 }
 
-static enum err
-none_load(struct backend *b UNUSED, struct span id UNUSED, backend_load_fn *fn UNUSED, void *owner UNUSED)
-{
-	return E_REFUSED;
-}
-
-static enum err
-none_wait(struct backend_wait **out UNUSED, struct backend *b UNUSED, struct span id UNUSED, backend_load_fn *fn UNUSED, void *owner UNUSED)
-{
-	return E_REFUSED;
-}
-
 enum err
 none_open(struct backend **out, struct loop *l)
 {
 	static const struct backend_ops ops = {
 		.close = none_close, .is_up = none_is_up, .url = none_url, .pending = none_pending,
-		.load = none_load, .forget = none_load, .wait = none_wait,
 	};
 	struct backend *b = alloc_zero(sizeof(*b));
 

@@ -9,12 +9,15 @@ struct backend_ops {
 	void (*close)(struct backend *b);
 	bool (*is_up)(const struct backend *b);
 	const char *(*url)(const struct backend *b);
+	/* Into s->payload, and what else of r is needed later; NULL: result_encode. */
+	enum err (*encode)(struct backend_store *s, const struct result *r);
 	/* s->payload, id and is_final are set. */
 	enum err (*store)(struct backend *b, struct backend_store *s);
 	void (*cancel)(struct backend *b, struct backend_store *s);
 	size_t (*pending)(const struct backend *b);
+	/* May be NULL: nothing is kept. */
 	enum err (*load)(struct backend *b, struct span id, backend_load_fn *fn, void *owner);
-	/* May be NULL, like keep and kept. */
+	/* May be NULL, like forget, wait, keep and kept. */
 	void (*load_cancel)(struct backend *b, void *owner);
 	enum err (*keep)(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest, size_t max,
 		backend_kept_fn *fn, void *owner);
@@ -31,6 +34,8 @@ struct backend_ops {
 	void (*turn_cancel)(struct backend *b, void *owner);
 	enum err (*forget)(struct backend *b, struct span id, backend_load_fn *fn, void *owner);
 	enum err (*wait)(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner);
+	/* May be NULL. */
+	const char *(*reply_to)(const struct backend *b);
 };
 
 /* The head of every kind's own struct. */
@@ -42,7 +47,14 @@ struct backend {
 	void *owner;
 };
 
+/* The head of what every kind calls a wait. */
+struct backend_wait {
+	void (*cancel)(struct backend_wait *w);
+};
+
 enum err none_open(struct backend **out, struct loop *l) MUSTCHECK;
+enum err rpc_open(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev, void *owner,
+	struct errtext *t) MUSTCHECK;
 enum err redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev, void *owner,
 	struct errtext *t) MUSTCHECK;
 

@@ -18,7 +18,8 @@ struct wait_key {
 	bool is_heard;              /* the server has confirmed the subscription */
 };
 
-struct backend_wait {
+struct redis_wait {
+	struct backend_wait base;
 	struct list link;           /* wait_key.waits */
 	struct list all;            /* redis_backend.all_waits */
 	uint64_t heard;             /* the last message told of */
@@ -37,7 +38,7 @@ struct backend_wait {
 static void
 wait_free(void *p)
 {
-	struct backend_wait *w = p;
+	struct redis_wait *w = p;
 
 	loop_timer_release(&w->poll);
 	list_unlink(&w->all);
@@ -54,7 +55,7 @@ key_free(struct wait_key *k)
 
 /* Takes the wait out; its memory goes when nothing points to it any more. */
 static void
-wait_end(struct backend_wait *w)
+wait_end(struct redis_wait *w)
 {
 	struct wait_key *k = w->at;
 
@@ -77,17 +78,16 @@ wait_end(struct backend_wait *w)
 	loop_reap(w->loop, wait_free, w);
 }
 
-void
-backend_wait_cancel(struct backend_wait *w)
+static void
+cancel(struct backend_wait *w)
 {
-	if (w != NULL)
-		wait_end(w);
+	wait_end(container_of(w, struct redis_wait, base));
 }
 
-static void look(struct backend_wait *w);
+static void look(struct redis_wait *w);
 
 static void
-tell(struct backend_wait *w, enum err e, const struct result *r, const char *why)
+tell(struct redis_wait *w, enum err e, const struct result *r, const char *why)
 {
 	backend_load_fn *fn = w->fn;
 	void *owner = w->owner;
@@ -101,7 +101,7 @@ tell(struct backend_wait *w, enum err e, const struct result *r, const char *why
 static void
 on_looked(void *owner, enum err e, const struct result *r, const char *why)
 {
-	struct backend_wait *w = owner;
+	struct redis_wait *w = owner;
 
 	w->asking = false;
 	if (w->over) {
@@ -119,7 +119,7 @@ on_looked(void *owner, enum err e, const struct result *r, const char *why)
 }
 
 static void
-look(struct backend_wait *w)
+look(struct redis_wait *w)
 {
 	w->ask_again = w->asking;
 	if (w->asking)
@@ -138,7 +138,7 @@ on_poll(void *owner)
 /* --- the listening connection ------------------------------------------------------------------------------------------ */
 
 /* Whom this message has not been told yet. Looked up anew each time: what is called may end this wait and others. */
-static struct backend_wait *
+static struct redis_wait *
 next_to_tell(struct redis_backend *rb, struct span key)
 {
 	struct wait_key *k = map_get(&rb->waits, key);
@@ -147,7 +147,7 @@ next_to_tell(struct redis_backend *rb, struct span key)
 	if (k == NULL)
 		return NULL;
 	LIST_EACH(&k->waits, it, tmp) {
-		struct backend_wait *w = container_of(it, struct backend_wait, link);
+		struct redis_wait *w = container_of(it, struct redis_wait, link);
 
 		if (w->heard != rb->messages)
 			return w;
@@ -159,7 +159,7 @@ static void
 on_message(void *owner, struct span channel, struct span payload)
 {
 	struct redis_backend *rb = owner;
-	struct backend_wait *w;
+	struct redis_wait *w;
 	struct result r;
 	struct arena a;
 	struct errtext t;
@@ -193,7 +193,7 @@ on_subscribed(void *owner, struct span channel)
 	k->is_heard = true;
 	/* Also after a reconnect: what was published meanwhile was not heard. */
 	LIST_EACH(&k->waits, it, tmp)
-		look(container_of(it, struct backend_wait, link));
+		look(container_of(it, struct redis_wait, link));
 }
 
 void
@@ -202,7 +202,7 @@ redis_waits_look(struct redis_backend *rb)
 	struct list *it, *tmp;
 
 	LIST_EACH(&rb->all_waits, it, tmp) {
-		struct backend_wait *w = container_of(it, struct backend_wait, all);
+		struct redis_wait *w = container_of(it, struct redis_wait, all);
 
 		if (!w->over && !w->asking)
 			look(w);
@@ -274,11 +274,12 @@ enum err
 redis_wait_open(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner)
 {
 	struct redis_backend *rb = container_of(b, struct redis_backend, base);
-	struct backend_wait *w = alloc_zero(sizeof(*w));
+	struct redis_wait *w = alloc_zero(sizeof(*w));
 	enum err e = open_listener(rb);
 
 	if (w == NULL)
 		return E_NOMEM;
+	w->base.cancel = cancel;
 	w->loop = b->loop;
 	w->fn = fn;
 	w->owner = owner;
@@ -300,7 +301,7 @@ redis_wait_open(struct backend_wait **out, struct backend *b, struct span id, ba
 		look(w);
 	else
 		loop_timer_arm(&w->poll, w->poll_ms);
-	*out = w;
+	*out = &w->base;
 	return E_OK;
 }
 
@@ -313,7 +314,7 @@ redis_waits_release(struct redis_backend *rb)
 	rds_close(rb->listener);
 	rb->listener = NULL;
 	LIST_EACH(&rb->all_waits, w, tmp)
-		wait_free(container_of(w, struct backend_wait, all));
+		wait_free(container_of(w, struct redis_wait, all));
 	while (map_next(&rb->waits, &it))
 		key_free(it.value);
 	map_release(&rb->waits, NULL);

@@ -68,6 +68,7 @@ setup_backend(struct cli *cli, struct backend_conf *out)
 		.key_prefix = or_null(o->result_key_prefix),
 		.tls = tls_conf(o),
 		.command_ms = o->result_timeout,
+		.is_persistent = o->result_persistent,
 	};
 }
 

@@ -27,6 +27,7 @@ struct flow_step {
 /* A task that will not run: it ends with a failure all the same. */
 struct flow_mark {
 	struct span id, group;
+	struct span reply_to; /* who waits for it; SPAN_NONE = not known */
 	struct span error; /* raw error object */
 };
 

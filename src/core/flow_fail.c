@@ -45,10 +45,13 @@ fail_plain(struct flow_source *s, const struct node *n, const struct failing *ho
 	enum err e = E_OK;
 
 	if (!how->is_quiet) {
-		e = flow_grow((void **)&f->marks, f->n_marks, &f->cap_marks, sizeof(*f->marks));
+		struct flow_mark mark = { .id = n->id, .group = n->group, .error = how->error };
+
+		e = node_option_text(s, n, "reply_to", &mark.reply_to);
 		if (e == E_OK)
-			f->marks[f->n_marks++] =
-				(struct flow_mark){ .id = n->id, .group = n->group, .error = how->error };
+			e = flow_grow((void **)&f->marks, f->n_marks, &f->cap_marks, sizeof(*f->marks));
+		if (e == E_OK)
+			f->marks[f->n_marks++] = mark;
 	}
 	if (e == E_OK && n->chord.ptr != NULL && n->group.ptr != NULL)
 		e = flow_add_part(s, &part, &m);

@@ -38,6 +38,7 @@ enum request_state {
 struct request_rules {
 	const char *node;         /* "w1@host" */
 	bool has_backend;
+	bool only_replies;        /* ... which sends them to whoever sent the task: with no address there is none */
 	bool has_chords;          /* it can count their members */
 	ms_t started_after_ms;    /* a run is noted and STARTED stored once it has lasted so long: short ones cost one write, not three */
 	bool result_extended;

@@ -35,6 +35,8 @@ request_fill_result(const struct request *r, struct result *res, const char *sta
 	res->state = span_of(state);
 	res->parent_id = t->parent_id;
 	res->group_id = t->group;
+	res->reply_to = t->reply_to;
+	res->correlation_id = t->correlation_id;
 	res->extended = r->rules->result_extended;
 	res->name = t->name;
 	res->args = t->args;
@@ -128,6 +130,8 @@ bool
 request_leaves_result(const struct request *r, bool is_error)
 {
 	if (!r->rules->has_backend || r->task.id.len == 0 || r->no_store)
+		return false;
+	if (r->rules->only_replies && r->task.reply_to.len == 0)
 		return false;
 	if (r->must_store)
 		return true;

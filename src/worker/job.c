@@ -129,6 +129,10 @@ on_final_stored(struct backend_store *s, enum err e, const char *why)
 	j->asked_backend_at = 0;
 	if (e == E_OK && s->has_note)
 		j->has_note = false;
+	if (e == E_MISSING) {
+		report_reply_lost(j, why);
+		e = E_OK;
+	}
 	request_on_stored(&j->request, e, why, clock_wall_us(), &fx);
 	job_apply(j, &fx);
 }
@@ -143,7 +147,9 @@ on_state_stored(struct backend_store *s, enum err e, const char *why)
 
 	FAIL_POINT("P3");
 	j->state_busy = false;
-	if (e != E_OK)
+	if (e == E_MISSING)
+		report_reply_lost(j, why);
+	else if (e != E_OK)
 		report_state_refused(j, why);
 	if (j->next_state.len == 0)
 		return;

@@ -73,7 +73,7 @@ on_marked(struct backend_store *s, enum err e, const char *why)
 	struct ledger *t = o->ledger;
 
 	/* A client that waits for this id alone will not hear of it: no reason to keep the others waiting. */
-	if (e != E_OK)
+	if (e != E_OK && e != E_MISSING)
 		LOG(MARK_REFUSED, LOG_STR("id", s->id), LOG_STR("why", why));
 	op_free(o);
 	if (--t->left == 0)
@@ -96,6 +96,7 @@ mark_all(struct ledger *t)
 			.value = m->error,
 			.traceback = f->traceback,
 			.group_id = m->group,
+			.reply_to = m->reply_to,
 			.date_done = clock_wall_us() };
 
 		begun(o, backend_store(t->backend, &o->store, &r, on_marked));

@@ -303,7 +303,7 @@ outbox_open(struct outbox *o, struct worker *w, ms_t after_ms)
 	enum err e;
 
 	o->worker = w;
-	o->after_ms = backend_is_none(w->backend) ? 0 : after_ms;
+	o->after_ms = backend_keeps(w->backend) ? after_ms : 0;
 	list_init(&o->items);
 	snprintf(o->queue, sizeof(o->queue), "warren.outbox.%08x", fingerprint(backend_url(w->backend), w->conf->backend.key_prefix));
 	e = loop_timer_init(&o->tick, w->loop, on_tick, o);

@@ -123,7 +123,7 @@ revocation_load(struct revocation *r)
 {
 	load(&r->ids);
 	load(&r->stamps);
-	if (backend_is_none(r->worker->backend))
+	if (!backend_keeps(r->worker->backend))
 		settle(r);
 }
 

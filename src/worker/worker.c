@@ -276,7 +276,7 @@ on_consume_up(void *owner)
 	worker_ensure_queues(w);
 	outbox_look(&w->outbox);
 	/* What was revoked meanwhile nobody could tell us. */
-	if (backend_is_up(w->backend))
+	if (!backend_keeps(w->backend) || backend_is_up(w->backend))
 		revocation_load(&w->revocation);
 }
 
@@ -425,12 +425,10 @@ open_connections(struct worker *w, struct errtext *t)
 	};
 	static const struct backend_events events = { .on_up = on_backend_up, .on_down = on_backend_down, .on_delay = on_backend_delay };
 	struct bus_conf conf = w->conf->broker;
+	struct backend_conf backend = w->conf->backend;
 	char name[300];
 	enum err e;
 
-	e = backend_open(&w->backend, w->loop, &w->conf->backend, &events, w, t);
-	if (e != E_OK)
-		return e;
 	conf.name = name;
 	snprintf(name, sizeof(name), "%s consume", w->conf->node);
 	e = bus_conn_new(&w->consume, w->loop, &conf, &consume_ops, w, t);
@@ -438,6 +436,10 @@ open_connections(struct worker *w, struct errtext *t)
 		return e;
 	snprintf(name, sizeof(name), "%s publish", w->conf->node);
 	e = bus_conn_new(&w->publish, w->loop, &conf, &publish_ops, w, t);
+	if (e != E_OK)
+		return e;
+	backend.broker = w->publish;
+	e = backend_open(&w->backend, w->loop, &backend, &events, w, t);
 	if (e != E_OK)
 		return e;
 	e = bus_pub_new(&w->pub, w->publish, &(struct bus_pub_conf){ 0 }, post_on_room, &w->post);
@@ -543,6 +545,7 @@ worker_open(struct worker *w, const struct worker_conf *conf, struct errtext *t)
 	w->rules = (struct request_rules){
 		.node = conf->node,
 		.has_backend = !backend_is_none(w->backend),
+		.only_replies = !backend_is_none(w->backend) && !backend_keeps(w->backend),
 		.has_chords = backend_has_chords(w->backend),
 		.has_notes = backend_has_notes(w->backend),
 		.all_ask = conf->all_ask,
@@ -578,9 +581,9 @@ worker_close(struct worker *w)
 	limiter_release(&w->limiter);
 	bus_topo_cancel(w->topo);
 	bus_pub_close(w->pub);
+	backend_close(w->backend);
 	bus_conn_close(w->consume, LINGER_MS);
 	bus_conn_close(w->publish, LINGER_MS);
-	backend_close(w->backend);
 	notify_close(&w->notify);
 	sweep_release(&w->sweep);
 	loop_timer_release(&w->drain);
@@ -640,6 +643,8 @@ worker_run(const struct worker_conf *given, struct errtext *t)
 	t->text[0] = '\0';
 	warn_of_timeout(conf);
 	if (worker_open(&w, conf, t) == E_OK) {
+		if (w.rules.only_replies)
+			LOG(BACKEND_REPLIES, LOG_STR("url", backend_url(w.backend)));
 		bus_conn_start(w.consume);
 		bus_conn_start(w.publish);
 		for (size_t i = 0; i < w.n_pools; i++)
