@@ -249,7 +249,7 @@ open_entries(struct beat *b, struct errtext *t)
 		struct entry *en;
 
 		e = book_add(&b->book, c, &en, t);
-		if (e == E_OK && c->skip_overlap && backend_is_none(b->backend))
+		if (e == E_OK && c->skip_overlap && !backend_keeps(b->backend))
 			e = err_set(t, E_CONF,
 				"overlap: skip needs a result backend, to see whether the last run has "
 				"ended");

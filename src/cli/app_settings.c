@@ -58,6 +58,7 @@ static const struct row rows[] = {
 	{ "result_backend_transport_options", QUIET, NULL, NULL, NULL },
 	{ "result_expires", SECONDS, "result_expires", NULL, NULL },
 	{ "result_extended", AS_IS, "result_extended", NULL, NULL },
+	{ "result_persistent", AS_IS, "result_persistent", NULL, NULL },
 	{ "task_acks_late", OF_TASKS, "acks_late", NULL, NULL },
 	{ "task_acks_on_failure", OF_TASKS, "acks_on_failure_or_timeout", NULL, NULL },
 	{ "task_acks_on_timeout", OF_TASKS, "acks_on_failure_or_timeout", NULL, NULL },
@@ -324,7 +325,7 @@ apply_brokers(struct cli *cli, const struct cli_app *a, struct errtext *t)
 static enum err
 apply_backend(struct cli *cli, const struct cli_app *a, struct errtext *t)
 {
-	static const char *const known[] = { "redis", "rediss", "unix", "redis+socket" };
+	static const char *const known[] = { "redis", "rediss", "unix", "redis+socket", "rpc" };
 	const struct conf_origin *from = &cli->conf.origin[CONF_OPT_result_backend];
 	struct span url = span_of(a->app.result_backend), scheme = url;
 	char where[300];
@@ -345,8 +346,8 @@ apply_backend(struct cli *cli, const struct cli_app *a, struct errtext *t)
 		;
 	if (i == ARRAY_LEN(known))
 		return err_set(t, E_CONF,
-			"%s uses a result backend of the kind %.*s, and warren stores results in Redis: set "
-			"a redis:// URL as its "
+			"%s uses a result backend of the kind %.*s, and warren stores results in Redis, or sends "
+			"them to whoever sent the task: set a redis:// URL, or rpc://, as its "
 			"result_backend, or give this worker WARREN_RESULT_BACKEND (none: no results)",
 			a->module, SPAN_FMT(scheme));
 	snprintf(where, sizeof(where), "%s: result_backend", a->module);

@@ -16,6 +16,7 @@ WORKER_SETTINGS = frozenset("""
     control_queue_exclusive control_queue_expires control_queue_ttl enable_utc event_exchange event_queue_durable
     event_queue_exclusive event_queue_expires event_queue_prefix event_queue_ttl redis_backend_health_check_interval
     redis_socket_connect_timeout redis_socket_timeout result_backend_transport_options result_expires result_extended
+    result_persistent
     task_acks_late task_acks_on_failure task_acks_on_failure_or_timeout task_acks_on_timeout task_create_missing_queues
     task_create_missing_queue_type task_create_missing_queue_exchange_type task_default_delivery_mode
     task_default_exchange task_default_exchange_type task_default_priority task_default_queue task_default_queue_type
@@ -31,7 +32,7 @@ WORKER_SETTINGS = frozenset("""
 CHILD_SETTINGS = re.compile("""
     imports | include | task_(always_eager|annotations|compression|eager_propagates|protocol|publish_retry(_policy)?|serializer
       |store_eager_result|remote_tracebacks|allow_error_cb_on_chord_header)
-    | result_(accept_content|backend_(always|base|max).*|cache_max|chord_.*|exchange|exchange_type|persistent|backend_thread_safe)
+    | result_(accept_content|backend_(always|base|max).*|cache_max|chord_.*|exchange|exchange_type|backend_thread_safe)
     | broker_(connection_(retry.*|max_retries)|failover_strategy|login_method|pool_limit)
     | worker_(hijack_root_logger|log_format|task_log_format)
     | (database|redis|mongodb|cassandra|s3|gcs|azureblockblob|couchbase|arangodb|cosmosdbsql|elasticsearch|dynamodb|cache)_.*
