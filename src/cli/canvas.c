@@ -119,7 +119,7 @@ wait_all(const struct cli *cli, struct client *client, const struct client_canva
 }
 
 static enum err
-make(struct client_canvas *k, const struct canvas_job *job, struct errtext *t)
+make(struct client_canvas *k, struct client *client, const struct canvas_job *job, struct errtext *t)
 {
 	struct buf text, sig;
 	enum err e;
@@ -129,8 +129,10 @@ make(struct client_canvas *k, const struct canvas_job *job, struct errtext *t)
 	e = get_text(&text, job->text, t);
 	if (e == E_OK)
 		e = recipe_add_signature(&sig, buf_span(&text), job->kind, t);
+	if (e == E_OK && job->wait)
+		e = client_expect_results(client, t);
 	if (e == E_OK)
-		e = client_canvas_init(k, buf_span(&sig), clock_wall_us(), t);
+		e = client_canvas_init(k, buf_span(&sig), client_reply_to(client), clock_wall_us(), t);
 	buf_release(&text);
 	buf_release(&sig);
 	return e;
@@ -142,7 +144,7 @@ canvas_run(struct cli *cli, struct client *client, struct sender *s, const struc
 	struct client_canvas k = { .result = SPAN_NONE };
 	struct errtext why = { "" };
 	int code = 0;
-	enum err e = make(&k, job, &why);
+	enum err e = make(&k, client, job, &why);
 
 	if (e == E_FORMAT || e == E_TOOBIG || e == E_SYS) {
 		out_error("send: %s", why.text);

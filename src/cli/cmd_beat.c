@@ -60,7 +60,7 @@ setup_beat(struct cli *cli, struct schedule_maker *m, struct beat_conf *b, struc
 	snprintf(origin, ORIGIN_BYTES, "gen%d@%s", (int)getpid(), host);
 	b->origin = origin;
 	setup_broker(cli, &b->broker);
-	setup_backend(cli, &b->backend);
+	schedule_backend(cli, &b->backend);
 	return E_OK;
 }
 

@@ -178,6 +178,8 @@ send_one(struct cli *cli, const struct send_flags *f, struct client *client, str
 	buf_init(&fate.id, 0);
 	/* Before anything is sent: a wait that cannot work should not leave a task behind. */
 	if (f->wait)
+		e = client_expect_results(client, &why);
+	if (e == E_OK && f->wait)
 		e = client_connect_backend(client, &why);
 	if (e == E_OK)
 		e = client_connect_broker(client, &why);

@@ -206,12 +206,20 @@ schedule_add_json(const struct schedule_maker *m, struct buf *b, const struct co
 	optjson_add(b, rows, n, s, &m->defaults);
 }
 
+void
+schedule_backend(struct cli *cli, struct backend_conf *out)
+{
+	setup_backend(cli, out);
+	if (span_starts(span_of(out->url), "rpc://"))
+		out->url = "none";
+}
+
 static bool
 has_backend(struct cli *cli)
 {
 	struct backend_conf conf;
 
-	setup_backend(cli, &conf);
+	schedule_backend(cli, &conf);
 	return strcmp(conf.url, "none") != 0;
 }
 

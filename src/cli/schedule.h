@@ -45,6 +45,8 @@ void schedule_add_json(const struct schedule_maker *m, struct buf *b, const stru
 
 /* The Redis that schedulers share; its url is NULL when there is none. */
 void setup_store(struct cli *cli, struct board_conf *out);
+/* Where schedulers ask whether a run has ended: the result backend, unless that keeps nothing. */
+void schedule_backend(struct cli *cli, struct backend_conf *out);
 /* A scheduler, in a process of its own or inside a worker; m and cli must outlive it. */
 enum err setup_beat(
 	struct cli *cli, struct schedule_maker *m, struct beat_conf *out, struct errtext *t) MUSTCHECK;

@@ -69,6 +69,17 @@ sender_free(struct sender *s)
 	alloc_free(s);
 }
 
+/* Always there, as Celery has it, except where a worker would send a reply that nobody waits for. */
+static struct span
+reply_to(const struct sender *s)
+{
+	struct span queue = client_reply_to(s->client);
+
+	if (queue.ptr != NULL)
+		return queue;
+	return span_starts(span_of(s->cli->conf.o.result_backend), "rpc://") ? SPAN_NONE : span_of(s->reply_to);
+}
+
 static const struct bus_topo_queue *
 find_queue(struct sender *s, struct span name)
 {
@@ -161,7 +172,7 @@ sender_send(struct sender *s, const struct call *c, uint64_t tag, client_sent_fn
 	struct span exchange = SPAN(""), key = SPAN("");
 	struct task_call to = {
 		.id = c->id, .name = c->name, .args = c->args, .kwargs = c->kwargs, .origin = span_of(s->origin),
-		.reply_to = span_of(s->reply_to), .eta = c->eta, .expires = c->expires, .now = clock_wall_us(),
+		.reply_to = reply_to(s), .eta = c->eta, .expires = c->expires, .now = clock_wall_us(),
 		.time_limit = c->time_limit, .soft_time_limit = c->soft_time_limit, .priority_plus1 = c->priority_plus1,
 		.ignore_result = c->ignore_result, .user_headers = c->headers.count > 0 ? &c->headers : NULL,
 	};
@@ -197,7 +208,7 @@ sender_route(struct sender *s, struct task_call *call, struct span *exchange, st
 		return e;
 	call->origin = span_of(s->origin);
 	if (call->reply_to.len == 0)
-		call->reply_to = span_of(s->reply_to);
+		call->reply_to = reply_to(s);
 	add_defaults(s, &c, call);
 	return E_OK;
 }

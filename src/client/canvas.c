@@ -6,7 +6,8 @@
 #include "client/inside.h"
 
 enum err
-client_canvas_init(struct client_canvas *k, struct span signature, us_t now, struct errtext *t)
+client_canvas_init(
+	struct client_canvas *k, struct span signature, struct span reply_to, us_t now, struct errtext *t)
 {
 	const struct jscan_limits lim = { .depth_max = 64, .containers_max = 1000000 };
 	char seed[ID_UUID_LEN + 1];
@@ -21,7 +22,7 @@ client_canvas_init(struct client_canvas *k, struct span signature, us_t now, str
 		text = arena_dup(&k->flow.arena, text);
 	if (e == E_OK && text.ptr == NULL)
 		e = E_NOMEM;
-	return e == E_OK ? flow_produce(&k->flow, text, span_of(seed), now, &k->result, t) : e;
+	return e == E_OK ? flow_produce(&k->flow, text, span_of(seed), reply_to, now, &k->result, t) : e;
 }
 
 void

@@ -14,9 +14,9 @@ struct client_canvas {
 		result; /* its result tuple, raw: what to wait for, and what runs before (celery-wire.md 3.6) */
 };
 
-/* E_FORMAT says what is wrong with the signature. `now` is the wall clock. Release also after an error. */
-enum err client_canvas_init(
-	struct client_canvas *k, struct span signature, us_t now, struct errtext *t) MUSTCHECK;
+/* E_FORMAT says what is wrong with the signature. `reply_to`: client_reply_to, or SPAN_NONE. `now` is the wall clock. Release also after an error. */
+enum err client_canvas_init(struct client_canvas *k, struct span signature, struct span reply_to, us_t now,
+	struct errtext *t) MUSTCHECK;
 void client_canvas_release(struct client_canvas *k);
 /* Ids of the tasks it ends with, in order: one, or the members of a group. false after the last; start with a zeroed walk. */
 struct client_canvas_walk {

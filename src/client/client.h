@@ -72,6 +72,12 @@ enum err client_queue_purge(struct client *c, struct span queue, uint32_t *purge
 
 /* --- results ------------------------------------------------------------------------------------------------------- */
 
+/*
+ * Results of what is sent from now on will be waited for: before it is sent. With rpc:// there is a queue for them then, whose name their reply_to has to
+ * be; client_reply_to is SPAN_NONE for all other backends. Dials nothing yet.
+ */
+enum err client_expect_results(struct client *c, struct errtext *t) MUSTCHECK;
+struct span client_reply_to(const struct client *c);
 /* E_CONF when there is no backend. */
 enum err client_connect_backend(struct client *c, struct errtext *t) MUSTCHECK;
 const char *client_backend_url(const struct client *c);

@@ -28,7 +28,10 @@ on_backend_down(void *owner, const char *url, const char *why, ms_t retry_ms, bo
 	struct client *c = owner;
 
 	(void)retry_ms;
-	err_set(&c->backend_why, E_CLOSED, "%s %s (%s)%s", was_up ? "lost the connection to" : "cannot reach", url, why,
+	if (!backend_keeps(c->backend))
+		err_set(&c->backend_why, E_CLOSED, "no queue for replies (%s)", why);
+	else
+		err_set(&c->backend_why, E_CLOSED, "%s %s (%s)%s", was_up ? "lost the connection to" : "cannot reach", url, why,
 		was_up ? "" : ": is the result backend running?");
 	c->backend_settled = true;
 }
@@ -42,20 +45,43 @@ drop_backend(struct client *c)
 	c->backend = NULL;
 }
 
+static enum err
+open_backend(struct client *c, struct errtext *t)
+{
+	if (c->backend != NULL)
+		return E_OK;
+	c->backend_conf.broker = c->conn;
+	return backend_open(&c->backend, c->loop, &c->backend_conf, &backend_events, c, t);
+}
+
+enum err
+client_expect_results(struct client *c, struct errtext *t)
+{
+	c->backend_conf.listens = true;
+	return open_backend(c, t);
+}
+
+struct span
+client_reply_to(const struct client *c)
+{
+	const char *queue = c->backend != NULL ? backend_reply_to(c->backend) : NULL;
+
+	return queue != NULL ? span_of(queue) : SPAN_NONE;
+}
+
 enum err
 client_connect_backend(struct client *c, struct errtext *t)
 {
-	enum err e;
+	enum err e = open_backend(c, t);
 
-	if (c->backend == NULL) {
-		e = backend_open(&c->backend, c->loop, &c->backend_conf, &backend_events, c, t);
-		if (e != E_OK)
-			return e;
-	}
+	if (e != E_OK)
+		return e;
 	if (backend_is_none(c->backend))
 		return err_set(t, E_CONF, "no result backend is set: give --result-backend URL, or result_backend in the configuration");
-	if (backend_is_up(c->backend))
-		return E_OK;
+	if (!backend_keeps(c->backend))
+		e = client_connect_broker(c, t);
+	if (e != E_OK || backend_is_up(c->backend))
+		return e;
 	c->backend_settled = false;
 	c->backend_why.text[0] = '\0';
 	if (!client_turn_until(c, &c->backend_settled, c->connect_ms))

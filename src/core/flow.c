@@ -194,12 +194,16 @@ flow_start(struct flow *f, const struct task *t, struct span sig, struct span ar
 }
 
 enum err
-flow_produce(
-	struct flow *f, struct span sig, struct span seed, us_t now, struct span *result, struct errtext *why)
+flow_produce(struct flow *f, struct span sig, struct span seed, struct span reply_to, us_t now,
+	struct span *result, struct errtext *why)
 {
-	struct flow_source s = {
-		.f = f, .id = SPAN_NONE, .root = SPAN_NONE, .seed = seed, .now = now, .why = why
-	};
+	struct flow_source s = { .f = f,
+		.id = SPAN_NONE,
+		.root = SPAN_NONE,
+		.seed = seed,
+		.reply_to = reply_to,
+		.now = now,
+		.why = why };
 	struct given g = { .args = SPAN("") };
 	struct node *n;
 	struct buf b;

@@ -100,9 +100,10 @@ void flow_cut(struct flow *f, const struct flow_size *to);
 enum err flow_start(struct flow *f, const struct task *t, struct span sig, struct span args, us_t now,
 	struct span *result, struct errtext *why) MUSTCHECK;
 
-/* One signature sent by nobody's task: what a producer starts. Its tasks are roots of their own; ids that are not given follow from `seed`. */
-enum err flow_produce(struct flow *f, struct span sig, struct span seed, us_t now, struct span *result,
-	struct errtext *why) MUSTCHECK;
+/* One signature sent by nobody's task: what a producer starts. Its tasks are roots of their own; ids that are not given follow from `seed`. What is sent
+ * later, by workers, has `reply_to` too; SPAN_NONE = none. */
+enum err flow_produce(struct flow *f, struct span sig, struct span seed, struct span reply_to, us_t now,
+	struct span *result, struct errtext *why) MUSTCHECK;
 
 /* What comes before sending, or FLOW_NOTHING; and what comes after it. */
 enum flow_todo flow_next(const struct flow *f);

@@ -364,7 +364,7 @@ add_free_options(struct buf *b, const struct node *n, struct span options, struc
 }
 
 static void
-write_options(struct buf *b, const struct node *n)
+write_options(struct flow_source *s, struct buf *b, const struct node *n)
 {
 	const struct {
 		const char *key;
@@ -387,6 +387,8 @@ write_options(struct buf *b, const struct node *n)
 	add_text_member(b, "group_id", n->group);
 	add_text_member(b, "root_id", n->root);
 	add_text_member(b, "parent_id", n->parent);
+	if (n->sig.type == SIG_PLAIN && node_option(n, "reply_to").ptr == NULL)
+		add_text_member(b, "reply_to", s->reply_to);
 	for (size_t i = 0; i < ARRAY_LEN(raws); i++)
 		if (raws[i].raw.ptr != NULL)
 			add_member(b, span_of(raws[i].key), raws[i].raw);
@@ -434,7 +436,7 @@ write_node(struct flow_source *s, struct buf *b, const struct node *n)
 
 	buf_init(&options, 0);
 	buf_init(&kwargs, 0);
-	write_options(&options, n);
+	write_options(s, &options, n);
 	write_kwargs(s, &kwargs, n);
 	sig.options = buf_span(&options);
 	sig.kwargs = buf_span(&kwargs);

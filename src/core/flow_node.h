@@ -19,6 +19,7 @@ struct flow_source {
 		seed; /* ids that are not given follow from this, in order: the same end, told twice, gives the same ids */
 	uint64_t n_ids;
 	us_t now;
+	struct span reply_to; /* of what is written anew and says nothing of its own; SPAN_NONE = none */
 	struct errtext *why;
 	int inherited_plus1; /* see flow_step */
 };

@@ -8,7 +8,7 @@ import kombu
 import pytest
 from celery import chain, group
 
-from harness import HERE as INTEGRATION, PYTHON, SLOW, wait_state
+from harness import HERE as INTEGRATION, PYTHON, SLOW, WARREN, wait_state
 from helpers import as_it_is, get, raised_by, send
 from warren_servers import wait_until
 
@@ -196,20 +196,55 @@ def test_c13_chords_are_refused_by_both(replies, mailbox, ours):
     assert "give the worker a Redis backend" in reply.payload["result"]["exc_message"][0]
 
 
-def test_c13_a_broker_that_starts_again_gets_the_reply(own_site, worker, tmp_path):
+def test_c13_a_broker_that_starts_again_gets_the_reply(own_site, worker, programs, tmp_path):
     site = own_site()
     with rpc(site):
         with site.raw_connection() as connection:
             Mailbox(connection, durable=True)
-        w = worker("-A", "tasks", "-Q", "work", "-c", "1", site=site, env={"PYTHONPATH": os.path.join(INTEGRATION, "tasks")})
+        w = worker("-A", "tasks", "-Q", "work", "-c", "2", site=site, env={"PYTHONPATH": os.path.join(INTEGRATION, "tasks")})
         site.app().send_task("hold", (str(tmp_path / "gate"),), task_id="U1", queue="work", reply_to="mailbox")
-        w.wait_line(r"Task hold\[U1\] received")
+        waiting = programs("send", [WARREN, "send", "hold", str(tmp_path / "gate"), "--id", "U2", "-q", "work", "--wait"], site.env())
+        for i in ("U1", "U2"):
+            w.wait_line(r"Task hold\[%s\] received" % i)
         site.servers.stop("rabbitmq")
         (tmp_path / "gate").touch()
-        w.wait_line(r"Task hold\[U1\] succeeded")
+        for i in ("U1", "U2"):
+            w.wait_line(r"Task hold\[%s\] succeeded" % i)
         site.servers.start("rabbitmq")
         with site.raw_connection() as connection:
             states = [m.payload["status"] for m in Mailbox(connection, durable=True).wait(2, 40)]
             assert states[:2] == ["STARTED", "SUCCESS"]
+            assert waiting.wait() == 0 and waiting.output() == '"held"\n'
             # Should it have been delivered again after its end, it runs again: nothing tells that it did.
             wait_until(lambda: site.counter("messages", "work") == 0, 20, lambda: "the task to be acknowledged: %r" % site.queues())
+
+
+@pytest.mark.parametrize("kind", ["ours", "celery"])
+def test_c13_warren_send_waits_for_workers_of_both_kinds(replies, warren, application, celerys, kind):
+    application("-Q", "work") if kind == "ours" else celerys()
+    assert warren("send", "add", "2", "3", "-q", "work", "--wait", "--timeout", "10s").stdout == "5\n"
+    failed = warren("send", "jam", "4", "-q", "work", "--wait", "--timeout", "10s", code=1)
+    assert "OutOfPaper: tray 4" in failed.stderr and "in jam" in failed.stderr
+    assert warren("send", "states", "3", "-q", "work", "--wait", "--timeout", "10s").stdout == "3\n"
+    part = {"task": "add", "args": [1], "queue": "work"}
+    steps = json.dumps([dict(part, args=[1, 1]), part, part])
+    assert warren("send", "--chain", steps, "--wait", "--timeout", "10s").stdout == "4\n"
+    many = json.dumps([dict(part, args=[i, i]) for i in range(20)])
+    assert warren("send", "--group", many, "--wait", "--timeout", "10s").stdout.split() == [str(2 * i) for i in range(20)]
+    # Nothing is left of its queues.
+    assert sorted(n for n in replies.queues() if n.startswith("warren.reply")) == []
+
+
+def test_c13_what_rpc_cannot_do_is_told(replies, warren):
+    for args in (("result", "U1"), ("result", "U1", "--wait"), ("result", "U1", "--forget")):
+        told = warren(*args, code=2)
+        assert told.stdout == "" and told.stderr.count("\n") == 1 and "rpc://, which keeps no results" in told.stderr
+    part = {"task": "add", "args": [1, 1], "queue": "work"}
+    told = warren("send", "--chord", json.dumps({"header": [part], "body": part}), code=2)
+    assert "rpc:// cannot: use redis://" in told.stderr
+    # Nobody waits, so no worker need reply.
+    warren("send", "add", "1", "2", "-q", "work")
+    with replies.raw_connection() as connection:
+        message = kombu.Queue("work").bind(connection.channel()).get(no_ack=True)
+    assert "reply_to" not in message.properties
+    assert "rpc://" in warren("status", code=1).stdout

@@ -134,7 +134,7 @@ as_canvas(struct span json)
 	end(&t, "FAILURE", fine);
 	end(&t, "REVOKED", fine);
 	flow_init(&f);
-	if (flow_produce(&f, json, SPAN("seed"), 0, &result, NULL) == E_OK) {
+	if (flow_produce(&f, json, SPAN("seed"), SPAN("Q1"), 0, &result, NULL) == E_OK) {
 		is_sound(&f);
 		is_json(result);
 	}

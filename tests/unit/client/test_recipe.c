@@ -40,6 +40,19 @@ task_becomes_a_signature(void **state)
 		"\"options\": {\"task_id\": \"A\", \"queue\": \"q\", \"countdown\": 5}}");
 }
 
+static struct span
+nth(struct span list, int n)
+{
+	struct jscan_iter it;
+
+	if (!jscan_begin(&it, list))
+		return SPAN_NONE;
+	while (jscan_next(&it))
+		if (n-- == 0)
+			return it.value;
+	return SPAN_NONE;
+}
+
 static void
 parts_nest(void **state)
 {
@@ -50,7 +63,7 @@ parts_nest(void **state)
 	recipe("[{\"task\": \"a\"}, {\"group\": [{\"task\": \"b\", \"id\": \"B\"}, {\"chain\": [{\"task\": "
 	       "\"c\"}, {\"task\": \"d\", \"id\": \"D\"}]}]}]",
 		RECIPE_CHAIN);
-	assert_ok(client_canvas_init(&k, buf_span(&sig), 0, NULL));
+	assert_ok(client_canvas_init(&k, buf_span(&sig), SPAN("Q1"), 0, NULL));
 	assert_int_equal(k.flow.count, 1);
 	assert_span(k.flow.steps[0].call.name, "a");
 	assert_null(k.flow.steps[0].call.parent_id.ptr);
@@ -59,6 +72,30 @@ parts_nest(void **state)
 	assert_true(client_canvas_next(&k, &walk));
 	assert_span(walk.id, "D");
 	assert_false(client_canvas_next(&k, &walk));
+	client_canvas_release(&k);
+}
+
+/* What workers send later has nobody but its signature to say who waits. */
+static void
+later_steps_know_who_waits(void **state)
+{
+	struct client_canvas k;
+	struct span b, c;
+
+	(void)state;
+	recipe("[{\"task\": \"a\"}, {\"task\": \"b\"}, {\"task\": \"c\", \"args\": [], \"kwargs\": {}, \"options\": "
+	       "{\"reply_to\": \"own\"}, \"subtask_type\": null}]",
+		RECIPE_CHAIN);
+	assert_ok(client_canvas_init(&k, buf_span(&sig), SPAN("Q1"), 0, NULL));
+	assert_int_equal(k.flow.count, 1);
+	c = nth(k.flow.steps[0].call.chain, 0);
+	b = nth(k.flow.steps[0].call.chain, 1);
+	assert_span(jscan_member(jscan_member(b, "options"), "reply_to"), "\"Q1\"");
+	assert_span(jscan_member(jscan_member(c, "options"), "reply_to"), "\"own\"");
+	client_canvas_release(&k);
+	assert_ok(client_canvas_init(&k, buf_span(&sig), SPAN_NONE, 0, NULL));
+	b = nth(k.flow.steps[0].call.chain, 1);
+	assert_null(jscan_member(jscan_member(b, "options"), "reply_to").ptr);
 	client_canvas_release(&k);
 }
 
@@ -72,7 +109,7 @@ chord_is_counted(void **state)
 	recipe("{\"header\": [{\"task\": \"a\"}, {\"task\": \"b\"}], \"body\": {\"task\": \"c\", \"id\": "
 	       "\"C\", \"link\": {\"task\": \"l\"}}}",
 		RECIPE_CHORD);
-	assert_ok(client_canvas_init(&k, buf_span(&sig), 0, NULL));
+	assert_ok(client_canvas_init(&k, buf_span(&sig), SPAN("Q1"), 0, NULL));
 	assert_int_equal(k.flow.count, 2);
 	assert_int_equal(k.flow.n_chords, 1);
 	assert_int_equal(k.flow.chords[0].size, 2);
@@ -115,7 +152,7 @@ signature_that_makes_no_sense_is_refused(void **state)
 	struct errtext why = { "" };
 
 	(void)state;
-	assert_int_equal(client_canvas_init(&k, SPAN("{\"task\": \"\"}"), 0, &why), E_FORMAT);
+	assert_int_equal(client_canvas_init(&k, SPAN("{\"task\": \"\"}"), SPAN_NONE, 0, &why), E_FORMAT);
 	assert_true(why.text[0] != '\0');
 	client_canvas_release(&k);
 }
@@ -133,7 +170,7 @@ make_one(void *arg)
 		"\"body\": {\"task\": \"e\", \"headers\": {\"k\": {\"l\": [1]}}}}"), RECIPE_CHORD, NULL);
 	if (e != E_OK)
 		return e;
-	e = client_canvas_init(&k, buf_span(&sig), 0, NULL);
+	e = client_canvas_init(&k, buf_span(&sig), SPAN("Q1"), 0, NULL);
 	client_canvas_release(&k);
 	return e;
 }
@@ -151,6 +188,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(task_becomes_a_signature),
 		cmocka_unit_test(parts_nest),
+		cmocka_unit_test(later_steps_know_who_waits),
 		cmocka_unit_test(chord_is_counted),
 		cmocka_unit_test(signatures_of_celery_are_taken_as_they_are),
 		cmocka_unit_test(mistakes_are_named),

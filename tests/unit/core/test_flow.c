@@ -213,7 +213,7 @@ static void
 failure_calls_error_links_and_marks_the_rest(void **state)
 {
 	struct task t = task_of(NULL, "[" PLAIN("t.failed", "[]", "{}") "]",
-		"[" PLAIN("t.add", "[4]", "{\"task_id\": \"c\"}") ", " PLAIN("t.add", "[3]", "{\"task_id\": \"b\"}") "]");
+		"[" PLAIN("t.add", "[4]", "{\"task_id\": \"c\"}") ", " PLAIN("t.add", "[3]", "{\"task_id\": \"b\", \"reply_to\": \"Q1\"}") "]");
 	struct flow f;
 
 	(void)state;
@@ -225,6 +225,8 @@ failure_calls_error_links_and_marks_the_rest(void **state)
 	assert_int_equal(f.n_marks, 2);
 	assert_span(f.marks[0].id, "c");
 	assert_span(f.marks[1].id, "b");
+	assert_null(f.marks[0].reply_to.ptr);
+	assert_span(f.marks[1].reply_to, "Q1");
 	assert_span(f.marks[1].error, "{\"exc_type\": \"E\"}");
 	assert_span(f.traceback, "trace");
 	assert_int_equal(flow_next(&f), FLOW_MARK);
