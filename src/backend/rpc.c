@@ -100,7 +100,8 @@ send(struct rpc_backend *rb, struct backend_store *s)
 
 	msg_init(&m, 0);
 	reply_address(&m, (struct span){ address.ptr, s->queue_len },
-		(struct span){ address.ptr + s->queue_len, address.len - s->queue_len }, buf_span(&s->payload), rb->is_persistent);
+		(struct span){ address.ptr + s->queue_len, address.len - s->queue_len },
+		buf_span(&s->payload), rb->is_persistent);
 	e = bus_publish(rb->pub, &m, on_published, s, &s->publish_id);
 	msg_release(&m);
 	return e;
@@ -125,7 +126,7 @@ pump(void *owner)
 	struct list *it, *tmp;
 
 	rb->is_full = false;
-	LIST_EACH(&rb->stores, it, tmp) {
+	LIST_EACH (&rb->stores, it, tmp) {
 		struct backend_store *s = container_of(it, struct backend_store, link);
 		enum err e;
 
@@ -222,19 +223,28 @@ rpc_close(struct backend *b)
 }
 
 enum err
-rpc_open(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev, void *owner,
-	struct errtext *t)
+rpc_open(struct backend **out, struct loop *l, const struct backend_conf *conf,
+	const struct backend_events *ev, void *owner, struct errtext *t)
 {
 	static const struct backend_ops ops = {
-		.close = rpc_close, .is_up = rpc_is_up, .url = rpc_url, .encode = rpc_encode, .store = rpc_store, .cancel = rpc_cancel,
-		.pending = rpc_pending, .wait = rpc_wait_open, .reply_to = rpc_reply_to,
+		.close = rpc_close,
+		.is_up = rpc_is_up,
+		.url = rpc_url,
+		.encode = rpc_encode,
+		.store = rpc_store,
+		.cancel = rpc_cancel,
+		.pending = rpc_pending,
+		.wait = rpc_wait_open,
+		.reply_to = rpc_reply_to,
 	};
 	struct rpc_backend *rb;
 	enum err e;
 
 	/* Who has no connection to the broker sends nothing, so what he wants is to read. */
 	if (conf->broker == NULL)
-		return err_set(t, E_CONF, "the result backend is rpc://, which keeps no results: each goes to the sender of its task, once. Wait where "
+		return err_set(t, E_CONF,
+			"the result backend is rpc://, which keeps no results: each goes to the sender of "
+			"its task, once. Wait where "
 			"it is sent (warren send --wait), or give workers and readers a Redis backend");
 	rb = alloc_zero(sizeof(*rb));
 	if (rb == NULL)

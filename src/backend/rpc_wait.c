@@ -19,7 +19,7 @@
 
 struct rpc_wait {
 	struct backend_wait base;
-	struct list link;        /* listener.waits */
+	struct list link; /* listener.waits */
 	struct rpc_backend *rb;
 	char *id;
 	backend_load_fn *fn;
@@ -72,7 +72,7 @@ tell(struct rpc_backend *rb, const struct result *r)
 	struct list *it, *tmp;
 	bool is_final = result_is_ready(r->state);
 
-	LIST_EACH(&rb->listener.waits, it, tmp) {
+	LIST_EACH (&rb->listener.waits, it, tmp) {
 		struct rpc_wait *w = container_of(it, struct rpc_wait, link);
 		backend_load_fn *fn = w->fn;
 		void *owner = w->owner;
@@ -100,7 +100,9 @@ keep(struct rpc_backend *rb, const struct result *r, struct span text)
 	e = alloc_zero(sizeof(*e));
 	if (e == NULL)
 		return E_NOMEM;
-	*e = (struct early){ .text = alloc_dup(text), .len = text.len, .is_final = result_is_ready(r->state) };
+	*e = (struct early){
+		.text = alloc_dup(text), .len = text.len, .is_final = result_is_ready(r->state)
+	};
 	err = e->text != NULL ? map_set(&rb->listener.early, r->task_id, e, &gone) : E_NOMEM;
 	if (err != E_OK)
 		early_free(e);
@@ -137,7 +139,8 @@ tell_early(void *owner)
 	/* A callback may end any wait, or begin one: from the front again after each. */
 again:
 	for (it = rb->listener.waits.next; it != &rb->listener.waits; it = it->next) {
-		struct early *e = map_del(&rb->listener.early, span_of(container_of(it, struct rpc_wait, link)->id));
+		struct early *e =
+			map_del(&rb->listener.early, span_of(container_of(it, struct rpc_wait, link)->id));
 
 		if (e == NULL)
 			continue;
@@ -274,7 +277,9 @@ rpc_wait_open(struct backend_wait **out, struct backend *b, struct span id, back
 	w = alloc_zero(sizeof(*w));
 	if (w == NULL)
 		return E_NOMEM;
-	*w = (struct rpc_wait){ .base = { .cancel = cancel }, .rb = rb, .id = alloc_dup(id), .fn = fn, .owner = owner };
+	*w = (struct rpc_wait){
+		.base = { .cancel = cancel }, .rb = rb, .id = alloc_dup(id), .fn = fn, .owner = owner
+	};
 	if (w->id == NULL) {
 		alloc_free(w);
 		return E_NOMEM;

@@ -24,7 +24,8 @@ reply_encode(struct buf *b, const struct result *r)
 }
 
 void
-reply_address(struct msg *m, struct span reply_to, struct span correlation_id, struct span body, bool is_persistent)
+reply_address(
+	struct msg *m, struct span reply_to, struct span correlation_id, struct span body, bool is_persistent)
 {
 	m->exchange = SPAN("");
 	m->routing_key = reply_to;

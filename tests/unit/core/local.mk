@@ -13,6 +13,7 @@ CORE_TESTS = \
 	tests/unit/core/test_request_park \
 	tests/unit/core/test_request_limited \
 	tests/unit/core/test_request_canvas \
+	tests/unit/core/test_request_reply \
 	tests/unit/core/test_request_revoked \
 	tests/unit/core/test_resume \
 	tests/unit/core/test_retry \
@@ -39,6 +40,8 @@ tests_unit_core_test_request_claim_SOURCES = tests/unit/core/test_request_claim.
 tests_unit_core_test_request_claim_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_park_SOURCES = tests/unit/core/test_request_park.c tests/unit/core/request_fixture.h
 tests_unit_core_test_request_park_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_request_reply_SOURCES = tests/unit/core/test_request_reply.c tests/unit/core/request_fixture.h
+tests_unit_core_test_request_reply_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_revoked_SOURCES = tests/unit/core/test_request_revoked.c tests/unit/core/request_fixture.h
 tests_unit_core_test_request_revoked_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_revoke_SOURCES = tests/unit/core/test_revoke.c

@@ -32,33 +32,6 @@ without_a_backend_the_ack_follows_at_once(void **state)
 }
 
 static void
-replies_go_to_who_has_an_address(void **state)
-{
-	struct fixture *f = *state;
-	const struct result *r;
-
-	f->rules.only_replies = true;
-	run(f);
-	assert_false(has(f, EFF_ARM_STARTED));
-	succeed(f);
-	assert_false(has(f, EFF_STORE));
-	assert_true(has(f, EFF_ACK));
-
-	request_release(&f->r);
-	set_up(state);
-	f->rules.only_replies = true;
-	f->r.task.reply_to = SPAN("Q1");
-	f->r.task.correlation_id = SPAN("my-own");
-	run(f);
-	assert_true(has(f, EFF_ARM_STARTED));
-	succeed(f);
-	assert_true(has(f, EFF_STORE));
-	r = &find(f, EFF_STORE)->u.result;
-	assert_true(span_is(r->reply_to, "Q1") && span_is(r->correlation_id, "my-own"));
-	assert_false(has(f, EFF_ACK));
-}
-
-static void
 ignored_results_are_not_stored_but_errors_of_the_setting_are(void **state)
 {
 	struct fixture *f = *state;
@@ -653,7 +626,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(ack_comes_after_the_result_is_stored),
 		T(without_a_backend_the_ack_follows_at_once),
-		T(replies_go_to_who_has_an_address),
 		T(ignored_results_are_not_stored_but_errors_of_the_setting_are),
 		T(a_child_may_say_what_is_stored),
 		T(children_of_the_task_come_before_those_that_follow_it),

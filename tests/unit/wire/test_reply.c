@@ -68,7 +68,8 @@ nothing_is_null_and_no_children_are_a_list(void **state UNUSED)
 	buf_init(&b, 0);
 	reply_encode(&b, &r);
 	assert_span(buf_span(&b),
-		"{\"task_id\": \"U1\", \"status\": \"SUCCESS\", \"result\": null, \"traceback\": null, \"children\": []}");
+		"{\"task_id\": \"U1\", \"status\": \"SUCCESS\", \"result\": null, \"traceback\": null, "
+		"\"children\": []}");
 	buf_release(&b);
 }
 
