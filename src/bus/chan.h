@@ -84,7 +84,10 @@ struct bus_exchange {
 	const struct table *args;
 };
 
-/* Each sends now and answers later, in order but for consume and cancel, which come when they come. E_CLOSED when the channel is not open: fn is not called. fn may be NULL. */
+/*
+ * Each sends now and answers later, in order but for consume and cancel, which come when they come. E_CLOSED when the channel is not open: fn
+ * is not called. fn may be NULL.
+ */
 enum err bus_queue_declare(
 	struct bus_chan *ch, const struct bus_queue *q, bus_answer_fn *fn, void *owner) MUSTCHECK;
 enum err bus_exchange_declare(

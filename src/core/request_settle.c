@@ -111,10 +111,8 @@ void
 request_on_flow(struct request *r, enum flow_todo todo, enum err e, const char *why, struct effects *out)
 {
 	assert(r->state == REQUEST_COUNTING || r->state == REQUEST_CLOSING);
-	if (e == E_OK)
-		flow_on_done(&r->flow, todo);
-	else if (todo == FLOW_CLOSE)
-		/* The counters expire by themselves; whoever counts there again finds what is there now. */
+	/* Counters that cannot be closed expire by themselves; whoever counts there again finds what is there now. */
+	if (e == E_OK || todo == FLOW_CLOSE)
 		flow_on_done(&r->flow, todo);
 	else
 		give_up_flow(r, todo, why);

@@ -40,7 +40,7 @@ override(struct ctl *c, struct span task_name)
 	rule->pattern = must_dup(task_name);
 	/* The rest of its texts belong to the settings as they are now. */
 	reload_pin(&w->reload);
-	rules->overrides = must_resize(rules->overrides, sizeof(*rules->overrides) * (rules->n_overrides + 1));
+	rules->overrides = must_resize(rules->overrides, sizeof(struct task_rule *) * (rules->n_overrides + 1));
 	rules->overrides[rules->n_overrides++] = rule;
 	return rule;
 }

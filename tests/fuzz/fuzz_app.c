@@ -8,21 +8,24 @@
 #include "wire/fork.h"
 
 static void
+check_queue(const struct app_queue *q)
+{
+	CHECK(*q->name && q->binding.exchange && q->binding.exchange_type && q->binding.routing_key);
+	for (size_t k = 0; k < q->n_more; k++)
+		CHECK(q->more[k].exchange && q->more[k].exchange_type && q->more[k].routing_key);
+	for (size_t k = 0; k < q->arguments.count; k++)
+		CHECK(q->arguments.pairs[k].value.type != VAL_VOID && q->arguments.pairs[k].value.type != VAL_TABLE);
+}
+
+static void
 check_app(const struct app *app)
 {
 	CHECK(app->framework && app->version && app->name && app->result_backend);
 	CHECK(app->settings.ptr && app->schedule.ptr && app->n_brokers <= APP_BROKERS_MAX);
 	for (size_t i = 0; i < app->n_brokers; i++)
 		CHECK(app->brokers[i]);
-	for (size_t i = 0; i < app->n_queues; i++) {
-		const struct app_queue *q = &app->queues[i];
-
-		CHECK(*q->name && q->binding.exchange && q->binding.exchange_type && q->binding.routing_key);
-		for (size_t k = 0; k < q->n_more; k++)
-			CHECK(q->more[k].exchange && q->more[k].exchange_type && q->more[k].routing_key);
-		for (size_t k = 0; k < q->arguments.count; k++)
-			CHECK(q->arguments.pairs[k].value.type != VAL_VOID && q->arguments.pairs[k].value.type != VAL_TABLE);
-	}
+	for (size_t i = 0; i < app->n_queues; i++)
+		check_queue(&app->queues[i]);
 	for (size_t i = 0; i < app->n_routes; i++)
 		CHECK(app->routes[i].pattern && app->routes[i].queue && app->routes[i].exchange && app->routes[i].routing_key);
 	for (size_t i = 0; i < app->n_tasks; i++)

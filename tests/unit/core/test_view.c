@@ -167,8 +167,8 @@ the_rate_is_that_of_whole_seconds(void **state UNUSED)
 	view_init(&v, NULL);
 	for (i = 0; i < 40; i++) {
 		snprintf(id, sizeof(id), "t%d", i);
-		say(&v, i % 2 ? EVENT_TASK_FAILED : EVENT_TASK_SUCCEEDED, id, i / 10);
-		say(&v, EVENT_TASK_STARTED, id, i / 10);
+		say(&v, i % 2 ? EVENT_TASK_FAILED : EVENT_TASK_SUCCEEDED, id, (int)(i / 10));
+		say(&v, EVENT_TASK_STARTED, id, (int)(i / 10));
 	}
 	assert_true(view_rate(&v.sums, S(4), 4) == 10);
 	assert_true(view_rate(&v.sums, S(5), 5) == 8);
