@@ -459,13 +459,37 @@ on_open(void *owner)
 	fit(owner);
 }
 
-/* A queue that was added at run time and from which nobody may consume must not keep the others from being served. */
+/* The broker puts the name of the queue that it means in quotes. */
+static bool
+is_named(const char *why, const char *queue)
+{
+	size_t len = strlen(queue);
+
+	for (const char *at = strchr(why, '\''); at != NULL; at = strchr(at + 1, '\''))
+		if (strncmp(at + 1, queue, len) == 0 && at[1 + len] == '\'')
+			return true;
+	return false;
+}
+
+/*
+ * A queue that was added at run time and from which nobody may consume must not keep the others from being served. When the broker does not say
+ * which it is, any that it has not answered about may be the one.
+ */
 static void
 blame_added(struct feed *f, const char *why)
 {
+	bool any_named = false;
+
 	for (size_t i = 0; i < f->n_consumers; i++)
-		if (f->consumers[i]->state == CONSUMER_STARTING && f->pool->queues[f->consumers[i]->queue].added)
-			pool_drop_queue(f->pool, f->consumers[i]->queue, why);
+		any_named |= f->consumers[i]->state == CONSUMER_STARTING && is_named(why, queue_name(f, f->consumers[i]->queue));
+	for (size_t i = 0; i < f->n_consumers; i++) {
+		size_t queue = f->consumers[i]->queue;
+
+		if (f->consumers[i]->state != CONSUMER_STARTING || !f->pool->queues[queue].added)
+			continue;
+		if (!any_named || is_named(why, queue_name(f, queue)))
+			pool_drop_queue(f->pool, queue, why);
+	}
 }
 
 static void

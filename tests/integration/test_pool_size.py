@@ -304,6 +304,25 @@ def test_queue_that_nobody_may_have(site, worker, held):
     tasks.close()
 
 
+def test_one_of_several_new_queues_refuses_consumers(site, worker):
+    """Only that one is given up, though the others were asked for at the same time."""
+    # Quorum queues answer late: their consumers are still starting when it refuses.
+    app = declared(site, "quorum", ["a", "b", "c", "d"])
+    declared(site, "classic", ["theirs"])
+    panel = Panel(app)
+    w = worker("-A", "tasks", "-Q", "a", "-c", "5")
+    host, vhost = site.broker.rsplit("@", 1)[1].split("/", 1)
+    with amqp.Connection(host, virtual_host=vhost) as other, app.connection_for_write() as connection:
+        other.channel().basic_consume("theirs", exclusive=True)
+        for queue in ("b", "theirs", "c", "d"):
+            app.control.broadcast("add_consumer", arguments={"queue": queue}, connection=connection)
+        w.wait_line("cannot take tasks from queue theirs: .*in exclusive use")
+        for queue in "abcd":
+            assert app.send_task("add", (2, 3), queue=queue).get(timeout=20) == 5
+        assert sorted(q["name"] for q in panel.tell("active_queues")) == ["a", "b", "c", "d"]
+        assert len(w.lines("cannot take tasks")) == 1
+
+
 def test_pools_by_name(site, worker, tmp_path, held):
     config = tmp_path / "warren.yaml"
     config.write_text("pools:\n"
