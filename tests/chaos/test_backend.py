@@ -177,7 +177,7 @@ def test_f75_redis_out_of_memory(lab):
         lab.site.redis.config_set("maxmemory", "1")
         lab.send_run()
         lab.wait_ends(1)
-        wait_until(lambda: lab.unacked() == 1, 5, "the delivery to wait")
+        wait_until(lambda: lab.unacked() == 1, 5 * SLOW, "the delivery to wait")
         w.wait_line("OOM|out of memory|maxmemory")
     finally:
         lab.site.redis.config_set("maxmemory", memory)
@@ -193,7 +193,7 @@ def test_f75_redis_became_a_replica(lab):
         lab.send_run()
         lab.wait_ends(1)
         w.wait_line("READONLY")
-        assert lab.unacked() == 1
+        wait_until(lambda: lab.unacked() == 1, 5 * SLOW, "the delivery to wait")
     finally:
         lab.site.redis.execute_command("REPLICAOF", "NO", "ONE")
     lab.close_books(starts=(1, 1))

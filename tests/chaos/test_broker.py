@@ -202,7 +202,7 @@ def test_f07_f08_broker_in_alarm(lab, alarms):
         lab.wait_final([late])
         lab.wait_state(bad[1]["id"], "FAILURE")
         w.wait_line("the broker accepts no messages now")
-        assert lab.unacked() == 1
+        wait_until(lambda: lab.unacked() == 1, 5 * SLOW, "the dead letter's task to wait alone")
         if len(alarms) > 1:
             lab.site.rabbitmq.eval(ALARMS[alarms[0]][1])
             wait_until(lambda: lab.site.rabbitmq.eval("length(rabbit_alarm:get_alarms())") == "1", 10, "one alarm to remain")
@@ -264,7 +264,7 @@ def test_f11_publish_refused_by_a_full_queue(lab):
     wait_until(lambda: lab.site.counter("messages", "warren.dead.work") == 1, 20 * SLOW, "the first dead letter")
     lab.publish(*second)
     w.wait_line("cannot pass on task .*it stays unacknowledged", count=2)
-    assert lab.unacked() == 1
+    wait_until(lambda: lab.unacked() == 1, 5 * SLOW, "the delivery to wait")
     assert lab.dead()[0][1]["id"] == first[1]["id"]
     wait_until(lambda: lab.site.counter("messages", "warren.dead.work") == 1, 20 * SLOW, "the second dead letter")
     lab.wait_quiet()
