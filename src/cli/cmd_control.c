@@ -12,6 +12,7 @@ static const struct opt_row rows[] = {
 	FLAG(remote_flags, terminate, bool, .help = "revoke: end what runs already, too"),
 	FLAG(remote_flags, signal, text, .short_flag = 's', .def = "", .help = "revoke --terminate: with this signal [TERM]"),
 	FLAG(remote_flags, wait, bool, .help = "revoke: until the results of the tasks say that they have ended, a minute at most"),
+	FLAG(remote_flags, pool, text, .def = "", .arg = "NAME", .help = "pool_*, autoscale, *_consumer: this pool of warren's workers that have several"),
 	FLAG(remote_flags, yes, bool, .short_flag = 'y', .help = "shutdown: do not ask"),
 };
 

@@ -50,6 +50,7 @@ struct remote_cmd {
 	struct remote_column columns[REMOTE_COLUMNS_MAX + 1];  /* the node comes behind them */
 	bool changes;       /* belongs to `control` */
 	bool revokes;       /* takes --terminate, --signal and --wait */
+	bool of_pool;       /* takes --pool */
 	bool ends;          /* ends the workers: asks first, and they do not answer */
 };
 extern const struct remote_cmd remote_cmds[];
@@ -64,6 +65,7 @@ struct remote_flags {
 	ms_t timeout;
 	bool yes, terminate, wait;
 	const char *signal;
+	const char *pool;
 };
 #define REMOTE_FLAGS \
 	FLAG(remote_flags, destination, list, .short_flag = 'd', .arg = "NODE,...", .help = "only these workers"), \

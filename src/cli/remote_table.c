@@ -48,12 +48,12 @@ const struct remote_cmd remote_cmds[] = {
 	TELL("time_limit", "time limits of this task; 0 = none", ARGS(ARG("task_name", "TASK", TEXT), ARG("soft", "SOFT", SECONDS),
 		MAYBE("hard", "HARD", SECONDS))),
 	TELL("add_consumer", "take tasks from this queue too", ARGS(ARG("queue", "QUEUE", TEXT), MAYBE("exchange", "EXCHANGE", TEXT),
-		MAYBE("exchange_type", "TYPE", TEXT), MAYBE("routing_key", "KEY", TEXT))),
-	TELL("cancel_consumer", "take no more tasks from this queue", ARGS(ARG("queue", "QUEUE", TEXT))),
-	TELL("pool_grow", "so many slots more [1]", ARGS(MAYBE("n", "N", COUNT))),
-	TELL("pool_shrink", "so many slots less [1]", ARGS(MAYBE("n", "N", COUNT))),
-	TELL("pool_restart", "new children, each after its task", ARGS(MAYBE("modules", "MODULE", TEXTS))),
-	TELL("autoscale", "bounds of the number of slots", ARGS(ARG("max", "MAX", COUNT), MAYBE("min", "MIN", COUNT))),
+		MAYBE("exchange_type", "TYPE", TEXT), MAYBE("routing_key", "KEY", TEXT)), .of_pool = true),
+	TELL("cancel_consumer", "take no more tasks from this queue", ARGS(ARG("queue", "QUEUE", TEXT)), .of_pool = true),
+	TELL("pool_grow", "so many slots more [1]", ARGS(MAYBE("n", "N", COUNT)), .of_pool = true),
+	TELL("pool_shrink", "so many slots less [1]", ARGS(MAYBE("n", "N", COUNT)), .of_pool = true),
+	TELL("pool_restart", "new children, each after its task", ARGS(MAYBE("modules", "MODULE", TEXTS)), .of_pool = true),
+	TELL("autoscale", "bounds of the number of slots", ARGS(ARG("max", "MAX", COUNT), MAYBE("min", "MIN", COUNT)), .of_pool = true),
 	TELL("enable_events", "tell monitors of every task"),
 	TELL("disable_events", "no longer"),
 	TELL("heartbeat", "a sign of life now"),
@@ -255,6 +255,20 @@ add_revoke_flags(struct js *w, const struct remote_cmd *cmd, const struct remote
 	return EXIT_USAGE;
 }
 
+static int
+add_pool_flag(struct js *w, const struct remote_cmd *cmd, const struct remote_flags *f)
+{
+	if (f->pool == NULL || *f->pool == '\0')
+		return 0;
+	if (!cmd->of_pool) {
+		out_error("%s: --pool belongs to commands for pools and their queues", cmd->name);
+		return EXIT_USAGE;
+	}
+	js_key(w, "pool");
+	js_text(w, f->pool);
+	return 0;
+}
+
 int
 remote_add_args(struct buf *b, const struct remote_cmd *cmd, const char *const *words, size_t n, const struct remote_flags *f)
 {
@@ -273,6 +287,8 @@ remote_add_args(struct buf *b, const struct remote_cmd *cmd, const char *const *
 		code = usage(cmd);
 	if (code == 0)
 		code = add_revoke_flags(&w, cmd, f);
+	if (code == 0)
+		code = add_pool_flag(&w, cmd, f);
 	js_object_end(&w);
 	return code;
 }

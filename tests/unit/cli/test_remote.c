@@ -23,7 +23,7 @@ args_of(struct buf *b, const char *name, const char *const *words, size_t n, con
 static void
 words_become_arguments(void **state UNUSED)
 {
-	const struct remote_flags flags = { .terminate = true, .signal = "sigkill" };
+	const struct remote_flags flags = { .terminate = true, .signal = "sigkill" }, of_pool = { .pool = "gpu" };
 	struct buf b;
 
 	buf_init(&b, 0);
@@ -35,6 +35,10 @@ words_become_arguments(void **state UNUSED)
 	assert_buf(&b, "{\"task_name\": \"t.add\", \"soft\": 1.5, \"hard\": 60.0}");
 	assert_int_equal(args_of(&b, "pool_grow", WORDS("3"), NULL), 0);
 	assert_buf(&b, "{\"n\": 3}");
+	assert_int_equal(args_of(&b, "pool_grow", NULL, 0, &of_pool), 0);
+	assert_buf(&b, "{\"pool\": \"gpu\"}");
+	assert_int_equal(args_of(&b, "add_consumer", WORDS("q"), &of_pool), 0);
+	assert_buf(&b, "{\"queue\": \"q\", \"pool\": \"gpu\"}");
 	assert_int_equal(args_of(&b, "conf", WORDS("all"), NULL), 0);
 	assert_buf(&b, "{\"with_defaults\": true}");
 	assert_int_equal(args_of(&b, "revoke", WORDS("a", "b"), &flags), 0);
@@ -58,7 +62,7 @@ values_of_one_stamp_stand_together(void **state UNUSED)
 static void
 what_does_not_fit_is_refused(void **state UNUSED)
 {
-	const struct remote_flags terminate = { .terminate = true }, odd = { .signal = "KILL ME" };
+	const struct remote_flags terminate = { .terminate = true }, odd = { .signal = "KILL ME" }, of_pool = { .pool = "gpu" };
 	struct buf b;
 
 	buf_init(&b, 0);
@@ -72,6 +76,7 @@ what_does_not_fit_is_refused(void **state UNUSED)
 	assert_int_equal(args_of(&b, "revoke_by_stamped_headers", WORDS("=a"), NULL), EXIT_USAGE);
 	assert_int_equal(args_of(&b, "ping", NULL, 0, &terminate), EXIT_USAGE);
 	assert_int_equal(args_of(&b, "revoke", WORDS("a"), &odd), EXIT_USAGE);
+	assert_int_equal(args_of(&b, "rate_limit", WORDS("t.add", "1/s"), &of_pool), EXIT_USAGE);
 	buf_release(&b);
 }
 
