@@ -9,7 +9,7 @@
 
 struct worker_flags {
 	struct runner_flags runner;
-	struct opt_list queues, pool;
+	struct opt_list queues, exclude_queues, pool;
 	struct opt_list include;
 	const char *autoscale, *optimization;
 	bool json_logs, quiet, beat, without_gossip, without_mingle, without_heartbeat;
@@ -18,6 +18,7 @@ struct worker_flags {
 static const struct opt_row rows[] = {
 	RUNNER_FLAGS(worker_flags, runner),
 	FLAG(worker_flags, queues, list, .short_flag = 'Q', .help = "queues to take tasks from [the default queue]"),
+	FLAG(worker_flags, exclude_queues, list, .short_flag = 'X', .help = "queues to take no tasks from, of those it would"),
 	FLAG(worker_flags, pool, list, .short_flag = 'P', .arg = "NAME,...", .help = "run only these pools of the configuration"),
 	FLAG(worker_flags, autoscale, text, .def = "", .arg = "MAX,MIN",
 		.help = "with -A, --module or --runner: at least MIN slots, up to MAX when they are needed, instead of -c"),
@@ -56,6 +57,34 @@ add_autoscale(struct cli *cli, const struct worker_flags *f, struct pool_conf *p
 	if (cli->conf.origin[CONF_OPT_concurrency].source == CONF_FLAG)
 		return err_set(t, E_CONF, "-c and --autoscale are both given: keep one of them");
 	return setup_autoscale(f->autoscale, &pools[0].scaling, t);
+}
+
+static bool
+is_excluded(const struct opt_list *names, const char *queue)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (strcmp(names->items[i], queue) == 0)
+			return true;
+	return false;
+}
+
+/* -X. A name that no pool has changes nothing, as with Celery. */
+static enum err
+leave_out(struct cli *cli, const struct opt_list *names, struct pool_conf *p, struct errtext *t)
+{
+	struct bus_topo_queue *kept = arena_zero(&cli->arena, (p->n_queues + 1) * sizeof(*kept));
+	size_t n = 0;
+
+	if (kept == NULL)
+		return err_set(t, E_NOMEM, "out of memory");
+	for (size_t i = 0; i < p->n_queues; i++)
+		if (!is_excluded(names, p->queues[i].name))
+			kept[n++] = p->queues[i];
+	if (n == 0)
+		return err_set(t, E_CONF, "-X leaves pool %s no queue to take tasks from: name others with -Q, or leave -X out", p->name);
+	p->queues = kept;
+	p->n_queues = n;
+	return E_OK;
 }
 
 static void
@@ -104,6 +133,8 @@ make(struct cli *cli, const struct worker_flags *f, struct worker_conf *w, struc
 	if (e == E_OK) {
 		w->pools = pools;
 		e = add_autoscale(cli, f, pools, t);
+		for (size_t i = 0; e == E_OK && f->exclude_queues.n > 0 && i < w->n_pools; i++)
+			e = leave_out(cli, &f->exclude_queues, &pools[i], t);
 	}
 	if (e == E_OK)
 		e = setup_rules(cli, &w->tasks, t);

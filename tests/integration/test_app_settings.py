@@ -207,3 +207,16 @@ def test_two_applications_in_one_worker(site, shop, tmp_path, worker):
     client = site.app()
     assert client.send_task("one.work", [1], queue="qa").get(timeout=20) == 2
     assert client.send_task("two.work", [1], queue="qb").get(timeout=20) == 101
+
+
+def test_queues_are_left_out(site, shop, worker, warren):
+    w = worker("-A", "shop", "-X", "orders,unknown", "-n", "w1@here", env=bare(), cwd=shop)
+    assert "orders" not in site.queues()
+    client = client_of(site)
+    left = client.send_task("shop.work", [1], queue="orders")
+    assert client.send_task("shop.work", [1], queue="plain").get(timeout=20) == 2
+    assert left.state == "PENDING" and site.counter("messages", "orders") == 1
+    assert warren("inspect", "active_queues", "-d", "w1@here").stdout.count("w1@here") == 1
+    assert w.stop() == 0
+    said = warren("worker", "-A", "shop", "--exclude-queues", "orders,plain", env=bare(), cwd=shop, code=2).stderr
+    assert "-X leaves pool default no queue to take tasks from" in said
