@@ -21,6 +21,7 @@ struct backend_conf {
 	int64_t result_expires_s;  /* 0 = keep for ever */
 	const char *key_prefix;    /* global_keyprefix; NULL = none */
 	struct stream_tls_conf tls;
+	bool chords_unordered;     /* what chords count is begun as a list (Celery: result_chord_ordered = False) */
 	ms_t command_ms;           /* 0 = 5 s */
 	ms_t lease_ms;             /* how long a note of a run holds (backend/note.h); 0 = none are kept */
 };

@@ -583,6 +583,7 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 		return err_set(t, E_NOMEM, "out of memory for the result backend");
 	rb->base = (struct backend){ .ops = &ops, .has_notes = conf->lease_ms > 0, .loop = l, .events = ev, .owner = owner };
 	rb->lease_ms = conf->lease_ms;
+	rb->chords.is_list = conf->chords_unordered;
 	list_init(&rb->stores);
 	list_init(&rb->flights);
 	list_init(&rb->spare_flights);

@@ -9,6 +9,7 @@
 
 /* What counting chords needs of its own. */
 struct redis_chords {
+	bool is_list;                /* see backend.h: chords_unordered */
 	char sha[48];                /* of the script, "" until it is loaded on this connection */
 	bool is_loading;
 	struct list ops;             /* all that are not over, in order */

@@ -18,11 +18,13 @@
 /*
  * KEYS: .j .t .s, the saved group, our hash, the open ones. ARGV: the step, seconds to keep, the group, then
  *   part   text, place, kept    -> {0, due} | {1, due, saved, {texts}} | {2} over | {3, due, bytes} too many
+ *   append the same; who comes first begins a list
  *   open   size, saved          -> {0}
  *   claim  member               -> {0} | {2} another one has it, or over
  *   close                       -> {0}
  *   look   seconds              -> {0, 0} | {1 or 3, ..., group, kept}; the group is "" here, and the keys beginnings of keys
- * A list instead of a sorted set is what Celery writes with result_chord_ordered = False. The first thing written is what Redis refuses when its memory
+ * A list instead of a sorted set is what Celery writes with result_chord_ordered = False, and appends to. Where each member stands in it is kept beside
+ * it, so that a long one is read once. The first thing written is what Redis refuses when its memory
  * is full, and by pcall its answer comes back as it is.
  */
 static const char script[] =
@@ -57,6 +59,7 @@ static const char script[] =
 	"    if not kept or redis.call('EXISTS', meta .. '.j') == 0 then\n"
 	"      redis.call('ZREM', KEYS[6], found)\n"
 	"      redis.call('HDEL', own, 'kept', 'full')\n"
+	"      redis.call('DEL', own .. ':places')\n"
 	"    else\n"
 	"      redis.call('ZADD', KEYS[6], now, found)\n"
 	"      local answer = count(meta .. '.j', meta .. '.t', meta .. '.s', meta)\n"
@@ -89,13 +92,14 @@ static const char script[] =
 	"  if type(done) == 'table' then return done end\n"
 	"  redis.call('HDEL', KEYS[5], 'kept', 'full', 'sender')\n"
 	"  expire(KEYS[5], 86400)\n"
-	"  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])\n"
+	"  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[5] .. ':places')\n"
 	"  redis.call('ZREM', KEYS[6], group)\n"
 	"  return {0}\n"
 	"end\n"
 	/* Over, unless somebody has begun the same chord again. */
 	"if is_over and redis.call('EXISTS', KEYS[3]) == 0 then return {2} end\n"
-	"local is_list = redis.call('TYPE', KEYS[1])['ok'] == 'list'\n"
+	"local kind = redis.call('TYPE', KEYS[1])['ok']\n"
+	"local is_list = kind == 'list' or (kind == 'none' and step == 'append')\n"
 	"local function id_of(text)\n"
 	"  local id = string.match(text, '^%[%d+, ?\"([^\"\\\\]*)\"')\n"
 	"  if id then return id end\n"
@@ -108,19 +112,39 @@ static const char script[] =
 	"  local fine, parts = pcall(cjson.decode, text)\n"
 	"  return fine and type(parts) == 'table' and parts[3] == 'SUCCESS'\n"
 	"end\n"
-	"local text, place, id, old = ARGV[4], ARGV[5], id_of(ARGV[4]), false\n"
-	"local near = is_list and redis.call('LRANGE', KEYS[1], 0, -1)\n"
-	"  or redis.call('ZRANGEBYSCORE', KEYS[1], place, place)\n"
-	"for _, other in ipairs(near) do\n"
-	"  if id_of(other) == id then old = other end\n"
+	"local places = KEYS[5] .. ':places'\n"
+	"local function place_of(id)\n"
+	"  local seen = tonumber(redis.call('HGET', places, '') or '0')\n"
+	"  if seen > redis.call('LLEN', KEYS[1]) then\n"
+	"    redis.call('DEL', places)\n"
+	"    seen = 0\n"
+	"  end\n"
+	"  for i, other in ipairs(redis.call('LRANGE', KEYS[1], seen, -1)) do\n"
+	"    local done = redis.pcall('HSET', places, '', seen + i, 'm' .. (id_of(other) or ''), seen + i - 1)\n"
+	"    if type(done) == 'table' then return nil, done end\n"
+	"  end\n"
+	"  expire(places, 2678400)\n"
+	"  return redis.call('HGET', places, 'm' .. id)\n"
+	"end\n"
+	"local text, place, id, old, at = ARGV[4], ARGV[5], id_of(ARGV[4]), false, false\n"
+	"if is_list then\n"
+	"  local refused\n"
+	"  at, refused = place_of(id)\n"
+	"  if refused then return refused end\n"
+	"  old = at and redis.call('LINDEX', KEYS[1], at)\n"
+	"  if old and id_of(old) ~= id then old = false end\n"
+	"else\n"
+	"  for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], place, place)) do\n"
+	"    if id_of(other) == id then old = other end\n"
+	"  end\n"
 	"end\n"
 	"if not old or (old ~= text and not is_success(old)) then\n"
 	"  local done\n"
-	"  if is_list then done = redis.pcall('RPUSH', KEYS[1], text)\n"
-	"  else done = redis.pcall('ZADD', KEYS[1], place, text) end\n"
-	"  if type(done) == 'table' then return done end\n"
-	"  if old and is_list then redis.call('LREM', KEYS[1], 1, old)\n"
-	"  elseif old then redis.call('ZREM', KEYS[1], old) end\n"
+	"  if not is_list then done = redis.pcall('ZADD', KEYS[1], place, text)\n"
+	"  elseif old then done = redis.pcall('LSET', KEYS[1], at, text)\n"
+	"  else done = redis.pcall('RPUSH', KEYS[1], text) end\n"
+	"  if type(done) == 'table' and done['err'] then return done end\n"
+	"  if old and not is_list then redis.call('ZREM', KEYS[1], old) end\n"
 	"end\n"
 	"for i = 1, 3 do expire(KEYS[i]) end\n"
 	"if is_over then redis.call('HDEL', KEYS[5], 'over', 'sender') end\n"
@@ -371,7 +395,7 @@ send(struct redis_backend *rb, struct backend_chord *op)
 	for (size_t i = 0; i < KEYS; i++)
 		argv[n++] = (struct span){ keys.data + (i > 0 ? ends[i - 1] : 0),
 			ends[i] - (i > 0 ? ends[i - 1] : 0) };
-	argv[n++] = span_of(steps[op->kind]);
+	argv[n++] = op->kind == BACKEND_CHORD_PART && rb->chords.is_list ? SPAN("append") : span_of(steps[op->kind]);
 	argv[n++] = span_of(rb->ttl);
 	for (size_t i = 0; i < op->n_words; i++)
 		argv[n++] = word(op, i);

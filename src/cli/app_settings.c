@@ -354,11 +354,13 @@ apply_backend(struct cli *cli, const struct cli_app *a, struct errtext *t)
 	return conf_set(&cli->conf, &conf_rows[CONF_OPT_result_backend], url, CONF_APP, where, t);
 }
 
-/* {"global_keyprefix": "x"} and what is Celery's own. */
+/* {"global_keyprefix": "x", "result_chord_ordered": false} and what is Celery's own. */
 static enum err
 apply_transport(struct cli *cli, struct cli_app *a, struct errtext *t)
 {
 	static const struct row prefix = { "result_backend_transport_options", AS_IS, "result_key_prefix",
+		NULL, NULL };
+	static const struct row ordered = { "result_backend_transport_options", AS_IS, "result_chord_ordered",
 		NULL, NULL };
 	struct span all = jscan_member(a->app.settings, prefix.setting);
 	struct jscan_iter it;
@@ -371,6 +373,8 @@ apply_transport(struct cli *cli, struct cli_app *a, struct errtext *t)
 		snprintf(name, sizeof(name), "%s: %.*s", prefix.setting, SPAN_FMT(it.key));
 		if (span_is(it.key, "global_keyprefix"))
 			e = set_option(cli, a, &prefix, it.value, t);
+		else if (span_is(it.key, "result_chord_ordered"))
+			e = set_option(cli, a, &ordered, it.value, t);
 		else
 			e = add_note(cli, a, name, "it is for Celery's own connections", t);
 	}

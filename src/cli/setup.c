@@ -66,6 +66,7 @@ setup_backend(struct cli *cli, struct backend_conf *out)
 		.url = *o->result_backend != '\0' ? o->result_backend : "none",
 		.result_expires_s = o->result_expires / 1000,
 		.key_prefix = or_null(o->result_key_prefix),
+		.chords_unordered = !o->result_chord_ordered,
 		.tls = tls_conf(o),
 		.command_ms = o->result_timeout,
 		.is_persistent = o->result_persistent,

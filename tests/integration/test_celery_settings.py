@@ -17,19 +17,27 @@ def wait_for(key):
 """
 
 
+@pytest.fixture
+def begin(tmp_path, programs, worker):
+    """Starts a worker of either kind on shop.py."""
+    def start(kind, node, *args):
+        if kind == "warren":
+            return worker("-A", "shop", "-n", node, *args, env={"WARREN_BROKER": "", "WARREN_RESULT_BACKEND": ""}, cwd=str(tmp_path))
+        argv = [harness.PYTHON, "-m", "celery", "-A", "shop", "worker", "-l", "info", "-n", node, "--without-gossip", "--without-mingle",
+                "--without-heartbeat", *args]
+        started = programs("celery", argv, harness.environment(), str(tmp_path))
+        started.wait_line(r" ready\.$")
+        return started
+    return start
+
+
 @pytest.fixture(params=["celery", "warren"])
-def shop(request, site, tmp_path, programs, worker):
+def shop(request, site, tmp_path, begin):
     """Writes an application, starts a worker of this kind on it, and gives the application as a client has it: shop(SOURCE, *args)."""
     def start(source, *args):
         text = HEAD.format(broker=site.broker, backend=site.backend) + source
         (tmp_path / "shop.py").write_text(text)
-        if request.param == "warren":
-            start.worker = worker("-A", "shop", "-n", "w@here", *args, env={"WARREN_BROKER": "", "WARREN_RESULT_BACKEND": ""}, cwd=str(tmp_path))
-        else:
-            argv = [harness.PYTHON, "-m", "celery", "-A", "shop", "worker", "-l", "info", "-n", "w@here", "--without-gossip",
-                    "--without-mingle", "--without-heartbeat", *args]
-            start.worker = programs("celery", argv, harness.environment(), str(tmp_path))
-            start.worker.wait_line(r" ready\.$")
+        start.worker = begin(request.param, "w@here", *args)
         start.module = {"__name__": "shop"}
         exec(compile(text, "shop.py", "exec"), start.module)
         site.apps.append(start.module["app"])
@@ -185,3 +193,47 @@ def test_exchanges_of_control_and_events(site, shop, warren, programs):
     assert app.send_task("shop.work").get(timeout=20) is None
     events.wait_line(r"task-succeeded w@here shop\.work")
     assert not notes_of(shop)
+
+
+UNORDERED = """
+app.conf.result_backend_transport_options = {"result_chord_ordered": False}
+@app.task
+def same(n):
+    return n
+@app.task
+def fails():
+    raise ValueError("bad")
+"""
+
+
+@pytest.mark.parametrize("shop", ["celery"], indirect=True)
+def test_chords_without_order(site, shop, begin):
+    """Celery counts in a list then; wherever the members of one chord fall, each counts once."""
+    app = shop(UNORDERED, "-Q", "theirs", "-c", "1")
+    ours = begin("warren", "ours@here", "-Q", "ours,bodies", "-c", "2")
+    same, fails, chord = (shop.module[name] for name in ("same", "fails", "chord"))
+
+    def chord_of(name, *members):
+        site.redis.set("celery-taskset-meta-%s.s" % name, len(members))
+        body = same.s().set(task_id=name + "-body", queue="bodies")
+        for i, (queue, n, times) in enumerate(members):
+            for _ in range(times):
+                same.apply_async((n,), task_id="%s-%d" % (name, i), group_id=name, group_index=i, chord=body, queue=queue)
+            # One after the other, so that it is known who begins and who is last.
+            wait_final([app.AsyncResult("%s-%d" % (name, i))])
+            site.wait_empty()
+            if i < len(members) - 1:
+                assert site.redis.type("celery-taskset-meta-%s.j" % name) == b"list"
+                assert site.redis.llen("celery-taskset-meta-%s.j" % name) == i + 1
+        return app.AsyncResult(name + "-body")
+    assert chord_of("a", ("ours", 1, 2), ("theirs", 2, 1)).get(timeout=20) == [1, 2]
+    assert chord_of("b", ("theirs", 1, 1), ("ours", 2, 3), ("ours", 3, 1)).get(timeout=20) == [1, 2, 3]
+    assert chord_of("c", ("ours", 1, 1), ("ours", 2, 1)).get(timeout=20) == [1, 2]
+    many = chord([same.s(n).set(queue=("ours", "theirs")[n % 2]) for n in range(100)], same.s().set(queue="bodies"))
+    assert sorted(many.apply_async().get(timeout=30)) == list(range(100))
+    bad = chord([same.s(1).set(queue="theirs"), fails.s().set(queue="ours")], same.s().set(queue="bodies")).apply_async()
+    with pytest.raises(Exception, match="bad"):
+        bad.get(timeout=20)
+    # Of "a" Celery has closed what it knows of; the rest goes when a worker looks after its chords.
+    wait_until(lambda: not site.redis.keys("*taskset-meta-[abc].*") + site.redis.keys("warren:chord:[bc]:places"), 20, "counters to be gone")
+    assert not ours.lines("shop sets result_backend_transport_options")

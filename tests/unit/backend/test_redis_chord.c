@@ -94,6 +94,23 @@ part_is_counted_in_one_step(void **state)
 }
 
 static void
+without_order_the_first_part_begins_a_list(void **state)
+{
+	struct heard h = { .calls = 0 };
+	struct world w;
+
+	world_open(&w, *state, (struct backend_conf){ .chords_unordered = true });
+	assert_int_equal(backend_chord_part(w.b, &h.op, &part, on_chord), E_OK);
+	load_script(&w);
+	expect_word(&w.f, "$6\r\nappend\r\n");
+	fake_say(&w.f, "*2\r\n:0\r\n:7\r\n");
+	TURN_UNTIL(w.f.l, h.calls == 1);
+	assert_false(h.count.is_full);
+	backend_chord_release(&h.op);
+	world_close(&w);
+}
+
+static void
 other_answers_are_told_apart(void **state)
 {
 	struct backend_part last = part;
@@ -281,6 +298,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		LOOP_TEST(part_is_counted_in_one_step),
+		LOOP_TEST(without_order_the_first_part_begins_a_list),
 		LOOP_TEST(other_answers_are_told_apart),
 		LOOP_TEST(chord_is_opened_and_closed),
 		LOOP_TEST(one_member_goes_on),

@@ -96,7 +96,7 @@ settings_become_options_with_their_source(void **state)
 			"max_memory_per_child\":200000,"
 			"\"worker_prefetch_multiplier\":4,\"worker_max_tasks_per_child\":50,\"task_track_"
 			"started\":false,\"task_default_queue\":\"main\","
-			"\"result_backend_transport_options\":{\"global_keyprefix\":\"x_\",\"retry_policy\":{"
+			"\"result_backend_transport_options\":{\"global_keyprefix\":\"x_\",\"result_chord_ordered\":false,\"retry_policy\":{"
 			"}}}"),
 		E_OK);
 	assert_int_equal(o->broker.n, 2);
@@ -113,6 +113,7 @@ settings_become_options_with_their_source(void **state)
 	assert_int_equal(o->prefetch_multiplier, 4);
 	assert_string_equal(o->default_queue, "main");
 	assert_string_equal(o->result_key_prefix, "x_");
+	assert_false(o->result_chord_ordered);
 	assert_non_null(note_of(f, "result_backend_transport_options: retry_policy"));
 }
 
