@@ -85,12 +85,17 @@ add_app_routes(struct cli *cli, const struct app *app, struct route *rules)
 		struct route r = {
 			.pattern = task->name,
 			.queue = app_get_text(task->options, "queue", &cli->arena),
+			.exchange = app_get_text(task->options, "exchange", &cli->arena),
+			.routing_key = app_get_text(task->options, "routing_key", &cli->arena),
 		};
 
 		if (!app_get_number(task->options, "priority", &priority) || priority < 0 || priority > 255)
 			priority = -1;
 		r.priority = (int)priority;
-		if (r.queue != NULL)
+		/* To Celery one without the other is nothing. */
+		if (r.exchange == NULL || r.routing_key == NULL)
+			r.exchange = r.routing_key = NULL;
+		if (r.queue != NULL || r.exchange != NULL)
 			rules[n++] = r;
 	}
 	for (i = 0; i < app->n_routes; i++) {

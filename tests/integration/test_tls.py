@@ -144,3 +144,31 @@ def test_tls_to_a_plain_server_says_so(warren, site):
     env = {"WARREN_BROKER": site.broker.replace("amqp://", "amqps://")}
     done = warren("send", "add", "2", "3", env=env, code=3)
     assert len(done.stderr.splitlines()) == 1 and "TLS" in done.stderr, done.stderr
+
+
+APP = """
+import ssl
+from celery import Celery
+app = Celery("shop", broker={broker!r}, backend={backend!r})
+app.conf.update(broker_use_ssl={{"ca_certs": {ca!r}, "cert_reqs": ssl.{reqs}}}, redis_backend_use_ssl={{"ssl_ca_certs": {ca!r}, "ssl_cert_reqs": ssl.{reqs}}})
+@app.task
+def work(n):
+    return n + 1
+"""
+
+
+def test_what_an_application_says_of_tls(site, worker, tls, authority, tmp_path):
+    """With URLs that are plain, as its own connections have them."""
+    env = tls(*authority.issue("of-app", "IP:127.0.0.1"))
+    plain = {name.lower(): env.pop("WARREN_" + key).replace("s://", "://") for name, key in (("broker", "BROKER"), ("backend", "RESULT_BACKEND"))}
+    bare = {"WARREN_BROKER": "", "WARREN_RESULT_BACKEND": ""}
+    (tmp_path / "shop.py").write_text(APP.format(ca=authority.ca, reqs="CERT_REQUIRED", **plain))
+    w = worker("-A", "shop", "-c", "1", env=bare, cwd=str(tmp_path))
+    assert site.app().send_task("shop.work", [1]).get(timeout=20) == 2
+    assert w.lines("amqps://") and w.lines("rediss://") and not w.lines("shop sets ")
+    assert w.stop() == 0
+    (tmp_path / "other").mkdir()
+    (tmp_path / "shop.py").write_text(APP.format(ca=Authority(tmp_path / "other").ca, reqs="CERT_REQUIRED", **plain))
+    w = worker("-A", "shop", "-c", "1", ready=False, env=bare, cwd=str(tmp_path))
+    w.wait_line("certificate")
+    w.kill()

@@ -312,7 +312,8 @@ queues_and_routes_of_the_application(void **state)
 				 "10}},{\"name\":\"plain\",\"exchange\":\"plain\","
 				 "\"exchange_type\":\"direct\",\"routing_key\":\"plain\",\"durable\":true,"
 				 "\"auto_delete\":false,\"exclusive\":false}],"
-				 "\"tasks\":{\"r.own\":{\"queue\":\"mine\",\"priority\":4}},"
+				 "\"tasks\":{\"r.own\":{\"queue\":\"mine\",\"priority\":4},\"r.far\":{\"exchange\":\"ex\","
+				 "\"routing_key\":\"k\"},\"r.half\":{\"exchange\":\"ex\"}},"
 				 "\"routes\":[{\"pattern\":\"r.*\",\"queue\":\"main\",\"exchange\":\"work\","
 				 "\"routing_key\":\"work.x\"},{\"regex\":\"^(s|t)$\","
 				 "\"queue\":\"plain\",\"routing_key\":\"else\"}]"),
@@ -327,6 +328,10 @@ queues_and_routes_of_the_application(void **state)
 	assert_true(span_is(routes_find(routes, SPAN("r.file")).queue, "filed"));
 	to = routes_find(routes, SPAN("r.own"));
 	assert_true(span_is(to.queue, "mine") && to.priority == 4);
+	to = routes_find(routes, SPAN("r.far"));
+	assert_true(span_is(to.exchange, "ex") && span_is(to.routing_key, "k"));
+	to = routes_find(routes, SPAN("r.half"));
+	assert_true(span_is(to.exchange, "work"));
 	to = routes_find(routes, SPAN("r.x"));
 	assert_true(span_is(to.exchange, "work") && span_is(to.routing_key, "work.x"));
 	/* A queue behind a direct exchange is reached by its name. */

@@ -155,7 +155,8 @@ def test_hello_has_the_urls():
 
 def test_hello_has_what_the_application_has_set():
     app = hello_of("settings")["app"]
-    assert app["broker"] == ["amqp://u:first-secret@one//", "amqp://u:second-secret@two//"]
+    assert app["broker"] == ["amqps://u:first-secret@one//?cacertfile=secret-file.pem",
+                             "amqps://u:second-secret@two//?cacertfile=secret-file.pem"]
     assert app["result_backend"] == "redis://:pass-word@cache:6390/4"
     assert app["default_queue"] == "main"
     assert app["settings"] == {
@@ -198,9 +199,42 @@ def test_hello_has_the_options_of_tasks():
 def test_hello_names_what_has_no_meaning_and_what_is_not_known():
     notes = {note["setting"]: note["note"] for note in hello_of("settings")["app"]["notes"]}
     assert set(notes) == {"worker_pool", "worker_redirect_stdouts", "result_serializer", "accept_content", "task_no_such_setting", "my_own_setting",
-                          "broker_use_ssl", "task_routes", "beat_schedule: odd"}
+                          "task_routes", "beat_schedule: odd"}
     assert "pickle" in notes["accept_content"] and "settings.Router" in notes["task_routes"]
     assert notes["task_no_such_setting"] == "not a setting of this version of Celery"
+
+
+def said_of_tls(kind, *calls):
+    """What URLs become, and what was noted meanwhile."""
+    code = """if True:
+        import json, ssl, sys
+        from warren_runner import _celery_tls
+        notes = {}
+        urls = [getattr(_celery_tls, sys.argv[1])(url, eval(setting), notes) for url, setting in json.loads(sys.argv[2])]
+        print(json.dumps([urls, sorted(notes)]))
+    """
+    done = subprocess.run([PYTHON, "-c", code, kind, json.dumps(calls)], capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": PYTHON_RUNNER})
+    return json.loads(done.stdout)
+
+
+def test_tls_of_the_broker_becomes_part_of_its_url():
+    urls, notes = said_of_tls(
+        "broker", ("amqp://u:p@h//", "None"), ("amqp://u:p@h:5671//", "True"), ("pyamqp://h/v?heartbeat=5", "{'ca_certs': '/a b&c.pem'}"),
+        ("amqps://h//?verify=verify_peer", "{'cert_reqs': ssl.CERT_NONE, 'certfile': 'c', 'keyfile': 'k', 'server_hostname': None}"),
+        ("amqp://h//", "{'cert_reqs': ssl.CERT_REQUIRED, 'ca_certs': None}"), ("sqs://h", "True"), ("amqp://h//", "{'context': {}}"))
+    assert urls == ["amqp://u:p@h//", "amqps://u:p@h:5671//", "amqps://h/v?heartbeat=5&cacertfile=/a%20b%26c.pem",
+                    "amqps://h//?verify=verify_peer&certfile=c&keyfile=k", "amqps://h//?verify=verify_peer", "sqs://h", "amqps://h//"]
+    assert notes == ["broker_use_ssl: context"]
+
+
+def test_tls_of_the_backend_becomes_part_of_its_url():
+    urls, notes = said_of_tls(
+        "redis", ("redis://:p@h/1", "{'ssl_cert_reqs': ssl.CERT_NONE}"), ("redis://h/1", "{'ssl_cert_reqs': 'required', 'ssl_ca_certs': 'ca'}"),
+        ("rediss://h/1?ssl_cert_reqs=required", "{'ssl_cert_reqs': 'CERT_NONE'}"), ("redis://h/1", "False"))
+    assert urls == ["rediss://:p@h/1?ssl_cert_reqs=none", "rediss://h/1?ssl_cert_reqs=required&ssl_ca_certs=ca",
+                    "rediss://h/1?ssl_cert_reqs=required", "redis://h/1"]
+    assert notes == []
 
 
 def test_settings_in_capitals_behind_a_namespace_are_found():

@@ -9,6 +9,8 @@ import celery
 from celery import Task
 from celery.app import defaults
 
+from . import _celery_tls
+
 # For the worker, which honours them or says that it does not.
 WORKER_SETTINGS = frozenset("""
     accept_content beat_cron_starting_deadline beat_max_loop_interval broker_connection_timeout broker_heartbeat
@@ -33,7 +35,7 @@ CHILD_SETTINGS = re.compile("""
     imports | include | task_(always_eager|annotations|compression|eager_propagates|protocol|publish_retry(_policy)?|serializer
       |store_eager_result|remote_tracebacks|allow_error_cb_on_chord_header)
     | result_(accept_content|backend_(always|base|max).*|cache_max|chord_.*|exchange|exchange_type|backend_thread_safe)
-    | broker_(connection_(retry.*|max_retries)|failover_strategy|login_method|pool_limit)
+    | broker_(connection_(retry.*|max_retries)|failover_strategy|login_method|pool_limit|use_ssl)
     | worker_(hijack_root_logger|log_format|task_log_format)
     | (database|redis|mongodb|cassandra|s3|gcs|azureblockblob|couchbase|arangodb|cosmosdbsql|elasticsearch|dynamodb|cache)_.*
     | beat_schedule | task_queues | task_routes | broker_(read_|write_)?url | broker_(host|port|user|password|vhost|transport)
@@ -60,8 +62,6 @@ NO_MEANING = {
     "worker_enable_soft_shutdown_on_idle": "an idle worker ends at once",
     "broker_heartbeat_checkrate": "heartbeats are watched all the time",
     "broker_channel_error_retry": "the worker opens channels again",
-    "broker_use_ssl": "not read from the application: give the worker an amqps:// URL and --tls-ca",
-    "redis_backend_use_ssl": "not read from the application: give the worker a rediss:// URL and --tls-ca",
     "beat_scheduler": "warren beat has a scheduler of its own",
     "beat_schedule_filename": "warren beat keeps its state elsewhere",
     "beat_sync_every": "warren beat writes its state at once",
@@ -89,7 +89,7 @@ def describe(app):
     _note_unsupported(app, set_by_app, notes)
     fields = {
         "framework": "celery", "version": celery.__version__, "name": app.main,
-        "broker": _broker(app), "result_backend": _result_backend(app, notes),
+        "broker": _broker(app, notes), "result_backend": _result_backend(app, notes),
         "settings": settings,
         "default_queue": app.conf.task_default_queue,
         "queues": [_queue(queue) for queue in app.amqp.queues.consume_from.values()],
@@ -158,21 +158,32 @@ def _note_unsupported(app, set_by_app, notes):
                 notes[key] = "not a setting of this version of Celery"
 
 
-def _broker(app):
+def _broker(app, notes):
     """The URL, an array of them, or None when the application names none."""
+    urls = [_celery_tls.broker(url, app.conf.broker_use_ssl, notes) for url in _broker_urls(app)]
+    return urls[0] if len(urls) == 1 else urls or None
+
+
+def _broker_urls(app):
     conf = app.conf
     url = conf.broker_read_url
     if not url:
-        return None
+        return []
     if isinstance(url, str) and "://" not in url:  # CELERY_BROKER_HOST and its like
-        return app.connection_for_read().as_uri(include_password=True)
+        return [app.connection_for_read().as_uri(include_password=True)]
     if isinstance(url, str):
         url = [part for part in url.split(";") if part]
-    urls = [str(part) for part in url]
-    return urls[0] if len(urls) == 1 else urls
+    return [str(part) for part in url]
 
 
 def _result_backend(app, notes):
+    url = _backend_url(app, notes)
+    if url is not None and url.startswith(("redis:", "rediss:")):
+        return _celery_tls.redis(url, app.conf.redis_backend_use_ssl, notes)
+    return url
+
+
+def _backend_url(app, notes):
     conf = app.conf
     url = conf.result_backend
     if not url or url in ("disabled", "disabled://"):
@@ -324,4 +335,6 @@ def _task_options(app, task):
             options[name] = plain(getattr(value, "name", value) if name in ("queue", "exchange") else value)
         except TypeError:
             options[name] = None
+    if "queue" in options:
+        _add_road(app, options)
     return options
