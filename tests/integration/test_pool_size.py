@@ -323,7 +323,7 @@ def test_one_of_several_new_queues_refuses_consumers(site, worker):
         assert len(w.lines("cannot take tasks")) == 1
 
 
-def test_pools_by_name(site, worker, tmp_path, held):
+def test_pools_by_name(site, worker, warren, tmp_path, held):
     config = tmp_path / "warren.yaml"
     config.write_text("pools:\n"
                       "  one: { queues: [one], concurrency: 1, app: tasks }\n"
@@ -338,7 +338,11 @@ def test_pools_by_name(site, worker, tmp_path, held):
     assert sizes() == {"one": 1, "two": 3}
     panel.tell("pool_grow")
     assert sizes() == {"one": 2, "two": 3}
-    panel.tell("add_consumer", queue="three", pool="two")
+    warren("control", "pool_grow", "--pool", "two")
+    warren("control", "pool_shrink", "--pool", "two")
+    assert sizes() == {"one": 2, "two": 3}
+    assert "no pool 'too' here" in warren("control", "pool_grow", "--pool", "too", code=1).stderr
+    warren("control", "add_consumer", "three", "--pool", "two")
     watch = Watch(site, ["two", "three"])
     tasks.send(5, "gate", "three")
     tasks.wait_running(3, watch)

@@ -235,8 +235,9 @@ def _routes(app, notes):
             _add_map(app, route, found, notes)
         else:
             name = route if isinstance(route, str) else getattr(route, "__qualname__", type(route).__name__)
-            notes["task_routes"] = (f"the router {name} is code: what tasks send goes through it, but the next steps of a chain "
-                                    "and callbacks, which the worker sends, do not")
+            notes["task_routes"] = (f"the router {name} is code: what tasks send goes through it, but callbacks, next steps of a chain and "
+                                    "bodies of chords, which the worker sends, do not: give these a queue in their signature or their task, "
+                                    "or a pattern under routes: of the configuration")
     return found
 
 
