@@ -1,5 +1,6 @@
 """A Celery application: the client side of the tests, and the tasks of a Celery worker to compare with."""
 import os
+import time
 
 from celery import Celery, group
 from kombu import Exchange, Queue
@@ -47,6 +48,13 @@ def declare(app):
     def replaced(self, x, queue):
         """Becomes a group whose members run on another queue."""
         return self.replace(group([app.signature("add", args=(x, i)).set(queue=queue) for i in range(2)]))
+
+    @app.task(name="hold")
+    def hold(gate, started):
+        """Runs until the file `gate` exists."""
+        open(started, "w").close()
+        while not os.path.exists(gate):
+            time.sleep(0.02)
 
     @app.task(name="fail")
     def fail(message):

@@ -13,6 +13,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
+from celery.exceptions import TaskRevokedError
 
 import harness
 from beats import TICK, beat, check_costs, check_ticks, clock, inbox, many, micros, run_id, sent, wait_leader  # noqa: F401 (fixtures)
@@ -83,38 +84,66 @@ def entry(i):
 # --- what is sent ------------------------------------------------------------------------------------------------------
 
 def test_c64_celery_worker_runs_what_beat_sends(site, beat, celery_worker):
-    b = beat({"sum": {"task": "add", "every": "1s", "args": [2, 3]},
-              "late": {"task": "add", "every": "1s", "args": [1, 1], "queue": "late", "expires": "1s"},
-              "other": {"task": "add", "every": "2s", "kwargs": {"x": 1, "y": 1}, "queue": "special"}})
-    b.wait_line("Sending due task late")
+    """And each run expires, as the worker reads it, when the next one is due, or so long after its own due time as the entry says."""
+    steps = {"sum": 2, "other": 3, "brief": 2}
+    expires = {"sum": 2, "other": 3, "brief": 90}
+    b = beat({"sum": {"task": "add", "every": "2s", "args": [2, 3]},
+              "other": {"task": "add", "every": "3s", "kwargs": {"x": 1, "y": 1}, "queue": "special"},
+              "brief": {"task": "add", "every": "2s", "args": [1, 1], "expires": "90s"}})
     received = {}
     app = site.app()
     with app.connection_for_read() as connection:
         def on_event(event):
             if event["type"] == "task-received":
-                received[event["uuid"]] = event["name"]
+                received[event["uuid"]] = event
         receiver = app.events.Receiver(connection, handlers={"*": on_event})
         listener = threading.Thread(target=receiver.capture, kwargs={"limit": None, "timeout": None, "wakeup": False})
         listener.start()
         try:
-            worker = celery_worker("-E", "-Q", "celery,special")
+            celery_worker("-E", "-Q", "celery,special")
             wait_until(lambda: any(name.startswith("celeryev.") for name in site.queues()), 10 * SLOW, "the listener")
-            ids = []
-            for entry, value in (("sum", 5), ("other", 2)):
+            ids = {}
+            for entry, value in (("sum", 5), ("other", 2), ("brief", 2)):
                 b.wait_line(r"Sending due task %s \(add\)" % entry, count=len(sent(b, entry)) + 1)
-                ids.append(sent(b, entry)[-1])
-                assert app.AsyncResult(ids[-1]).get(timeout=20 * SLOW) == value
-            wait_until(lambda: all(received.get(i) == "add" for i in ids), 10 * SLOW, "task-received with the entry's task")
+                ids[entry] = sent(b, entry)[-1]
+                assert app.AsyncResult(ids[entry]).get(timeout=20 * SLOW) == value
+            wait_until(lambda: all(i in received for i in ids.values()), 10 * SLOW, "task-received of all")
         finally:
             receiver.should_stop = True
             listener.join()
-    # What has waited for too long is not run: the broker drops it, and a worker that gets it in time to see that revokes it.
+    for entry, run in ids.items():
+        seen = received[run]
+        until = datetime.fromisoformat(seen["expires"])
+        due = until.timestamp() - expires[entry]
+        assert seen["name"] == "add" and until.tzinfo is not None
+        assert due % steps[entry] == 0 and run == run_id(entry, round(due * 10 ** 6)), seen
     assert b.stop() == 0
-    late = sent(b, "late")
-    time.sleep(1.1)  # the expiry itself
-    app.control.add_consumer("late", reply=False)
-    worker.wait_line("late")
-    assert all(app.AsyncResult(i).state in ("PENDING", "REVOKED") for i in late)
+
+
+def test_c64_an_expired_run_is_not_run(site, beat, celery_worker, tmp_path):
+    """What a worker has got already is revoked by it, and what waits in the queue is dropped by the broker."""
+    b = beat({"late": {"task": "add", "every": "1s", "args": [1, 1], "queue": "late"},
+              "lost": {"task": "add", "every": "1s", "args": [1, 1], "queue": "lost", "expires": "0.5s"}})
+    b.wait_line("Sending due task late")
+    app = site.app()
+    gate = tmp_path / "gate"
+    # One task at a time, four messages in advance.
+    celery_worker("-Q", "celery,late")
+    held = app.send_task("hold", args=[str(gate), str(tmp_path / "started")])
+    wait_until((tmp_path / "started").exists, 10 * SLOW, "the task that holds the worker up")
+    before = len(sent(b, "late"))
+    b.wait_line("Sending due task late", count=before + 3)
+    late = sent(b, "late")[before:before + 2]
+    wait_until(lambda: site.queues()["late"]["messages_unacknowledged"] >= 2, 10 * SLOW, "runs in the worker's hands")
+    time.sleep(1.1)  # the expiry of the second
+    assert b.stop() == 0
+    gate.touch()
+    held.get(timeout=20 * SLOW)
+    for run in late:
+        with pytest.raises(TaskRevokedError, match="expired"):
+            app.AsyncResult(run).get(timeout=20 * SLOW)
+    wait_until(lambda: site.queues()["lost"]["messages"] == 0, 10 * SLOW, "the broker to drop what nobody took")
+    assert len(sent(b, "lost")) > 2
 
 
 def test_c66_one_catch_up_after_days_none_at_first(beat, clock):
