@@ -43,7 +43,9 @@ beat_compare(struct beat *b, struct span node, struct span schedule)
 {
 	char other[256];
 
-	if (schedule.len == 0 || span_is(schedule, b->schedule) || span_is(schedule, b->warned_of))
+	/* What it had itself before it began anew is no other. */
+	if (schedule.len == 0 || span_is(node, b->conf->node) || span_is(schedule, b->schedule) ||
+		span_is(schedule, b->warned_of))
 		return;
 	snprintf(b->warned_of, sizeof(b->warned_of), "%.*s", SPAN_FMT(schedule));
 	snprintf(other, sizeof(other), "%.*s", SPAN_FMT(node));
@@ -378,7 +380,11 @@ beat_close(struct beat *b)
 struct daemon {
 	struct loop *loop;
 	struct beat *beat;
-	struct loop_signal sigterm, sigint, sigquit;
+	struct loop_signal sigterm, sigint, sigquit, sighup;
+	const struct beat_renewal *renewal;
+	bool checking,
+		hup_again; /* a SIGHUP while the settings are checked: they may have changed meanwhile */
+	bool again;
 };
 
 static void
@@ -386,8 +392,46 @@ on_signal(void *owner)
 {
 	struct daemon *d = owner;
 
+	d->again = false;
+	d->renewal->cancel(d->renewal->owner);
 	if (d->beat != NULL)
 		beat_stop(d->beat);
+}
+
+static void on_hup(void *owner);
+
+static void
+on_checked(void *owner, enum err e, const char *why)
+{
+	struct daemon *d = owner;
+
+	d->checking = false;
+	if (d->hup_again)
+		on_hup(d);
+	else if (e != E_OK)
+		LOG(RELOAD_REFUSED, LOG_STR("why", why));
+	else {
+		LOG(BEAT_RENEWS, LOG_STR("node", d->beat->conf->node));
+		d->again = true;
+		beat_stop(d->beat);
+	}
+}
+
+static void
+on_hup(void *owner)
+{
+	struct daemon *d = owner;
+	struct errtext t = { "" };
+
+	if (d->beat == NULL || d->beat->stopping)
+		return;
+	d->hup_again = d->checking;
+	if (d->checking)
+		return;
+	if (d->renewal->check(d->renewal->owner, d->loop, on_checked, d, &t) == E_OK)
+		d->checking = true;
+	else
+		LOG(RELOAD_REFUSED, LOG_STR("why", t.text));
 }
 
 static void
@@ -411,21 +455,26 @@ daemon_open(struct daemon *d, const struct beat_conf *conf, struct errtext *t)
 		e = loop_signal_init(&d->sigint, d->loop, SIGINT, on_signal, d);
 	if (e == E_OK)
 		e = loop_signal_init(&d->sigquit, d->loop, SIGQUIT, on_signal, d);
+	if (e == E_OK)
+		e = loop_signal_init(&d->sighup, d->loop, SIGHUP, on_hup, d);
 	if (e != E_OK)
 		return err_set(t, e, "cannot watch signals: %s", err_name(e));
 	return beat_open(&d->beat, d->loop, conf, on_stopped, d, t);
 }
 
 int
-beat_run(const struct beat_conf *conf, struct errtext *t)
+beat_run(const struct beat_conf *conf, const struct beat_renewal *renewal, bool *again, struct errtext *t)
 {
-	struct daemon d = { 0 };
+	struct daemon d = { .renewal = renewal };
 	int code = 1;
 
 	t->text[0] = '\0';
 	if (daemon_open(&d, conf, t) == E_OK)
 		code = loop_run(d.loop);
+	*again = d.again && code == 0;
+	renewal->cancel(renewal->owner);
 	beat_close(d.beat);
+	loop_signal_release(&d.sighup);
 	loop_signal_release(&d.sigterm);
 	loop_signal_release(&d.sigint);
 	loop_signal_release(&d.sigquit);

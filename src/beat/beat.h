@@ -38,7 +38,20 @@ bool beat_is_stopped(const struct beat *b);
 /* No callback afterwards; its connection lingers on the loop for its goodbye. NULL is allowed. */
 void beat_close(struct beat *b);
 
-/* Runs until SIGTERM, SIGINT or SIGQUIT. Exit code: 0 stopped, 1 could not start. */
-int beat_run(const struct beat_conf *conf, struct errtext *t);
+/* Whether the settings, as they are by now, would do. */
+typedef void beat_renewal_fn(void *arg, enum err e, const char *why);
+struct beat_renewal {
+	/* fn follows, never from inside. */
+	enum err (*check)(void *owner, struct loop *l, beat_renewal_fn *fn, void *arg, struct errtext *t);
+	void (*cancel)(void *owner); /* fn is not called any more */
+	void *owner;
+};
+
+/*
+ * Runs until SIGTERM, SIGINT or SIGQUIT. After SIGHUP it ends too when the new settings are right, and *again is set. Exit code: 0 stopped, 1 could
+ * not start.
+ */
+int beat_run(
+	const struct beat_conf *conf, const struct beat_renewal *renewal, bool *again, struct errtext *t);
 
 #endif

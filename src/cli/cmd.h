@@ -32,6 +32,7 @@ struct cli_given {
 /* One run of one command. */
 struct cli {
 	const struct cmd *cmd;
+	char *const *command_line;     /* of the process, before passwords were wiped from it; NULL-ended */
 	struct conf conf;
 	struct common_flags common;
 	void *flags;                   /* the command's own struct, filled from its rows */

@@ -2,6 +2,7 @@
 #include "cli/cmd.h"
 #include "cli/listing.h"
 #include "cli/out.h"
+#include "cli/renew.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,15 +16,33 @@
 
 struct beat_flags {
 	const char *app;
-	bool json_logs, quiet;
+	bool json_logs, quiet, check;
 };
 
 static const struct opt_row rows[] = {
 	FLAG(beat_flags, app, text, .short_flag = 'A', .def = "", .arg = "MODULE",
 		.help = "also the beat_schedule of this Celery application, and its broker and settings"),
 	FLAG(beat_flags, json_logs, bool, .help = "the same as --log-format json"),
+	FLAG(beat_flags, check, bool,
+		.help = "check the settings and all entries, and end: 0 when they are right"),
 	FLAG(beat_flags, quiet, bool, .short_flag = 'q', .help = "no table of entries at the start"),
 };
+
+static enum err
+check_overlaps(struct cli *cli, const struct beat_conf *b, struct errtext *t)
+{
+	struct backend_conf backend;
+
+	setup_backend(cli, &backend);
+	for (size_t i = 0; strcmp(backend.url, "none") == 0 && i < b->n_entries; i++)
+		if (b->entries[i].skip_overlap)
+			return err_set(t, E_CONF,
+				"schedule '%s': overlap: skip needs a result backend, to see whether the "
+				"last run has "
+				"ended",
+				b->entries[i].name);
+	return E_OK;
+}
 
 /* Also of a scheduler inside a worker. Texts are in cli's arena. */
 enum err
@@ -50,6 +69,9 @@ setup_beat(struct cli *cli, struct schedule_maker *m, struct beat_conf *b, struc
 	if (b->needs_store && b->store.url == NULL)
 		return err_set(t, E_CONF,
 			"beat_without_store: wait needs a beat_store, or a result_backend that is Redis");
+	e = check_overlaps(cli, b, t);
+	if (e != E_OK)
+		return e;
 	e = setup_node(cli, o->beat_name, &b->node, t);
 	if (e != E_OK)
 		return err_prefix(t, E_CONF, "beat_name");
@@ -107,6 +129,8 @@ beat_main(struct cli *cli)
 	struct schedule_maker maker = { .cli = NULL };
 	struct errtext why = { "" };
 	struct beat_conf b;
+	struct renew renew;
+	bool again = false;
 	enum err e;
 	int code;
 
@@ -118,12 +142,19 @@ beat_main(struct cli *cli)
 	if (e != E_OK) {
 		out_error("beat: %s", why.text);
 		code = exit_of(e);
+	} else if (f->check) {
+		out_line(SPAN("the settings and all entries are right"));
+		code = 0;
 	} else {
 		setup_log(&cli->conf.o, "beat", f->json_logs);
 		schedule_log_notes(&maker);
 		if (!f->quiet)
 			print_table(cli, &maker);
-		code = beat_run(&b, &why);
+		renew_init(&renew, cli->command_line);
+		code = beat_run(&b, &renew.renewal, &again, &why);
+		if (again && renew_exec(&renew, &why) != E_OK)
+			code = 1;
+		renew_release(&renew);
 		if (why.text[0] != '\0')
 			out_error("beat: %s", why.text);
 	}
@@ -141,7 +172,7 @@ const struct cmd cmd_beat = {
 		   "and when it is "
 		   "gone another goes on. A run's id is made of group, entry and due time, so whatever "
 		   "happens it is one task. `warren schedule next` shows "
-		   "what comes.",
+		   "what comes. SIGHUP: reads its settings again, and begins anew with them when they are right.",
 	.examples = "  warren beat --config warren.yaml\n"
 		    "  warren beat -A proj.celery_app\n"
 		    "  warren beat --beat-state /var/lib/warren/beat.json --json-logs\n",

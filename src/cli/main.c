@@ -40,10 +40,29 @@ load_conf(struct cli *cli)
 	return e == E_NOMEM ? EXIT_NO : EXIT_USAGE;
 }
 
+/* Passwords are wiped from the one of the process once it has been read. */
+static char **command_line;
+
+static void
+keep_command_line(int argc, char **argv)
+{
+	command_line = must_alloc(((size_t)argc + 1) * sizeof(*command_line));
+	for (int i = 0; i < argc; i++)
+		command_line[i] = must_dup(span_of(argv[i]));
+}
+
+static void
+forget_command_line(void)
+{
+	for (char **p = command_line; *p != NULL; p++)
+		alloc_free(*p);
+	alloc_free(command_line);
+}
+
 static int
 run(const struct cmd *cmd, int argc, char **argv)
 {
-	struct cli cli = { .cmd = cmd };
+	struct cli cli = { .cmd = cmd, .command_line = command_line };
 	int code;
 
 	arena_init(&cli.arena, 0);
@@ -123,7 +142,9 @@ main(int argc, char **argv)
 		return host_exec(argc - 1, argv + 1);
 	signal(SIGPIPE, SIG_IGN);
 	out_setup();
+	keep_command_line(argc, argv);
 	code = dispatch(argc, argv);
+	forget_command_line();
 	if (!out_finish() && code == 0) {
 		out_error("cannot write the output");
 		code = EXIT_NO;

@@ -343,6 +343,86 @@ def test_worker_does_not_start_with_a_wrong_schedule(worker, tmp_path):
     assert w.wait() == 1 and "overlap: skip needs a result backend" in w.output()
 
 
+# --- settings that are read again ------------------------------------------------------------------------------------------
+
+def rewrite(b, schedule):
+    with open(b.argv[b.argv.index("--config") + 1], "w") as f:
+        f.write(schedule if isinstance(schedule, str) else json.dumps({"schedule": schedule}))
+
+
+def hup(b, line, count=1):
+    b.send_signal(signal.SIGHUP)
+    b.wait_line(line, count=count)
+
+
+@pytest.mark.parametrize("store", ["redis", "file"])
+def test_a_reload_takes_over_entries_and_loses_none(beat, inbox, store):
+    """Every due time of the entry that stays is sent once, whatever comes, goes and is wrong beside it."""
+    args = [] if store == "redis" else ["--beat-store", "none"]
+    goes = {"task": "add", "every": "0.3s", "queue": "goes"}
+    rare = {"task": "add", "cron": "0 0 1 1 *"}
+    b = beat(dict(TICK, goes=goes, rare=rare), *args)
+    box = inbox("ticks")
+    box.wait(3)
+    pid, before = b.pid, len(os.listdir("/proc/%d/fd" % b.pid))
+    comes = dict(TICK, rare=rare, comes={"task": "add", "every": "0.3s", "queue": "comes"})
+    rewrite(b, comes)
+    hup(b, "beginning anew with them")
+    b.wait_line(" leads: 3 entries", count=2)
+    gone = len(sent(b, "goes"))
+    b.wait_line("Sending due task comes", count=2)
+    assert b.pid == pid and len(os.listdir("/proc/%d/fd" % pid)) <= before
+    assert len(sent(b, "goes")) == gone
+    # Wrong ones: a line, and it goes on.
+    rewrite(b, dict(comes, bad={"task": "add", "cron": "61 * * * *"}))
+    hup(b, "settings are not read again, the old ones stay: .*schedule 'bad': cron: minute: 61 is not within 0-59")
+    rewrite(b, "schedule: { a: [")
+    hup(b, "settings are not read again, the old ones stay: .*beat-a.yaml:2: did not find")
+    assert not b.lines("has other entries")
+    assert len(b.lines(" leads: ")) == 2
+    # Changed: it begins now.
+    rewrite(b, dict(comes, comes={"task": "add", "every": "0.4s", "queue": "comes", "args": [7]}))
+    # Two at once are as good as one.
+    b.send_signal(signal.SIGHUP)
+    hup(b, " leads: 3 entries", count=3)
+    n = len(sent(b, "comes"))
+    b.wait_line("Sending due task comes", count=n + 2)
+    box.wait(len(box.messages) + 5)
+    assert b.stop() == 0
+    total, twice = check_ticks(box)
+    box.take()
+    assert total >= 8 and twice == 0
+    assert set(json.dumps(json.loads(m.body)[0]) for m in inbox("comes").take()) <= {"[]", "[7]"}
+
+
+def test_a_reload_of_one_that_stands_by(beat, inbox):
+    a = beat(TICK, name="a")
+    wait_leader([a])
+    b = beat(TICK, name="b", ready="stands by")
+    rewrite(b, dict(TICK, more={"task": "add", "every": "0.3s"}))
+    hup(b, "beginning anew with them")
+    b.wait_line("stands by", count=2)
+    # The leader's goes over to the other one meanwhile.
+    rewrite(a, dict(TICK, more={"task": "add", "every": "0.3s"}))
+    hup(a, "beginning anew with them")
+    b.wait_line(" leads: 2 entries")
+    b.wait_line("Sending due task more")
+    a.wait_line("stands by")
+    a.send_signal(signal.SIGHUP)
+    a.send_signal(signal.SIGTERM)
+    assert a.stop() == 0 and b.stop() == 0
+
+
+def test_beat_checks_and_ends(warren, tmp_path):
+    conf = tmp_path / "a.yaml"
+    conf.write_text('schedule: { e: { task: t, every: 1s } }')
+    conf.chmod(0o644)
+    assert "are right" in warren("beat", "--check", "--config", str(conf)).stdout
+    conf.write_text('schedule: { e: { task: t, every: 1s, overlap: skip } }')
+    done = warren("beat", "--check", "--config", str(conf), "--result-backend", "none", code=2)
+    assert "schedule 'e': overlap: skip needs a result backend" in done.stderr
+
+
 # --- what is remembered ------------------------------------------------------------------------------------------------
 
 def test_missed_runs_by_their_rules(beat, inbox, site):
