@@ -64,9 +64,11 @@ is_wanted(const struct cli *cli, const char *name)
 }
 
 static int
-none_wanted(void)
+none_wanted(const struct cli *cli)
 {
-	out_error("schedule: no entry has such a name");
+	out_error(cli->n_args > 1
+			? "schedule: no entry has such a name"
+			: "schedule: there are no entries, neither in the configuration nor in Redis");
 	return EXIT_NO;
 }
 
@@ -81,7 +83,7 @@ print_list(struct schedule_job *j)
 		if (is_wanted(j->cli, j->listing.items[i].conf->name))
 			wanted[n++] = j->listing.items[i];
 	if (n == 0 && j->cli->n_args > 1)
-		code = none_wanted();
+		code = none_wanted(j->cli);
 	else if (j->cli->common.json)
 		when_print_table_json(wanted, n, j->now);
 	else
@@ -184,7 +186,7 @@ print_next(struct schedule_job *j)
 		plan_done(&p.plan, fire.entry, fire.due);
 	}
 	if (kept == 0 && (j->cli->n_args > 1 || j->listing.n == 0))
-		code = none_wanted();
+		code = none_wanted(j->cli);
 	buf_release(&b);
 	plan_release(&p.plan);
 	alloc_free(p.entries);

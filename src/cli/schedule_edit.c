@@ -29,12 +29,16 @@ say(const struct schedule_job *j, const char *name, const char *what, us_t next,
 	buf_init(&b, 0);
 	buf_init(&time, 0);
 	if (!j->cli->common.json) {
-		if (has_next)
+		if (has_next && next != SCHEDULE_NEVER)
 			when_add_time(&time, zone, next);
-		buf_addf(&b, "%s: %s%s%s", name, what, has_next ? ", next run " : "", buf_text(&time));
+		buf_addf(&b, "%s: %s%s%s", name, what,
+			!has_next                        ? ""
+				: next == SCHEDULE_NEVER ? ", but it is never due"
+							 : ", next run ",
+			buf_text(&time));
 		out_line(buf_span(&b));
 	} else {
-		if (has_next)
+		if (has_next && next != SCHEDULE_NEVER)
 			when_add_iso(&time, zone, next);
 		js_init(&w, &b);
 		js_object(&w);
@@ -43,7 +47,7 @@ say(const struct schedule_job *j, const char *name, const char *what, us_t next,
 		js_key(&w, "done");
 		js_text(&w, what);
 		js_key(&w, "next");
-		js_string(&w, has_next ? buf_span(&time) : SPAN_NONE);
+		js_string(&w, has_next && next != SCHEDULE_NEVER ? buf_span(&time) : SPAN_NONE);
 		js_object_end(&w);
 		out_json(&b);
 	}
@@ -189,7 +193,7 @@ schedule_add(struct schedule_job *j)
 	else {
 		us_t next = schedule_next(&entry->plan.schedule, j->now);
 
-		code = say(j, name, "added", next, entry->plan.schedule.zone, next != SCHEDULE_NEVER);
+		code = say(j, name, "added", next, entry->plan.schedule.zone, true);
 	}
 	buf_release(&args);
 	buf_release(&json);
@@ -261,7 +265,7 @@ schedule_edit(struct schedule_job *j)
 	else {
 		us_t next = schedule_next(&entry->plan.schedule, j->now);
 
-		code = say(j, name, "changed", next, entry->plan.schedule.zone, next != SCHEDULE_NEVER);
+		code = say(j, name, "changed", next, entry->plan.schedule.zone, true);
 	}
 	buf_release(&json);
 	book_release(&book);

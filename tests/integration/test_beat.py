@@ -287,6 +287,18 @@ def test_schedule_of_a_celery_application(beat, inbox, warren):
     assert "-A tasks: there is no Celery application in it" in warren("beat", "-A", "tasks", code=2).stderr
 
 
+def test_an_application_may_have_a_schedule_and_no_tasks(beat, tmp_path, site):
+    """Its tasks are another application's, who runs them."""
+    (tmp_path / "only_schedule.py").write_text('''
+from celery import Celery
+
+app = Celery("only_schedule")
+app.conf.beat_schedule = {"ping": {"task": "elsewhere.ping", "schedule": 0.5}}
+''')
+    b = beat({}, "-A", "only_schedule", env={"PYTHONPATH": str(tmp_path) + os.pathsep + site.env()["PYTHONPATH"]})
+    b.wait_line(r"Sending due task ping \(elsewhere.ping\)")
+
+
 def test_broker_of_a_celery_application(beat, inbox, site, tmp_path):
     (tmp_path / "own_broker.py").write_text(
         "from celery import Celery\napp = Celery('own', broker=%r, backend=%r)\n"

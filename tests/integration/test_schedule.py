@@ -91,6 +91,13 @@ def test_mistakes_are_named(warren, site, tmp_path):
     # One of the configuration is paused all the same.
     schedule(warren, "pause", "mine", "--config", str(conf))
     assert listed(warren, "--config", str(conf))["mine"]["paused"]
+    past = schedule(warren, "add", "past", "t", "--at", "2020-01-01T00:00").stdout
+    assert past == "past: added, but it is never due\n"
+    assert json.loads(schedule(warren, "edit", "past", "--at", "2020-01-02T00:00", "--json").stdout)["next"] is None
+    schedule(warren, "remove", "past")
+    schedule(warren, "remove", "there")
+    conf.unlink()
+    assert "there are no entries, neither in" in schedule(warren, "next", code=1).stderr
 
 
 def test_run_sends_at_once(warren, site, inbox, tmp_path):

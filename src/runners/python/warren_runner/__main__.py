@@ -103,7 +103,9 @@ def load(arguments):
             import traceback
             traceback.print_exc()
             raise LoadError(why_not(name, exc)) from None
-    if not registry and (application is None or not application.names()):
+    # Who only asks may be a scheduler: an application whose tasks are elsewhere has a schedule none the less.
+    has_schedule = arguments.is_describe and application is not None and application.app.conf.beat_schedule
+    if not registry and not has_schedule and (application is None or not application.names()):
         what = "put @task (from warren_runner import task) above a function"
         if application is not None:
             what = "the Celery application there has none; is a module missing in its imports or include?"
