@@ -12,8 +12,9 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#define LOOK_MS 1000 /* the clock of the wall may be set: look at it so often */
-#define BATCH 200    /* entries of one turn of the loop */
+#define LOOK_MS 1000              /* the clock of the wall may be set: look at it so often */
+#define BACK_MIN INT64_C(2000000) /* less is the clock being kept right */
+#define BATCH 200                 /* entries of one turn of the loop */
 
 static bool
 may_send(const struct beat *b)
@@ -224,6 +225,22 @@ firing_drop(struct beat *b)
 	plan_init(&b->plan, b->conf->grace_ms * 1000);
 }
 
+/* Nothing is due until it has passed what is settled: who looks at night must not have to guess why. */
+static void
+watch_clock(struct beat *b, us_t now)
+{
+	char settled[TEXT_TIME_MAX];
+
+	if (now >= b->looked)
+		b->is_back = false;
+	if (b->is_back || b->looked - now < BACK_MIN)
+		return;
+	b->is_back = true;
+	text_format_time(b->looked, settled);
+	LOG(BEAT_CLOCK_BACK, LOG_STR("node", b->conf->node), LOG_STR("until", settled),
+		LOG_INT("seconds", (b->looked - now) / 1000000));
+}
+
 void
 firing_tick(void *owner)
 {
@@ -234,6 +251,7 @@ firing_tick(void *owner)
 
 	if (b->phase != BEAT_LEADING || b->stopping)
 		return;
+	watch_clock(b, now);
 	if (!may_send(b)) {
 		/* What has not reached the broker must not reach it late: it is due again, and the missed rule decides. */
 		if (send_pending(&b->send) > 0) {

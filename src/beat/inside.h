@@ -47,6 +47,7 @@ struct beat {
 	us_t looked; /* what was due up to here has been taken out of the plan */
 	enum beat_phase phase;
 	bool stopping, stopped, dirty, save_failed;
+	bool is_back; /* the clock is behind what is settled, and that has been said */
 	struct list asking; /* entries that wait for the backend's answer */
 	struct loop_timer tick, save, stop;
 	struct loop_task marking, trimming;
