@@ -18,6 +18,8 @@
 
 #define RETRY_MS 500
 #define REFUSALS_MAX 10
+/* RabbitMQ's direct reply-to: it says of such an address that there is no such queue, and delivers all the same. */
+#define DIRECT "amq.rabbitmq.reply-to."
 
 static struct rpc_backend *
 rpc_of(const struct backend *b)
@@ -75,7 +77,7 @@ on_published(void *owner, const struct bus_pub_result *r)
 		finish(rb, s, E_OK, "");
 		break;
 	case BUS_PUB_RETURNED:
-		finish(rb, s, E_MISSING, r->text);
+		finish(rb, s, span_starts(buf_span(&s->address), DIRECT) ? E_OK : E_MISSING, r->text);
 		break;
 	case BUS_PUB_NACKED:
 		/* A state on the way is not worth coming late, behind the one that followed it. */

@@ -253,8 +253,8 @@ open_entries(struct beat *b, struct errtext *t)
 		e = book_add(&b->book, c, &en, t);
 		if (e == E_OK && c->skip_overlap && !backend_keeps(b->backend))
 			e = err_set(t, E_CONF,
-				"overlap: skip needs a result backend, to see whether the last run has "
-				"ended");
+				"overlap: skip needs a result backend that keeps results, in Redis, to see whether "
+				"the last run has ended");
 		if (e != E_OK) {
 			err_prefix(t, e, "schedule '%s'", c->name);
 			break;

@@ -248,7 +248,8 @@ make_one(void *owner, struct span name, struct span json, struct entry_conf **ou
 			t, E_CONF, "enabled: false is for the configuration; entries in Redis are paused");
 	if (e == E_OK && conf.skip_overlap && !has_backend(m->cli))
 		e = err_set(t, E_CONF,
-			"overlap: skip needs a result backend, to see whether the last run has ended");
+			"overlap: skip needs a result backend that keeps results, in Redis, to see whether "
+			"the last run has ended");
 	/* There may be thousands: no more is kept than what is said. */
 	if (e == E_OK)
 		*out = entry_conf_dup(&conf);

@@ -7,6 +7,7 @@ import threading
 import kombu
 import pytest
 from celery import chain, group
+from celery.exceptions import TaskRevokedError
 
 from harness import HERE as INTEGRATION, PYTHON, SLOW, WARREN, wait_state
 from helpers import as_it_is, get, raised_by, send
@@ -106,6 +107,10 @@ def test_c13_failures_are_celerys_own(replies, ours):
     failed = app.send_task("fail", ("boom",), queue="work")
     assert isinstance(failed.get(timeout=10, propagate=False), ValueError)
     assert failed.state == "FAILURE" and "in fail" in failed.traceback
+    app.control.revoke("R1")
+    app.control.inspect(timeout=1).revoked()  # whoever answers this has heard of that
+    error = raised_by(app.send_task("add", (1, 2), task_id="R1", queue="work"))
+    assert isinstance(error, TaskRevokedError) and error.args == ("revoked",)
     # What will not run any more fails too, each for whoever waits for it.
     steps = chain(app.signature("fail", ("first",)), app.signature("add", (1,)), app.signature("add", (2,)))
     error = raised_by(steps.set(queue="work").apply_async(queue="work"))
@@ -146,6 +151,8 @@ def test_c13_an_applications_own_backend(replies, application):
     child = get(result)
     # Celery's own: what a task sends replies to the process that ran it, and nobody there listens.
     assert [c.id for c in result.children] == [child]
+    # ... nor is there a queue for that.
+    assert set(replies.queues()) - {"ours@here.celery.pidbox"} == {"work", app.thread_oid}
     with replies.raw_connection() as connection:
         box = Mailbox(connection, durable=True)
         app.send_task("add", (1, 2), reply_to="mailbox")
@@ -157,6 +164,15 @@ def test_c13_who_is_gone_gets_nothing_and_nobody_minds(replies, mailbox, ours):
     app = replies.app()
     app.send_task("add", (1, 2), task_id="gone", queue="work", reply_to="nowhere")
     w.wait_line(r"DEBUG.*Task add\[gone\]: nobody takes its result: .*'nowhere'")
+    # Neither do those that only the broker knows.
+    with replies.raw_connection() as connection:
+        channel, got = connection.channel(), []
+        channel.basic_consume("amq.rabbitmq.reply-to", no_ack=True, callback=lambda m: got.append(json.loads(m.body)["result"]))
+        kombu.Producer(channel).publish([[3, 4], {}, {}], routing_key="work", reply_to="amq.rabbitmq.reply-to",
+                                        headers={"task": "add", "id": "direct", "lang": "py"})
+        while not got:
+            connection.drain_events(timeout=10 * SLOW)
+        assert got == [7]
     # Not even an address: a message that no Celery client would write.
     with replies.raw_connection() as connection:
         producer = connection.Producer()

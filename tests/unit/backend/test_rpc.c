@@ -131,6 +131,7 @@ stored_is_what_the_broker_has_confirmed(void **state UNUSED)
 static void
 who_is_gone_is_told_apart_from_what_failed(void **state UNUSED)
 {
+	struct result direct = result_of("SUCCESS");
 	const struct fake_in *in;
 	struct world w;
 	struct end end;
@@ -145,6 +146,17 @@ who_is_gone_is_told_apart_from_what_failed(void **state UNUSED)
 	fake_until(w.x.fake, has_ended, &end);
 	assert_int_equal(end.err, E_MISSING);
 	assert_non_null(strstr(end.why.text, "Q1"));
+	backend_store_release(&end.s);
+
+	/* Of its own kind of address the broker says so in any case. */
+	direct.reply_to = SPAN("amq.rabbitmq.reply-to.g1h2AA9y");
+	end = (struct end){ 0 };
+	assert_ok(backend_store(w.b, &end.s, &direct, on_stored));
+	in = fake_expect(w.x.fake, AMQP_BASIC_PUBLISH_METHOD);
+	fake_return(w.x.fake, in->channel, in);
+	fake_ack(w.x.fake, in->channel, 2, false);
+	fake_until(w.x.fake, has_ended, &end);
+	assert_int_equal(end.err, E_OK);
 	backend_store_release(&end.s);
 
 	store(&w, &end, "SUCCESS");
