@@ -7,9 +7,9 @@
 #define ARG(key_, shown_, kind_) { .key = (key_), .shown = (shown_), .kind = REMOTE_##kind_ }
 #define MAYBE(key_, shown_, kind_) { .key = (key_), .shown = (shown_), .kind = REMOTE_##kind_, .optional = true }
 #define COL(title_, path_) { .title = (title_), .path = (path_) }
-#define CELL(title_, path_, cell_) { .title = title_, .path = path_, .cell = REMOTE_##cell_ }
-#define ASK(name_, help_, ...) { .name = name_, .help = help_, __VA_ARGS__ }
-#define TELL(name_, help_, ...) { .name = name_, .help = help_, .changes = true, .columns = { COL("ANSWER", "ok") }, __VA_ARGS__ }
+#define CELL(title_, path_, cell_) { .title = (title_), .path = (path_), .cell = REMOTE_##cell_ }
+#define ASK(name_, help_, ...) { .name = (name_), .help = (help_), __VA_ARGS__ }
+#define TELL(name_, help_, ...) { .name = (name_), .help = (help_), .changes = true, .columns = { COL("ANSWER", "ok") }, __VA_ARGS__ }
 #define ARGS(...) .args = { __VA_ARGS__ }
 #define ITEMS(...) .rows = REMOTE_ITEMS, .columns = { __VA_ARGS__ }
 #define MEMBERS(...) .rows = REMOTE_MEMBERS, .columns = { __VA_ARGS__ }

@@ -204,7 +204,7 @@ add_item(const struct file *f, const struct conf_section *sec, struct items *all
 
 	if (all->n == ENTRIES_MAX)
 		return doc_fail(&f->doc, (int)f->doc.event.start_mark.line + 1, "%s: more than %d entries", sec->name, ENTRIES_MAX);
-	if (all->n == all->cap) {
+	if (all->first == NULL || all->n == all->cap) {
 		grown = alloc_resize(all->first, cap * sec->item_size);
 		if (grown == NULL)
 			return doc_no_memory(&f->doc);
