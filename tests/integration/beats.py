@@ -97,7 +97,9 @@ def wait_leader(beats, timeout_s=15):
     """The one that leads now, by its own words."""
     def leads():
         for b in beats:
-            if b.alive() and len(b.lines(r" leads: ")) > len(b.lines(r" leads no more")):
+            # By the last of them: one that is deposed says twice that it leads no more.
+            said = b.lines(r" leads(:| no more)") if b.alive() else []
+            if said and " leads: " in said[-1]:
                 return b
         return None
     return wait_until(leads, timeout_s * SLOW, "a leader", every_s=0.01)
