@@ -516,7 +516,7 @@ job_on_backend_away(struct job *j)
 	if (fx.count == 0)
 		return false;
 	j->asked_backend_at = 0;
-	j->waits_for_backend = false;
+	j->waits_for_backend = j->is_claiming = false;
 	loop_timer_disarm(&j->timer);
 	backend_note_cancel(j->pool->worker->backend, j);
 	backend_store_cancel(&j->final);

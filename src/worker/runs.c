@@ -152,7 +152,7 @@ runs_move(struct job *j, const struct note_next *next)
 
 /* --- asking ------------------------------------------------------------------------------------------------------------ */
 
-/* The same attempt goes on here: a message that was published twice. */
+/* The same attempt goes on here, or is about to: a message that was published twice. To Redis both would be this worker, whose run it is. */
 static bool
 runs_here(const struct job *j)
 {
@@ -165,8 +165,9 @@ runs_here(const struct job *j)
 			const struct job *other = container_of(it, struct job, link);
 			const struct request *r = &other->request;
 
-			if (other != j && r->is_noted && span_eq(r->task.id, mine->task.id) && r->task.retries == mine->task.retries &&
-				r->came_lost == mine->came_lost && r->came_requeued == mine->came_requeued)
+			if (other != j && (r->is_noted || other->is_claiming) && span_eq(r->task.id, mine->task.id) &&
+				r->task.retries == mine->task.retries && r->came_lost == mine->came_lost &&
+				r->came_requeued == mine->came_requeued)
 				return true;
 		}
 	}
@@ -187,6 +188,7 @@ on_claimed(void *owner, enum err e, const struct note_answer *a, const char *why
 {
 	struct job *j = owner;
 
+	j->is_claiming = false;
 	if (e == E_CLOSED || e == E_AGAIN) {
 		ask_later(j);
 		return;
@@ -212,6 +214,7 @@ runs_claim(struct job *j)
 	if (runs_here(j))
 		return job_on_claimed(j, &held);
 	e = backend_claim(r->worker->backend, &n, request_wants_result(&j->request), on_claimed, j);
+	j->is_claiming = e == E_OK;
 	if (e != E_OK)
 		ask_later(j);
 	return false;

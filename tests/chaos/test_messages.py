@@ -229,6 +229,21 @@ def test_f63_published_twice_and_all_ask(lab, workers):
     lab.close_books(starts=(1, 1))
 
 
+def test_f63_published_twice_while_redis_takes_its_time(lab):
+    """Both have asked before the first is answered; to Redis they are the same worker."""
+    lab.declare()
+    redis = lab.redis_proxy()
+    w = lab.worker("--deduplicate", "all", c=2, redis=redis)
+    redis.stall("down")
+    for _ in range(2):
+        lab.send_run(task_id="twice", gated=True)
+    w.wait_line("Task run.* received", count=2)
+    redis.heal()
+    w.wait_line("still runs on")
+    lab.open_gate()
+    lab.close_books(starts=(1, 1))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_f64_poison_that_kills_its_child(lab, kind):
     lab.declare(kind)
