@@ -36,6 +36,7 @@ static const struct row rows[] = {
 	{ "redis_socket_connect_timeout", SECONDS, "connect_timeout", NULL, NULL },
 	{ "broker_connection_timeout", SECONDS, "connect_timeout", NULL, NULL },
 	{ "broker_heartbeat", SECONDS, "broker_heartbeat", NULL, NULL },
+	{ "broker_use_ssl", QUIET, NULL, NULL, NULL }, /* in the URL; see note_tls */
 	{ "broker_native_delayed_delivery_queue_type", UNLESS, NULL,
 		"the delay queues are made by whoever comes first; the worker makes quorum queues",
 		"\"quorum\"" },
@@ -53,6 +54,7 @@ static const struct row rows[] = {
 	{ "event_queue_expires", QUIET, NULL, NULL, NULL },
 	{ "event_queue_prefix", QUIET, NULL, NULL, NULL },
 	{ "event_queue_ttl", QUIET, NULL, NULL, NULL },
+	{ "redis_backend_use_ssl", QUIET, NULL, NULL, NULL },
 	{ "redis_backend_health_check_interval", QUIET, NULL, NULL, NULL },
 	{ "redis_socket_timeout", SECONDS, "result_timeout", NULL, NULL },
 	{ "result_backend_transport_options", QUIET, NULL, NULL, NULL },
@@ -354,6 +356,20 @@ apply_backend(struct cli *cli, const struct cli_app *a, struct errtext *t)
 	return conf_set(&cli->conf, &conf_rows[CONF_OPT_result_backend], url, CONF_APP, where, t);
 }
 
+/* The application's TLS is part of its URLs: with others, which are plain, there is none, and that must not go unsaid. */
+static enum err
+note_tls(struct cli *cli, struct cli_app *a, const char *setting, enum conf_option option, const char *url, const char *secure,
+	struct errtext *t)
+{
+	char note[200];
+	bool wanted;
+
+	if (!app_get_bool(a->app.settings, setting, &wanted) || !wanted || !is_set(cli, option) || span_starts(span_of(url), secure))
+		return E_OK;
+	snprintf(note, sizeof(note), "it is part of the application's own URL, and the worker was given another one: for TLS begin that with %s", secure);
+	return add_note(cli, a, setting, note, t);
+}
+
 /* {"global_keyprefix": "x", "result_chord_ordered": false} and what is Celery's own. */
 static enum err
 apply_transport(struct cli *cli, struct cli_app *a, struct errtext *t)
@@ -392,6 +408,10 @@ app_apply(struct cli *cli, struct cli_app *a, struct errtext *t)
 		e = apply_backend(cli, a, t);
 	if (e == E_OK)
 		e = apply_transport(cli, a, t);
+	if (e == E_OK && cli->conf.o.broker.n > 0)
+		e = note_tls(cli, a, "broker_use_ssl", CONF_OPT_broker, cli->conf.o.broker.items[0], "amqps://", t);
+	if (e == E_OK && span_starts(span_of(cli->conf.o.result_backend), "redis://"))
+		e = note_tls(cli, a, "redis_backend_use_ssl", CONF_OPT_result_backend, cli->conf.o.result_backend, "rediss://", t);
 	/* In the order of the table: where two mean the same option the later one counts. */
 	for (i = 0; e == E_OK && i < ARRAY_LEN(rows); i++) {
 		struct span value = jscan_member(a->app.settings, rows[i].setting);

@@ -130,6 +130,9 @@ file_and_flag_win(void **state)
 	assert_int_equal(conf_set(&f->cli.conf, &conf_rows[CONF_OPT_broker], SPAN("amqp://flag//"), CONF_FLAG,
 				 "-b", &f->t),
 		E_OK);
+	assert_int_equal(hear(f, "tls", "\"settings\":{\"broker_use_ssl\":true,\"redis_backend_use_ssl\":true}"), E_OK);
+	assert_non_null(strstr(note_of(f, "broker_use_ssl"), "amqps://"));
+	assert_null(note_of(f, "redis_backend_use_ssl"));
 	/* A broker that would not do is no matter when another is used. */
 	assert_int_equal(
 		hear(f, "shop",

@@ -160,7 +160,7 @@ def test_hello_has_what_the_application_has_set():
     assert app["result_backend"] == "redis://:pass-word@cache:6390/4"
     assert app["default_queue"] == "main"
     assert app["settings"] == {
-        "accept_content": ["json", "pickle"], "result_expires": 7200.0, "result_extended": True, "task_acks_late": False,
+        "accept_content": ["json", "pickle"], "broker_use_ssl": True, "result_expires": 7200.0, "result_extended": True, "task_acks_late": False,
         "task_default_queue": "main", "task_default_rate_limit": "100/m", "task_ignore_result": True,
         "task_soft_time_limit": 270.5, "task_time_limit": 300, "task_track_started": True, "timezone": "Europe/Berlin",
         "worker_max_tasks_per_child": 50, "worker_prefetch_multiplier": 1}

@@ -86,6 +86,7 @@ def describe(app):
             settings[name] = plain(app.conf[name])
         except TypeError:
             notes[name] = f"a value of type {type(app.conf[name]).__name__} is not understood"
+    settings.update((name, bool(app.conf[name])) for name in ("broker_use_ssl", "redis_backend_use_ssl") if name in set_by_app)
     _note_unsupported(app, set_by_app, notes)
     fields = {
         "framework": "celery", "version": celery.__version__, "name": app.main,
