@@ -70,6 +70,7 @@ beat_go(struct beat *b)
 	}
 	b->looked = b->until;
 	b->dirty = true;
+	b->ticked = clock_boot_ms();
 	firing_arm(b, 0);
 }
 
@@ -94,6 +95,9 @@ on_lost(void *owner, const char *why)
 	bool led = b->phase == BEAT_LEADING;
 
 	b->phase = BEAT_STANDING_BY;
+	/* Before what the connection says of it, which sounds like a fault of the broker. */
+	if (led && !b->stopping)
+		firing_wake(b);
 	if (!b->stopping)
 		loop_timer_disarm(&b->tick);
 	firing_drop(b);

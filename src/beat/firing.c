@@ -14,7 +14,8 @@
 
 #define LOOK_MS 1000              /* the clock of the wall may be set: look at it so often */
 #define BACK_MIN INT64_C(2000000) /* less is the clock being kept right */
-#define BATCH 200                 /* entries of one turn of the loop */
+#define ASLEEP_MIN_MS 4000
+#define BATCH 200 /* entries of one turn of the loop */
 
 static bool
 may_send(const struct beat *b)
@@ -242,6 +243,16 @@ watch_clock(struct beat *b, us_t now)
 }
 
 void
+firing_wake(struct beat *b)
+{
+	ms_t now = clock_boot_ms(), asleep = now - b->ticked;
+
+	b->ticked = now;
+	if (asleep >= ASLEEP_MIN_MS)
+		LOG(BEAT_WAS_ASLEEP, LOG_STR("node", b->conf->node), LOG_INT("seconds", asleep / 1000));
+}
+
+void
 firing_tick(void *owner)
 {
 	struct beat *b = owner;
@@ -251,6 +262,7 @@ firing_tick(void *owner)
 
 	if (b->phase != BEAT_LEADING || b->stopping)
 		return;
+	firing_wake(b);
 	watch_clock(b, now);
 	if (!may_send(b)) {
 		/* What has not reached the broker must not reach it late: it is due again, and the missed rule decides. */

@@ -45,9 +45,10 @@ struct beat {
 	struct plan plan;
 	us_t until;  /* with which the lead began: all due times up to here were settled */
 	us_t looked; /* what was due up to here has been taken out of the plan */
+	ms_t ticked; /* the last time it looked what is due, by clock_boot_ms: at least once a second while it leads */
 	enum beat_phase phase;
 	bool stopping, stopped, dirty, save_failed;
-	bool is_back; /* the clock is behind what is settled, and that has been said */
+	bool is_back;       /* the clock is behind what is settled, and that has been said */
 	struct list asking; /* entries that wait for the backend's answer */
 	struct loop_timer tick, save, stop;
 	struct loop_task marking, trimming;
@@ -66,6 +67,8 @@ us_t beat_sane(us_t done, us_t now);
 /* firing.c: from due times to confirmed messages */
 extern const struct send_ops firing_send_ops;
 void firing_tick(void *beat);
+/* It looks what is due, or would: says so when it did not get to that for long. */
+void firing_wake(struct beat *b);
 void firing_arm(struct beat *b, ms_t delay);
 void firing_mark(void *beat);
 /* Nothing is under way any more, and nothing planned. */

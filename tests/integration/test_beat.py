@@ -580,6 +580,7 @@ def test_a_stopped_leader_does_nothing_when_it_wakes(beat, inbox):
     leader.send_signal(signal.SIGCONT)
     leader.wait_line("leads no more")
     leader.wait_line("stands by", count=stood_by + 1)
+    assert len(leader.lines(r"was stopped for \d+ s")) == 1
     assert len(leader.lines("Sending")) == sent
     box.wait(len(box.take()) + 10)
     count, twice = check_ticks(box)
