@@ -196,23 +196,28 @@ struct items {
 	size_t n, cap;
 };
 
-static enum err
-add_item(const struct file *f, const struct conf_section *sec, struct items *all, const void *defaults)
+/* The new one; NULL when *e says why there is none. */
+static void *
+add_item(const struct file *f, const struct conf_section *sec, struct items *all, const void *defaults, enum err *e)
 {
 	size_t cap = all->cap ? all->cap * 2 : 16;
 	char *grown;
 
-	if (all->n == ENTRIES_MAX)
-		return doc_fail(&f->doc, (int)f->doc.event.start_mark.line + 1, "%s: more than %d entries", sec->name, ENTRIES_MAX);
-	if (all->first == NULL || all->n == all->cap) {
+	*e = E_OK;
+	if (all->n == ENTRIES_MAX) {
+		*e = doc_fail(&f->doc, (int)f->doc.event.start_mark.line + 1, "%s: more than %d entries", sec->name, ENTRIES_MAX);
+		return NULL;
+	}
+	if (all->n == all->cap) {
 		grown = alloc_resize(all->first, cap * sec->item_size);
-		if (grown == NULL)
-			return doc_no_memory(&f->doc);
+		if (grown == NULL) {
+			*e = doc_no_memory(&f->doc);
+			return NULL;
+		}
 		all->first = grown;
 		all->cap = cap;
 	}
-	memcpy(all->first + all->n++ * sec->item_size, defaults, sec->item_size);
-	return E_OK;
+	return memcpy(all->first + all->n++ * sec->item_size, defaults, sec->item_size);
 }
 
 static enum err
@@ -221,17 +226,17 @@ read_items(struct file *f, const struct conf_section *sec, struct items *all, co
 	const struct doc_value *key, *v;
 	struct arena scratch = { 0 };
 	struct map seen;
+	void *item;
 	enum err e;
 
 	map_init(&seen);
 	while ((e = doc_key(&f->doc, &scratch, &key)) == E_OK && key != NULL) {
 		e = check_key(f, key, &seen);
-		if (e == E_OK)
-			e = add_item(f, sec, all, defaults);
-		if (e == E_OK)
+		item = e == E_OK ? add_item(f, sec, all, defaults, &e) : NULL;
+		if (item != NULL)
 			e = doc_read(&f->doc, &scratch, &v);
-		if (e == E_OK)
-			e = read_entry(f, sec, key, v, all->first + (all->n - 1) * sec->item_size);
+		if (item != NULL && e == E_OK)
+			e = read_entry(f, sec, key, v, item);
 		arena_release(&scratch);
 		if (e != E_OK)
 			break;
