@@ -59,8 +59,16 @@ class Site:
             # Results that are collected later would each reconnect, for many seconds, to a Redis that is gone.
             consumer = app.backend.result_consumer
             consumer.stop()
-            consumer._pubsub = None
+            pubsub, consumer._pubsub = getattr(consumer, "_pubsub", None), None
+            if pubsub is not None:
+                pubsub.close()
+            client = app.backend.__dict__.get("client")
+            if client is not None:
+                client.connection_pool.disconnect()
             app.close()
+        if self.apps:
+            import kombu.pools
+            kombu.pools.reset()  # the broker's connections, which outlive their application
         self.apps.clear()
 
     def env(self, **more):
