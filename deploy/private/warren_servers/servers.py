@@ -58,7 +58,10 @@ class Servers:
         self.keeper = None
 
     def read_reply(self, timeout_s):
-        ready, _, _ = select.select([self.keeper.stdout], [], [], timeout_s)
+        # Not select(), which is at its end when the process has a thousand descriptors.
+        waiting = select.poll()
+        waiting.register(self.keeper.stdout, select.POLLIN)
+        ready = waiting.poll(timeout_s * 1000)
         line = self.keeper.stdout.readline() if ready else b""
         if not line:
             raise Failed("the keeper of the private servers does not answer")
