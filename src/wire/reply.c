@@ -12,14 +12,7 @@ reply_encode(struct buf *b, const struct result *r)
 	js_object(&w);
 	js_key(&w, "task_id");
 	js_string(&w, r->task_id);
-	js_key(&w, "status");
-	js_string(&w, r->state);
-	js_key(&w, "result");
-	js_raw(&w, r->value);
-	js_key(&w, "traceback");
-	js_string(&w, r->traceback);
-	js_key(&w, "children");
-	js_raw(&w, r->children.ptr ? r->children : SPAN("[]"));
+	result_add_outcome(&w, r);
 	js_object_end(&w);
 }
 

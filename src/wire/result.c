@@ -170,20 +170,26 @@ add_extended(struct js *w, const struct result *r)
 }
 
 void
+result_add_outcome(struct js *w, const struct result *r)
+{
+	js_key(w, "status");
+	js_string(w, r->state);
+	js_key(w, "result");
+	js_raw(w, r->value);
+	js_key(w, "traceback");
+	js_string(w, r->traceback);
+	js_key(w, "children");
+	js_raw(w, r->children.ptr ? r->children : SPAN("[]"));
+}
+
+void
 result_encode(struct buf *b, const struct result *r)
 {
 	struct js w;
 
 	js_init(&w, b);
 	js_object(&w);
-	js_key(&w, "status");
-	js_string(&w, r->state);
-	js_key(&w, "result");
-	js_raw(&w, r->value);
-	js_key(&w, "traceback");
-	js_string(&w, r->traceback);
-	js_key(&w, "children");
-	js_raw(&w, r->children.ptr ? r->children : SPAN("[]"));
+	result_add_outcome(&w, r);
 	js_key(&w, "date_done");
 	add_date(&w, r->date_done);
 	if (r->group_id.ptr) {

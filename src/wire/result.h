@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "base/jscan.h"
 
+struct js;
+
 #define RESULT_KEY_PREFIX "celery-task-meta-"
 
 /* An error as Celery writes it: {"exc_type": ..., "exc_message": [...], "exc_module": ...}. */
@@ -35,6 +37,8 @@ struct result {
 };
 
 void result_encode(struct buf *b, const struct result *r);
+/* The members that every result has, whatever it goes to: status, result, traceback, children. */
+void result_add_outcome(struct js *w, const struct result *r);
 /* Borrows from `json` except for strings with escapes, which go into a. Checks the text itself, to a depth
  * of JSCAN_DEPTH_MAX. Only status is required; value keeps "null" as it stands there; a date_done that is
  * no time counts as absent. */
