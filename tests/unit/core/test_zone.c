@@ -36,7 +36,7 @@ make_file(struct buf *b, const struct change *changes, size_t n, const int *offs
 {
 	buf_init(b, 0);
 	add_header(b, 0, 1, 0);
-	buf_add(b, (struct span){ "\0\0\0\0\0\0XXX", 10 });
+	buf_add(b, (struct span){ "\0\0\0\0\0\0LMT", 10 });
 	add_header(b, (int64_t)n, (int64_t)n_types, 0);
 	for (size_t i = 0; i < n; i++)
 		add_number(b, changes[i].time, 8);
@@ -46,7 +46,7 @@ make_file(struct buf *b, const struct change *changes, size_t n, const int *offs
 		add_number(b, offsets[i], 4);
 		buf_add(b, SPAN("\0\0"));
 	}
-	buf_add(b, (struct span){ "XXX", 4 });
+	buf_add(b, (struct span){ "LMT", 4 });
 	buf_addc(b, '\n');
 	buf_adds(b, rule);
 	buf_addc(b, '\n');
