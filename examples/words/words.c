@@ -144,8 +144,7 @@ return_words(struct warren_task *t, const struct word *list, size_t n)
 	fputc('[', f);
 	/* Words hold no character that JSON would have to escape. */
 	for (i = 0; i < n; i++)
-		fprintf(f, "%s[\"%.*s\", %ld]", i ? ", " : "", (int)list[i].len, list[i].start,
-			list[i].count);
+		fprintf(f, "%s[\"%.*s\", %ld]", i ? ", " : "", (int)list[i].len, list[i].start, list[i].count);
 	fputc(']', f);
 	if (fclose(f) == 0)
 		end = warren_return_json(t, json);

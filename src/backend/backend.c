@@ -6,8 +6,8 @@
 
 struct kind {
 	const char *scheme;
-	enum err (*open)(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev, void *owner,
-		struct errtext *t);
+	enum err (*open)(struct backend **out, struct loop *l, const struct backend_conf *conf,
+		const struct backend_events *ev, void *owner, struct errtext *t);
 };
 
 static const struct kind kinds[] = {
@@ -19,8 +19,8 @@ static const struct kind kinds[] = {
 };
 
 enum err
-backend_open(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev, void *owner,
-	struct errtext *t)
+backend_open(struct backend **out, struct loop *l, const struct backend_conf *conf,
+	const struct backend_events *ev, void *owner, struct errtext *t)
 {
 	struct span url = span_of(conf->url);
 
@@ -32,7 +32,9 @@ backend_open(struct backend **out, struct loop *l, const struct backend_conf *co
 			return kinds[i].open(out, l, conf, ev, owner, t);
 	/* Only the scheme is shown: the rest may hold a password. */
 	url = span_split(&url, ':');
-	return err_set(t, E_CONF, "result backend \"%.*s:...\" is not supported: use redis://, rediss://, unix://, rpc:// or none", SPAN_FMT(url));
+	return err_set(t, E_CONF,
+		"result backend \"%.*s:...\" is not supported: use redis://, rediss://, unix://, rpc:// or none",
+		SPAN_FMT(url));
 }
 
 void
@@ -73,7 +75,8 @@ backend_url(const struct backend *b)
 }
 
 static enum err
-begin_store(struct backend *b, struct backend_store *s, struct span id, void (*fn)(struct backend_store *s, enum err e, const char *why))
+begin_store(struct backend *b, struct backend_store *s, struct span id,
+	void (*fn)(struct backend_store *s, enum err e, const char *why))
 {
 	if (b->ops->store == NULL)
 		return E_REFUSED;
@@ -89,7 +92,8 @@ begin_store(struct backend *b, struct backend_store *s, struct span id, void (*f
 }
 
 enum err
-backend_store(struct backend *b, struct backend_store *s, const struct result *r, void (*fn)(struct backend_store *s, enum err e, const char *why))
+backend_store(struct backend *b, struct backend_store *s, const struct result *r,
+	void (*fn)(struct backend_store *s, enum err e, const char *why))
 {
 	enum err e = begin_store(b, s, r->task_id, fn);
 
@@ -150,8 +154,8 @@ backend_load_cancel(struct backend *b, void *owner)
 }
 
 enum err
-backend_keep(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest, size_t max, backend_kept_fn *fn,
-	void *owner)
+backend_keep(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest,
+	size_t max, backend_kept_fn *fn, void *owner)
 {
 	return b->ops->keep != NULL ? b->ops->keep(b, set, items, n, oldest, max, fn, owner) : E_MISSING;
 }

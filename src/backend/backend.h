@@ -14,16 +14,16 @@ struct backend;
 struct bus_conn;
 
 struct backend_conf {
-	const char *url;           /* redis://..., rediss://..., rpc://, "none" or "" (disabled) */
-	struct bus_conn *broker;   /* rpc://: what replies travel over; stays the caller's, and open until the backend is closed. NULL = there is none */
-	bool is_persistent;        /* rpc://: replies outlive a restart of the broker, when their queue does */
-	bool listens;              /* rpc://: for one who sends tasks and waits: a queue for their replies, see backend_reply_to */
-	int64_t result_expires_s;  /* 0 = keep for ever */
-	const char *key_prefix;    /* global_keyprefix; NULL = none */
+	const char *url;         /* redis://..., rediss://..., rpc://, "none" or "" (disabled) */
+	struct bus_conn *broker; /* rpc://: what replies travel over; stays the caller's, and open until the backend is closed. NULL = there is none */
+	bool is_persistent;      /* rpc://: replies outlive a restart of the broker, when their queue does */
+	bool listens; /* rpc://: for one who sends tasks and waits: a queue for their replies, see backend_reply_to */
+	int64_t result_expires_s; /* 0 = keep for ever */
+	const char *key_prefix;   /* global_keyprefix; NULL = none */
 	struct stream_tls_conf tls;
-	bool chords_unordered;     /* what chords count is begun as a list (Celery: result_chord_ordered = False) */
-	ms_t command_ms;           /* 0 = 5 s */
-	ms_t lease_ms;             /* how long a note of a run holds (backend/note.h); 0 = none are kept */
+	bool chords_unordered; /* what chords count is begun as a list (Celery: result_chord_ordered = False) */
+	ms_t command_ms;       /* 0 = 5 s */
+	ms_t lease_ms;         /* how long a note of a run holds (backend/note.h); 0 = none are kept */
 };
 
 struct backend_events {
@@ -38,23 +38,23 @@ struct backend_store {
 	struct list link;
 	struct backend *backend;
 	void (*fn)(struct backend_store *s, enum err e, const char *why);
-	struct buf payload;        /* the encoded result */
-	struct buf address;        /* of a reply: queue and correlation id, one behind the other */
+	struct buf payload; /* the encoded result */
+	struct buf address; /* of a reply: queue and correlation id, one behind the other */
 	size_t queue_len;
-	uint64_t publish_id;       /* of a reply under way; 0 = none */
-	unsigned refusals;         /* of that reply so far */
-	char id[256];              /* of the task, NUL-terminated: longer ids are refused */
-	bool is_final;             /* SUCCESS, FAILURE, REVOKED */
-	bool has_note;             /* a note is written in the same step, see backend_store_with_note */
-	char note[160];            /* its text; "" = the note is removed */
-	void *flight;              /* the attempt under way, NULL = none */
+	uint64_t publish_id; /* of a reply under way; 0 = none */
+	unsigned refusals;   /* of that reply so far */
+	char id[256];        /* of the task, NUL-terminated: longer ids are refused */
+	bool is_final;       /* SUCCESS, FAILURE, REVOKED */
+	bool has_note;       /* a note is written in the same step, see backend_store_with_note */
+	char note[160];      /* its text; "" = the note is removed */
+	void *flight;        /* the attempt under way, NULL = none */
 };
 
 /* Zeroed = nothing. E_OK: found; E_MISSING: no such key (PENDING). Valid during the callback. */
 typedef void backend_load_fn(void *owner, enum err e, const struct result *r, const char *why);
 
-enum err backend_open(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev,
-	void *owner, struct errtext *t) MUSTCHECK;
+enum err backend_open(struct backend **out, struct loop *l, const struct backend_conf *conf,
+	const struct backend_events *ev, void *owner, struct errtext *t) MUSTCHECK;
 /* Not stored yet = lost for the caller: cancel or wait first. NULL is allowed. */
 void backend_close(struct backend *b);
 bool backend_is_up(const struct backend *b);
@@ -93,7 +93,8 @@ enum err backend_forget(struct backend *b, struct span id, backend_load_fn *fn, 
  * inside. After a final state the wait is gone and must not be cancelled. While the backend is away it goes on waiting.
  */
 struct backend_wait;
-enum err backend_wait(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn, void *owner) MUSTCHECK;
+enum err backend_wait(struct backend_wait **out, struct backend *b, struct span id, backend_load_fn *fn,
+	void *owner) MUSTCHECK;
 void backend_wait_cancel(struct backend_wait *w);
 
 /*
@@ -104,12 +105,14 @@ struct backend_kept {
 	struct span text;
 	us_t when;
 };
-typedef void backend_kept_fn(void *owner, enum err e, const struct backend_kept *items, size_t n, const char *why);
+typedef void backend_kept_fn(
+	void *owner, enum err e, const struct backend_kept *items, size_t n, const char *why);
 /* Adds; what is older than `oldest` goes, and of more than `max` the oldest. E_MISSING: this kind of backend has no sets. fn gets no items. */
-enum err backend_keep(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest, size_t max,
-	backend_kept_fn *fn, void *owner) MUSTCHECK;
+enum err backend_keep(struct backend *b, const char *set, const struct backend_kept *items, size_t n,
+	us_t oldest, size_t max, backend_kept_fn *fn, void *owner) MUSTCHECK;
 /* The newest `max` that are not older than `oldest`, oldest first. */
-enum err backend_kept(struct backend *b, const char *set, us_t oldest, size_t max, backend_kept_fn *fn, void *owner) MUSTCHECK;
+enum err backend_kept(struct backend *b, const char *set, us_t oldest, size_t max, backend_kept_fn *fn,
+	void *owner) MUSTCHECK;
 
 /*
  * Turns of a rate limit that everybody who uses this backend shares: one bucket for each name, by the backend's own clock. The rules are those of
@@ -117,17 +120,18 @@ enum err backend_kept(struct backend *b, const char *set, us_t oldest, size_t ma
  */
 struct backend_turn_ask {
 	struct span bucket;
-	us_t interval;             /* between runs */
+	us_t interval; /* between runs */
 	int64_t burst;
-	us_t turn;                 /* given before; 0 = none */
-	us_t late, ahead;          /* how late one may come for it, how far ahead they are given */
+	us_t turn;        /* given before; 0 = none */
+	us_t late, ahead; /* how late one may come for it, how far ahead they are given */
 };
 struct backend_turn {
-	us_t wait, turn;           /* until the turn, and its time, 0 = none was given */
+	us_t wait, turn; /* until the turn, and its time, 0 = none was given */
 };
 typedef void backend_turn_fn(void *owner, enum err e, const struct backend_turn *t, const char *why);
 /* E_MISSING: this kind of backend has none. */
-enum err backend_turn(struct backend *b, const struct backend_turn_ask *ask, backend_turn_fn *fn, void *owner) MUSTCHECK;
+enum err backend_turn(
+	struct backend *b, const struct backend_turn_ask *ask, backend_turn_fn *fn, void *owner) MUSTCHECK;
 /* The callbacks for this owner will not come. */
 void backend_turn_cancel(struct backend *b, void *owner);
 

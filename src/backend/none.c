@@ -30,7 +30,10 @@ enum err
 none_open(struct backend **out, struct loop *l)
 {
 	static const struct backend_ops ops = {
-		.close = none_close, .is_up = none_is_up, .url = none_url, .pending = none_pending,
+		.close = none_close,
+		.is_up = none_is_up,
+		.url = none_url,
+		.pending = none_pending,
 	};
 	struct backend *b = alloc_zero(sizeof(*b));
 

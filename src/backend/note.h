@@ -24,7 +24,8 @@ enum err backend_note(struct backend *b, const struct note *n, backend_note_fn *
  * that is stored is an answer too.
  */
 typedef void backend_claim_fn(void *owner, enum err e, const struct note_answer *a, const char *why);
-enum err backend_claim(struct backend *b, const struct note *n, bool wants_result, backend_claim_fn *fn, void *owner) MUSTCHECK;
+enum err backend_claim(struct backend *b, const struct note *n, bool wants_result, backend_claim_fn *fn,
+	void *owner) MUSTCHECK;
 
 /* No callback for this owner comes any more. */
 void backend_note_cancel(struct backend *b, void *owner);

@@ -263,9 +263,11 @@ static enum err
 send(struct redis_backend *rb, struct backend_store *s)
 {
 	struct span is_final = s->is_final ? SPAN("1") : SPAN("0"), key = redis_key(rb, span_of(s->id));
-	struct span plain[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("1"), key, buf_span(&s->payload), span_of(rb->ttl), is_final };
-	struct span noting[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("2"), key, SPAN_NONE, buf_span(&s->payload), span_of(rb->ttl), is_final,
-		span_of(s->note), SPAN(REDIS_NOTE_KEEP_OVER_TEXT) };
+	struct span plain[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("1"), key, buf_span(&s->payload),
+		span_of(rb->ttl), is_final };
+	struct span noting[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("2"), key, SPAN_NONE,
+		buf_span(&s->payload), span_of(rb->ttl), is_final, span_of(s->note),
+		SPAN(REDIS_NOTE_KEEP_OVER_TEXT) };
 	struct flight *f;
 	enum err e;
 
@@ -276,8 +278,8 @@ send(struct redis_backend *rb, struct backend_store *s)
 	f = key.ptr != NULL && rb->text.err == E_OK ? take_off(rb, s) : NULL;
 	if (f == NULL)
 		return E_NOMEM;
-	e = s->has_note ? rds_command(rb->rds, noting, ARRAY_LEN(noting), 0, on_stored, f) :
-			  rds_command(rb->rds, plain, ARRAY_LEN(plain), 0, on_stored, f);
+	e = s->has_note ? rds_command(rb->rds, noting, ARRAY_LEN(noting), 0, on_stored, f)
+			: rds_command(rb->rds, plain, ARRAY_LEN(plain), 0, on_stored, f);
 	if (e != E_OK) {
 		list_push(&rb->spare_flights, &f->link);
 		return e;
@@ -295,7 +297,7 @@ pump(struct redis_backend *rb)
 
 	if (rb->sha[0] == '\0' || !rds_is_up(rb->rds))
 		return;
-	LIST_EACH(&rb->stores, it, tmp) {
+	LIST_EACH (&rb->stores, it, tmp) {
 		struct backend_store *s = container_of(it, struct backend_store, link);
 		enum err e = s->flight == NULL ? send(rb, s) : E_OK;
 
@@ -427,7 +429,7 @@ redis_load_cancel(struct backend *b, void *owner)
 {
 	struct list *it, *tmp;
 
-	LIST_EACH(&redis_of(b)->loads, it, tmp) {
+	LIST_EACH (&redis_of(b)->loads, it, tmp) {
 		struct load *l = container_of(it, struct load, link);
 
 		if (l->owner == owner)
@@ -550,10 +552,14 @@ keep_conf(struct redis_backend *rb, const struct backend_conf *conf)
 	rb->conf = (struct rds_conf){
 		.url = rb->own[0],
 		.command_ms = conf->command_ms,
-		.tls = { .ca_file = rb->own[1], .cert_file = rb->own[2], .key_file = rb->own[3], .no_verify = conf->tls.no_verify },
+		.tls = { .ca_file = rb->own[1],
+			.cert_file = rb->own[2],
+			.key_file = rb->own[3],
+			.no_verify = conf->tls.no_verify },
 	};
 	/* As Celery joins them: with a '_' unless the prefix ends like one that needs none. */
-	rb->prefix = alloc_printf("%s%s%s", prefix, *prefix != '\0' && strchr(":_-.", prefix[strlen(prefix) - 1]) == NULL ? "_" : "",
+	rb->prefix = alloc_printf("%s%s%s", prefix,
+		*prefix != '\0' && strchr(":_-.", prefix[strlen(prefix) - 1]) == NULL ? "_" : "",
 		RESULT_KEY_PREFIX);
 	rb->own_prefix = rb->prefix != NULL ? strlen(rb->prefix) - strlen(RESULT_KEY_PREFIX) : 0;
 	snprintf(rb->ttl, sizeof(rb->ttl), "%lld", (long long)conf->result_expires_s);
@@ -561,27 +567,44 @@ keep_conf(struct redis_backend *rb, const struct backend_conf *conf)
 }
 
 enum err
-redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf, const struct backend_events *ev, void *owner,
-	struct errtext *t)
+redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf,
+	const struct backend_events *ev, void *owner, struct errtext *t)
 {
 	static const struct backend_ops ops = {
-		.close = redis_close, .is_up = redis_is_up, .url = redis_url, .store = redis_store, .cancel = redis_cancel,
-		.pending = redis_pending, .load = redis_load, .load_cancel = redis_load_cancel, .keep = redis_keep, .kept = redis_kept,
-		.turn = redis_turn, .turn_cancel = redis_turn_cancel,
-		.chord = redis_chord, .chord_cancel = redis_chord_cancel, .note = redis_note, .claim = redis_claim, .note_cancel = redis_note_cancel,
-		.forget = redis_forget, .wait = redis_wait_open,
+		.close = redis_close,
+		.is_up = redis_is_up,
+		.url = redis_url,
+		.store = redis_store,
+		.cancel = redis_cancel,
+		.pending = redis_pending,
+		.load = redis_load,
+		.load_cancel = redis_load_cancel,
+		.keep = redis_keep,
+		.kept = redis_kept,
+		.turn = redis_turn,
+		.turn_cancel = redis_turn_cancel,
+		.chord = redis_chord,
+		.chord_cancel = redis_chord_cancel,
+		.note = redis_note,
+		.claim = redis_claim,
+		.note_cancel = redis_note_cancel,
+		.forget = redis_forget,
+		.wait = redis_wait_open,
 	};
 	static const struct rds_ops rds_ops = { .on_up = on_up, .on_down = on_down };
 	struct redis_backend *rb;
 	enum err e;
 
 	if (conf->result_expires_s < 0)
-		return err_set(t, E_CONF, "results cannot expire after %lld s: write 0 to keep them for ever, or more",
+		return err_set(t, E_CONF,
+			"results cannot expire after %lld s: write 0 to keep them for ever, or more",
 			(long long)conf->result_expires_s);
 	rb = alloc_zero(sizeof(*rb));
 	if (rb == NULL)
 		return err_set(t, E_NOMEM, "out of memory for the result backend");
-	rb->base = (struct backend){ .ops = &ops, .has_notes = conf->lease_ms > 0, .loop = l, .events = ev, .owner = owner };
+	rb->base = (struct backend){
+		.ops = &ops, .has_notes = conf->lease_ms > 0, .loop = l, .events = ev, .owner = owner
+	};
 	rb->lease_ms = conf->lease_ms;
 	rb->chords.is_list = conf->chords_unordered;
 	list_init(&rb->stores);

@@ -395,7 +395,8 @@ send(struct redis_backend *rb, struct backend_chord *op)
 	for (size_t i = 0; i < KEYS; i++)
 		argv[n++] = (struct span){ keys.data + (i > 0 ? ends[i - 1] : 0),
 			ends[i] - (i > 0 ? ends[i - 1] : 0) };
-	argv[n++] = op->kind == BACKEND_CHORD_PART && rb->chords.is_list ? SPAN("append") : span_of(steps[op->kind]);
+	argv[n++] = op->kind == BACKEND_CHORD_PART && rb->chords.is_list ? SPAN("append")
+									 : span_of(steps[op->kind]);
 	argv[n++] = span_of(rb->ttl);
 	for (size_t i = 0; i < op->n_words; i++)
 		argv[n++] = word(op, i);

@@ -115,8 +115,8 @@ clean(struct redis_backend *rb, struct span key, us_t oldest, size_t max)
 }
 
 enum err
-redis_keep(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest, size_t max, backend_kept_fn *fn,
-	void *owner)
+redis_keep(struct backend *b, const char *set, const struct backend_kept *items, size_t n, us_t oldest,
+	size_t max, backend_kept_fn *fn, void *owner)
 {
 	struct redis_backend *rb = redis_of(b);
 	struct span *argv = alloc_zero((2 + 2 * n) * sizeof(*argv));
@@ -151,8 +151,8 @@ redis_kept(struct backend *b, const char *set, us_t oldest, size_t max, backend_
 {
 	struct redis_backend *rb = redis_of(b);
 	char score[24], count[24];
-	struct span argv[] = { SPAN("ZREVRANGEBYSCORE"), SPAN_NONE, SPAN("+inf"), SPAN_NONE, SPAN("WITHSCORES"), SPAN("LIMIT"), SPAN("0"),
-		SPAN_NONE };
+	struct span argv[] = { SPAN("ZREVRANGEBYSCORE"), SPAN_NONE, SPAN("+inf"), SPAN_NONE,
+		SPAN("WITHSCORES"), SPAN("LIMIT"), SPAN("0"), SPAN_NONE };
 	struct buf key;
 	enum err e;
 

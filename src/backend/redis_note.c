@@ -205,7 +205,10 @@ redis_note(struct backend *b, const struct note *n, backend_note_fn *fn, void *o
 		return E_NOMEM;
 	argv[1] = buf_span(&rb->key);
 	argv[2] = buf_span(&rb->text);
-	argv[4] = number(digits, n->state == NOTE_RUNS || n->state == NOTE_TAKEN ? KEEP + rb->lease_ms : n->state == NOTE_OVER ? REDIS_NOTE_KEEP_OVER : KEEP);
+	argv[4] = number(digits,
+		n->state == NOTE_RUNS || n->state == NOTE_TAKEN ? KEEP + rb->lease_ms
+			: n->state == NOTE_OVER                 ? REDIS_NOTE_KEEP_OVER
+								: KEEP);
 	if (is_nothing)
 		argv[0] = SPAN("DEL");
 	return send(rb, argv, is_nothing ? 2 : ARRAY_LEN(argv), &(struct noted){ .fn = fn, .owner = owner });
@@ -218,8 +221,9 @@ redis_claim(struct backend *b, const struct note *n, bool wants_result, backend_
 	char digits[5][24];
 	struct buf note_key;
 	struct span argv[] = { SPAN("EVAL"), SPAN(claim_script), SPAN("2"), SPAN_NONE, redis_key(rb, n->id),
-		number(digits[0], n->retries), number(digits[1], n->lost), number(digits[2], n->requeued), n->owner,
-		number(digits[3], KEEP + rb->lease_ms), number(digits[4], KEEP), wants_result ? SPAN("1") : SPAN("0"), n->words };
+		number(digits[0], n->retries), number(digits[1], n->lost), number(digits[2], n->requeued),
+		n->owner, number(digits[3], KEEP + rb->lease_ms), number(digits[4], KEEP),
+		wants_result ? SPAN("1") : SPAN("0"), n->words };
 	enum err e = E_NOMEM;
 
 	buf_init(&note_key, 0);
@@ -236,7 +240,7 @@ redis_note_cancel(struct backend *b, void *owner)
 {
 	struct list *it, *tmp;
 
-	LIST_EACH(&redis_of(b)->noted, it, tmp) {
+	LIST_EACH (&redis_of(b)->noted, it, tmp) {
 		struct noted *n = container_of(it, struct noted, link);
 
 		if (n->owner == owner) {

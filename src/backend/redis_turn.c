@@ -28,8 +28,8 @@ static const char script[] =
 	"return {string.format('%.0f', start - now), string.format('%.0f', start)}\n";
 
 struct turn {
-	struct list link;        /* redis_backend.turns */
-	backend_turn_fn *fn;     /* NULL: cancelled */
+	struct list link;    /* redis_backend.turns */
+	backend_turn_fn *fn; /* NULL: cancelled */
 	void *owner;
 };
 
@@ -61,7 +61,8 @@ redis_turn(struct backend *b, const struct backend_turn_ask *ask, backend_turn_f
 	struct redis_backend *rb = container_of(b, struct redis_backend, base);
 	struct turn *t = alloc_zero(sizeof(*t));
 	char numbers[5][24];
-	struct span argv[] = { SPAN("EVAL"), SPAN(script), SPAN("1"), SPAN_NONE, SPAN_NONE, SPAN_NONE, SPAN_NONE, SPAN_NONE, SPAN_NONE };
+	struct span argv[] = { SPAN("EVAL"), SPAN(script), SPAN("1"), SPAN_NONE, SPAN_NONE, SPAN_NONE,
+		SPAN_NONE, SPAN_NONE, SPAN_NONE };
 	const int64_t values[5] = { ask->interval, ask->burst, ask->turn, ask->late, ask->ahead };
 	struct buf key;
 	enum err e;
@@ -94,7 +95,7 @@ redis_turn_cancel(struct backend *b, void *owner)
 	struct redis_backend *rb = container_of(b, struct redis_backend, base);
 	struct list *it, *tmp;
 
-	LIST_EACH(&rb->turns, it, tmp) {
+	LIST_EACH (&rb->turns, it, tmp) {
 		struct turn *t = container_of(it, struct turn, link);
 
 		if (t->owner == owner)

@@ -15,23 +15,23 @@ struct wait_key {
 	struct redis_backend *rb;
 	struct list waits;
 	char *key;
-	bool is_heard;              /* the server has confirmed the subscription */
+	bool is_heard; /* the server has confirmed the subscription */
 };
 
 struct redis_wait {
 	struct backend_wait base;
-	struct list link;           /* wait_key.waits */
-	struct list all;            /* redis_backend.all_waits */
-	uint64_t heard;             /* the last message told of */
-	struct wait_key *at;        /* NULL once it is over */
+	struct list link;    /* wait_key.waits */
+	struct list all;     /* redis_backend.all_waits */
+	uint64_t heard;      /* the last message told of */
+	struct wait_key *at; /* NULL once it is over */
 	struct loop *loop;
 	char *id;
 	backend_load_fn *fn;
 	void *owner;
 	struct loop_timer poll;
 	ms_t poll_ms;
-	bool asking;                /* a GET is under way and will come back to this wait */
-	bool ask_again;             /* ... which was sent too early to be the last word */
+	bool asking;    /* a GET is under way and will come back to this wait */
+	bool ask_again; /* ... which was sent too early to be the last word */
 	bool over;
 };
 
@@ -146,7 +146,7 @@ next_to_tell(struct redis_backend *rb, struct span key)
 
 	if (k == NULL)
 		return NULL;
-	LIST_EACH(&k->waits, it, tmp) {
+	LIST_EACH (&k->waits, it, tmp) {
 		struct redis_wait *w = container_of(it, struct redis_wait, link);
 
 		if (w->heard != rb->messages)
@@ -192,7 +192,7 @@ on_subscribed(void *owner, struct span channel)
 		return;
 	k->is_heard = true;
 	/* Also after a reconnect: what was published meanwhile was not heard. */
-	LIST_EACH(&k->waits, it, tmp)
+	LIST_EACH (&k->waits, it, tmp)
 		look(container_of(it, struct redis_wait, link));
 }
 
@@ -201,7 +201,7 @@ redis_waits_look(struct redis_backend *rb)
 {
 	struct list *it, *tmp;
 
-	LIST_EACH(&rb->all_waits, it, tmp) {
+	LIST_EACH (&rb->all_waits, it, tmp) {
 		struct redis_wait *w = container_of(it, struct redis_wait, all);
 
 		if (!w->over && !w->asking)
@@ -223,7 +223,9 @@ on_listener_down(void *owner, const struct rds_down *d UNUSED)
 static enum err
 open_listener(struct redis_backend *rb)
 {
-	static const struct rds_ops ops = { .on_up = on_listener_up, .on_down = on_listener_down, .on_message = on_message,
+	static const struct rds_ops ops = { .on_up = on_listener_up,
+		.on_down = on_listener_down,
+		.on_message = on_message,
 		.on_subscribed = on_subscribed };
 	enum err e;
 
@@ -313,7 +315,7 @@ redis_waits_release(struct redis_backend *rb)
 
 	rds_close(rb->listener);
 	rb->listener = NULL;
-	LIST_EACH(&rb->all_waits, w, tmp)
+	LIST_EACH (&rb->all_waits, w, tmp)
 		wait_free(container_of(w, struct redis_wait, all));
 	while (map_next(&rb->waits, &it))
 		key_free(it.value);

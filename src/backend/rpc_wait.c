@@ -100,9 +100,7 @@ keep(struct rpc_backend *rb, const struct result *r, struct span text)
 	e = alloc_zero(sizeof(*e));
 	if (e == NULL)
 		return E_NOMEM;
-	*e = (struct early){
-		.text = alloc_dup(text), .len = text.len, .is_final = result_is_ready(r->state)
-	};
+	*e = (struct early){ .text = alloc_dup(text), .len = text.len, .is_final = result_is_ready(r->state) };
 	err = e->text != NULL ? map_set(&rb->listener.early, r->task_id, e, &gone) : E_NOMEM;
 	if (err != E_OK)
 		early_free(e);

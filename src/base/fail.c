@@ -17,7 +17,7 @@ enum fail_action { FAIL_KILL9, FAIL_STOP, FAIL_ABORT, FAIL_SLEEP, FAIL_GIVE_ERRN
 struct fail {
 	struct span point;
 	enum fail_action action;
-	int64_t value;             /* milliseconds, or an errno */
+	int64_t value; /* milliseconds, or an errno */
 	int64_t nth, passed;
 };
 
@@ -35,8 +35,16 @@ refuse(struct span text)
 static bool
 read_errno(struct span text, int64_t *out)
 {
-	static const struct { const char *name; int value; } names[] = {
-		{ "EAGAIN", EAGAIN }, { "ENOMEM", ENOMEM }, { "EMFILE", EMFILE }, { "ENFILE", ENFILE }, { "ENOSPC", ENOSPC }, { "EIO", EIO },
+	static const struct {
+		const char *name;
+		int value;
+	} names[] = {
+		{ "EAGAIN", EAGAIN },
+		{ "ENOMEM", ENOMEM },
+		{ "EMFILE", EMFILE },
+		{ "ENFILE", ENFILE },
+		{ "ENOSPC", ENOSPC },
+		{ "EIO", EIO },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -100,7 +108,8 @@ pass(const char *point, bool gives_errno)
 	for (size_t i = 0; i < n_fails; i++) {
 		struct fail *f = &fails[i];
 
-		if (span_is(f->point, point) && (f->action == FAIL_GIVE_ERRNO) == gives_errno && ++f->passed == f->nth)
+		if (span_is(f->point, point) && (f->action == FAIL_GIVE_ERRNO) == gives_errno &&
+			++f->passed == f->nth)
 			found = f;
 	}
 	return found;

@@ -340,8 +340,7 @@ check_tokens(struct scan *s, const struct jscan_limits *lim, struct errtext *t)
 enum err
 jscan_check(struct span text, const struct jscan_limits *lim, struct jscan_facts *facts, struct errtext *t)
 {
-	struct scan
-		s; /* not zeroed as a whole: most texts need one word of the stack, which push_kind sets */
+	struct scan s; /* not zeroed as a whole: most texts need one word of the stack, which push_kind sets */
 	const char *start = text.ptr ? text.ptr : "";
 	enum err e;
 

@@ -30,8 +30,7 @@
 
 enum {
 	VALUE_MAX = 8192, /* bytes of one field that are shown */
-	LINES_MAX =
-		16384, /* of a text of several lines the end is shown: a traceback's last frames say most */
+	LINES_MAX = 16384, /* of a text of several lines the end is shown: a traceback's last frames say most */
 };
 
 enum sink { SINK_FILE, SINK_SOCKET, SINK_NONBLOCK, SINK_POLL };
@@ -71,11 +70,9 @@ static struct {
 	char stamp[32];
 	void (*capture)(void *, enum log_id, const char *);
 	void *capture_owner;
-} out = { .lock = PTHREAD_MUTEX_INITIALIZER,
-	.level = LOG_INFO,
-	.fd = STDERR_FILENO,
-	.own_fd = -1,
-	.process = "main" };
+} out = {
+	.lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO, .fd = STDERR_FILENO, .own_fd = -1, .process = "main"
+};
 
 /* Decides how to write to out.fd without blocking. */
 static void

@@ -222,8 +222,7 @@ lay_out(const struct digits *g, char *out, size_t size)
 	if (g->point <= 0)
 		return (size_t)snprintf(out, size, "0.%.*s%.*s", -g->point, "0000", n, g->text);
 	if (g->point >= n)
-		return (size_t)snprintf(
-			out, size, "%.*s%.*s.0", n, g->text, g->point - n, "0000000000000000");
+		return (size_t)snprintf(out, size, "%.*s%.*s.0", n, g->text, g->point - n, "0000000000000000");
 	return (size_t)snprintf(out, size, "%.*s.%.*s", g->point, g->text, n - g->point, g->text + g->point);
 }
 
@@ -236,8 +235,7 @@ text_format_double(double d, char out[TEXT_DOUBLE_MAX])
 
 	/* Whole numbers are frequent and need no search. */
 	if (fabs(d) < 1e15 && d == (double)(long long)d)
-		return (size_t)snprintf(
-			out, TEXT_DOUBLE_MAX, "%s%lld.0", sign ? "-" : "", (long long)fabs(d));
+		return (size_t)snprintf(out, TEXT_DOUBLE_MAX, "%s%lld.0", sign ? "-" : "", (long long)fabs(d));
 	if (!isfinite(d))
 		return (size_t)snprintf(out, TEXT_DOUBLE_MAX, isnan(d) ? "nan" : sign ? "-inf" : "inf");
 	pthread_once(&c_locale_once, make_c_locale);

@@ -51,7 +51,6 @@ struct beat_renewal {
  * Runs until SIGTERM, SIGINT or SIGQUIT. After SIGHUP it ends too when the new settings are right, and *again is set. Exit code: 0 stopped, 1 could
  * not start.
  */
-int beat_run(
-	const struct beat_conf *conf, const struct beat_renewal *renewal, bool *again, struct errtext *t);
+int beat_run(const struct beat_conf *conf, const struct beat_renewal *renewal, bool *again, struct errtext *t);
 
 #endif

@@ -180,9 +180,7 @@ on_rested(void *owner, struct entry *e)
 
 /* --- under way, and no more -------------------------------------------------------------------------------------------- */
 
-const struct send_ops firing_send_ops = {
-	.on_sent = on_sent, .on_failed = on_failed, .on_rested = on_rested
-};
+const struct send_ops firing_send_ops = { .on_sent = on_sent, .on_failed = on_failed, .on_rested = on_rested };
 
 void
 firing_arm(struct beat *b, ms_t delay)

@@ -23,8 +23,7 @@
 static char *
 default_path(void)
 {
-	const char *given = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME"),
-		   *home = getenv("HOME");
+	const char *given = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
 	/* systemd separates several by colons; the first is ours. */
 	if (given && *given)

@@ -17,8 +17,7 @@ uuid5(const unsigned char space[16], struct span name, char out[ID_UUID_LEN + 1]
 
 	EVP_MD_CTX_free(ctx);
 	if (!ok)
-		return err_set(
-			t, E_SYS, "libcrypto refuses SHA-1, which ids of periodic tasks are made with");
+		return err_set(t, E_SYS, "libcrypto refuses SHA-1, which ids of periodic tasks are made with");
 	h[6] = (unsigned char)((h[6] & 0x0f) | 0x50);
 	h[8] = (unsigned char)((h[8] & 0x3f) | 0x80);
 	snprintf(out, ID_UUID_LEN + 1, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",

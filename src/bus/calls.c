@@ -44,8 +44,7 @@ find_call(struct bus_chan *ch, uint32_t answer, struct span tag)
 }
 
 bool
-calls_answer(
-	struct bus_chan *ch, uint32_t method, const void *args, struct bus_delivery *d, uint32_t messages)
+calls_answer(struct bus_chan *ch, uint32_t method, const void *args, struct bus_delivery *d, uint32_t messages)
 {
 	struct bus_answer a = { .text = "", .delivery = d, .messages = messages };
 	struct call *call;
@@ -251,9 +250,7 @@ enum err
 bus_queue_delete(
 	struct bus_chan *ch, struct span queue, bool if_unused, bool if_empty, bus_answer_fn *fn, void *owner)
 {
-	amqp_queue_delete_t m = {
-		.queue = amqp_of_span(queue), .if_unused = if_unused, .if_empty = if_empty
-	};
+	amqp_queue_delete_t m = { .queue = amqp_of_span(queue), .if_unused = if_unused, .if_empty = if_empty };
 
 	return call(ch, AMQP_QUEUE_DELETE_METHOD, AMQP_QUEUE_DELETE_OK_METHOD, &m, fn, owner);
 }

@@ -6,7 +6,8 @@
 static enum err
 add_frames(struct buf *b, const struct bus_chan *ch, const struct msg *m, amqp_pool_t *pool)
 {
-	amqp_basic_publish_t args = { .exchange = amqp_of_span(m->exchange), .routing_key = amqp_of_span(m->routing_key) };
+	amqp_basic_publish_t args = { .exchange = amqp_of_span(m->exchange),
+		.routing_key = amqp_of_span(m->routing_key) };
 	enum err e;
 
 	if (m->exchange.len > UINT8_MAX || m->routing_key.len > UINT8_MAX)

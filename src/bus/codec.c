@@ -524,8 +524,7 @@ enum err
 codec_take_props(struct msg *m, const amqp_basic_properties_t *p)
 {
 	if (!take_short(m, &m->content_type, p, AMQP_BASIC_CONTENT_TYPE_FLAG, p->content_type) ||
-		!take_short(
-			m, &m->content_encoding, p, AMQP_BASIC_CONTENT_ENCODING_FLAG, p->content_encoding) ||
+		!take_short(m, &m->content_encoding, p, AMQP_BASIC_CONTENT_ENCODING_FLAG, p->content_encoding) ||
 		!take_short(m, &m->correlation_id, p, AMQP_BASIC_CORRELATION_ID_FLAG, p->correlation_id) ||
 		!take_short(m, &m->reply_to, p, AMQP_BASIC_REPLY_TO_FLAG, p->reply_to) ||
 		!take_short(m, &m->expiration, p, AMQP_BASIC_EXPIRATION_FLAG, p->expiration) ||

@@ -556,10 +556,12 @@ bus_conn_server_version(const struct bus_conn *c)
 bool
 bus_conn_server_has(const struct bus_conn *c, int major, int minor)
 {
-	struct span rest = span_of(c->version), first = span_split(&rest, '.'), second = span_split(&rest, '.');
+	struct span rest = span_of(c->version), first = span_split(&rest, '.'),
+		    second = span_split(&rest, '.');
 	int64_t has_major, has_minor;
 
-	if (strcmp(c->server, "RabbitMQ") != 0 || !text_parse_int(first, &has_major) || !text_parse_int(second, &has_minor))
+	if (strcmp(c->server, "RabbitMQ") != 0 || !text_parse_int(first, &has_major) ||
+		!text_parse_int(second, &has_minor))
 		return false;
 	return has_major > major || (has_major == major && has_minor >= minor);
 }

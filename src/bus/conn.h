@@ -15,17 +15,15 @@
 struct bus_conn;
 
 struct bus_conf {
-	const char *const *
-		urls; /* amqp:// or amqps://, tried in turn; user guest, password guest, port 5672/5671, vhost "/" by default */
+	const char *const *urls; /* amqp:// or amqps://, tried in turn; user guest, password guest, port 5672/5671, vhost "/" by default */
 	size_t n_urls;
-	const char *name; /* what rabbitmqctl list_connections shows, e.g. "w1@host consume" */
-	int heartbeat_s;  /* asked for; the lower of both sides' wins; 0 = 30 */
-	ms_t connect_ms;  /* from dialling to the end of the handshake; 0 = 10 s */
-	struct stream_tls_conf
-		tls;        /* for amqps; the URL's cacertfile, certfile, keyfile, verify=verify_none win */
-	ms_t retry_max_ms;  /* longest wait between attempts; 0 = 30 s */
-	size_t write_max;   /* 0 = 64 MiB */
-	size_t message_max; /* a longer body from the broker is refused; 0 = 128 MiB */
+	const char *name;           /* what rabbitmqctl list_connections shows, e.g. "w1@host consume" */
+	int heartbeat_s;            /* asked for; the lower of both sides' wins; 0 = 30 */
+	ms_t connect_ms;            /* from dialling to the end of the handshake; 0 = 10 s */
+	struct stream_tls_conf tls; /* for amqps; the URL's cacertfile, certfile, keyfile, verify=verify_none win */
+	ms_t retry_max_ms;          /* longest wait between attempts; 0 = 30 s */
+	size_t write_max;           /* 0 = 64 MiB */
+	size_t message_max;         /* a longer body from the broker is refused; 0 = 128 MiB */
 };
 
 struct bus_down {

@@ -36,9 +36,9 @@ struct bus_conn {
 	enum hello_step step;
 	struct stream *stream;
 	struct codec codec;
-	struct buf out;             /* scratch for the method being encoded */
-	struct loop_timer retry;    /* WAIT -> DIAL */
-	struct loop_timer deadline; /* of the handshake, of closing */
+	struct buf out;              /* scratch for the method being encoded */
+	struct loop_timer retry;     /* WAIT -> DIAL */
+	struct loop_timer deadline;  /* of the handshake, of closing */
 	struct loop_remnant remnant; /* while it waits for close-ok */
 	struct loop_timer beat;
 	struct loop_task breaking; /* a loss found inside a call from above, told later */
@@ -128,7 +128,7 @@ struct bus_chan {
 	ms_t reopen_ms, opened_at;
 	struct loop_timer patience; /* with the open, or the oldest call, that is not answered */
 	ms_t asked_at;              /* for the open */
-	loop_fn *on_wake; /* the publisher's: there may be room again; owner as above */
+	loop_fn *on_wake;           /* the publisher's: there may be room again; owner as above */
 };
 
 /* Events from the connection. The channel may be closed by its owner meanwhile. */

@@ -108,7 +108,8 @@ declare_queue(struct bus_ladder *l, const struct bus_ladder_level *v)
 static bool
 bind_end(struct bus_ladder *l)
 {
-	return sent(l, bus_queue_bind(l->chan, span_of(l->queue), span_of(l->end), span_of(l->key), on_built, l));
+	return sent(
+		l, bus_queue_bind(l->chan, span_of(l->queue), span_of(l->end), span_of(l->key), on_built, l));
 }
 
 static void
@@ -122,7 +123,10 @@ build(struct bus_ladder *l)
 
 		fine = declare_exchange(l, v->name) && declare_queue(l, v);
 		fine = fine && sent(l, bus_queue_bind(l->chan, name, name, span_of(v->one), on_built, l));
-		fine = fine && sent(l, bus_exchange_bind(l->chan, span_of(v->below), name, span_of(v->zero), on_built, l));
+		fine = fine &&
+			sent(l,
+				bus_exchange_bind(
+					l->chan, span_of(v->below), name, span_of(v->zero), on_built, l));
 	}
 	if (fine)
 		bind_end(l);
@@ -170,8 +174,8 @@ on_close(void *owner, const struct bus_close *why)
 }
 
 enum err
-bus_ladder_ensure(struct bus_ladder **out, struct bus_conn *c, const struct bus_ladder_level *levels, size_t n, const char *end,
-	const char *queue, const char *key, bus_topo_fn *fn, void *owner)
+bus_ladder_ensure(struct bus_ladder **out, struct bus_conn *c, const struct bus_ladder_level *levels,
+	size_t n, const char *end, const char *queue, const char *key, bus_topo_fn *fn, void *owner)
 {
 	static const struct bus_chan_ops ops = { .on_open = on_open, .on_close = on_close };
 	struct bus_ladder *l = alloc_zero(sizeof(*l));

@@ -147,7 +147,9 @@ declare_exchanges(struct bus_topo *t, const struct topo_queue *q)
 
 	for (size_t i = 0; e == E_OK && i < q->n_bindings; i++) {
 		const struct topo_binding *b = &q->bindings[i];
-		struct bus_exchange exchange = { .name = span_of(b->exchange), .type = span_of(b->type), .durable = !q->transient };
+		struct bus_exchange exchange = {
+			.name = span_of(b->exchange), .type = span_of(b->type), .durable = !q->transient
+		};
 
 		if (strncmp(b->exchange, "amq.", 4) != 0)
 			e = bus_exchange_declare(t->chan, &exchange, on_part, t);

@@ -25,8 +25,8 @@ struct bus_topo_queue {
 	const struct table *args;            /* when created: further arguments; NULL = none */
 	const struct bus_topo_binding *more; /* besides its own */
 	size_t n_more;
-	bool must_exist;                     /* do not create: report E_MISSING */
-	bool keep_bound;                     /* make sure of exchange and binding also when the queue is there */
+	bool must_exist; /* do not create: report E_MISSING */
+	bool keep_bound; /* make sure of exchange and binding also when the queue is there */
 };
 
 struct bus_topo_report {

@@ -85,7 +85,8 @@ app_apply_again(struct cli *cli, const struct cli *first, struct errtext *t)
 	for (i = 0; e == E_OK && i < first->n_apps; i++) {
 		const struct cli_app *a = &first->apps[i];
 
-		cli->apps[cli->n_apps++] = (struct cli_app){ .module = a->module, .pool = a->pool, .app = a->app };
+		cli->apps[cli->n_apps++] =
+			(struct cli_app){ .module = a->module, .pool = a->pool, .app = a->app };
 		e = app_apply(cli, &cli->apps[i], t);
 	}
 	return e == E_OK && cli->n_apps > 0 ? app_merge_tasks(cli, t) : e;

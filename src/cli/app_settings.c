@@ -358,15 +358,18 @@ apply_backend(struct cli *cli, const struct cli_app *a, struct errtext *t)
 
 /* The application's TLS is part of its URLs: with others, which are plain, there is none, and that must not go unsaid. */
 static enum err
-note_tls(struct cli *cli, struct cli_app *a, const char *setting, enum conf_option option, const char *url, const char *secure,
-	struct errtext *t)
+note_tls(struct cli *cli, struct cli_app *a, const char *setting, enum conf_option option, const char *url,
+	const char *secure, struct errtext *t)
 {
 	char note[200];
 	bool wanted;
 
-	if (!app_get_bool(a->app.settings, setting, &wanted) || !wanted || !is_set(cli, option) || span_starts(span_of(url), secure))
+	if (!app_get_bool(a->app.settings, setting, &wanted) || !wanted || !is_set(cli, option) ||
+		span_starts(span_of(url), secure))
 		return E_OK;
-	snprintf(note, sizeof(note), "it is part of the application's own URL, and the worker was given another one: for TLS begin that with %s", secure);
+	snprintf(note, sizeof(note),
+		"it is part of the application's own URL, and the worker was given another one: for TLS begin that with %s",
+		secure);
 	return add_note(cli, a, setting, note, t);
 }
 
@@ -409,9 +412,11 @@ app_apply(struct cli *cli, struct cli_app *a, struct errtext *t)
 	if (e == E_OK)
 		e = apply_transport(cli, a, t);
 	if (e == E_OK && cli->conf.o.broker.n > 0)
-		e = note_tls(cli, a, "broker_use_ssl", CONF_OPT_broker, cli->conf.o.broker.items[0], "amqps://", t);
+		e = note_tls(cli, a, "broker_use_ssl", CONF_OPT_broker, cli->conf.o.broker.items[0],
+			"amqps://", t);
 	if (e == E_OK && span_starts(span_of(cli->conf.o.result_backend), "redis://"))
-		e = note_tls(cli, a, "redis_backend_use_ssl", CONF_OPT_result_backend, cli->conf.o.result_backend, "rediss://", t);
+		e = note_tls(cli, a, "redis_backend_use_ssl", CONF_OPT_result_backend,
+			cli->conf.o.result_backend, "rediss://", t);
 	/* In the order of the table: where two mean the same option the later one counts. */
 	for (i = 0; e == E_OK && i < ARRAY_LEN(rows); i++) {
 		struct span value = jscan_member(a->app.settings, rows[i].setting);
@@ -538,13 +543,15 @@ without_priority(const struct merge *m, const struct conf_task *general)
 {
 	struct conf_task rest = *general;
 
-	rest.item.given &= ~((uint64_t)1 << (opt_find(m->sec->rows, m->sec->n_rows, SPAN("priority")) - m->sec->rows));
+	rest.item.given &=
+		~((uint64_t)1 << (opt_find(m->sec->rows, m->sec->n_rows, SPAN("priority")) - m->sec->rows));
 	return rest;
 }
 
 /* `all`: also those without options of their own, which the rule for the rest does not speak of. */
 static enum err
-merge_app(struct cli *cli, struct merge *m, struct cli_app *a, const struct conf_task *general, bool all, struct errtext *t)
+merge_app(struct cli *cli, struct merge *m, struct cli_app *a, const struct conf_task *general, bool all,
+	struct errtext *t)
 {
 	struct conf_task own;
 	enum err e = E_OK;
@@ -581,14 +588,14 @@ app_merge_tasks(struct cli *cli, struct errtext *t)
 	for (i = 0; e == E_OK && i < cli->n_apps; i++) {
 		e = general_rule(cli, &cli->apps[i], &general[i], t);
 		if (e == E_OK)
-			e = merge_app(cli, &m, &cli->apps[i], &general[i], i > 0 || has_priority(&m, &general[i]), t);
+			e = merge_app(cli, &m, &cli->apps[i], &general[i],
+				i > 0 || has_priority(&m, &general[i]), t);
 	}
 	if (e == E_OK)
 		rest = without_priority(&m, &general[0]);
 	/* For names of no application's own it is not known whose they are: the settings of the first one count. */
 	for (i = 0; e == E_OK && i < cli->conf.n_tasks; i++)
-		e = merge_one(
-			cli, &m, cli->conf.tasks[i].item.name, &rest, NULL, &cli->conf.tasks[i], t);
+		e = merge_one(cli, &m, cli->conf.tasks[i].item.name, &rest, NULL, &cli->conf.tasks[i], t);
 	if (e == E_OK && rest.item.given != 0)
 		e = merge_one(cli, &m, "*", &rest, NULL, NULL, t);
 	if (e == E_OK) {

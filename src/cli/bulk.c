@@ -21,10 +21,10 @@ struct bulk {
 	const struct call *base;
 	const char *path;
 	int fd;
-	bool is_file;           /* can be read without waiting */
-	struct buf pending;     /* what was read and not sent yet: at most one line and a piece */
+	bool is_file;       /* can be read without waiting */
+	struct buf pending; /* what was read and not sent yet: at most one line and a piece */
 	size_t line_max;
-	struct buf json;        /* scratch */
+	struct buf json; /* scratch */
 	uint64_t line;
 	uint64_t sent, failed;
 	ms_t started;
@@ -81,8 +81,9 @@ show_progress(const struct bulk *b, bool last)
 {
 	ms_t spent = clock_mono_ms() - b->started;
 
-	out_progress(last, "%llu sent, %llu failed, %zu on the way, %.0f/s", (unsigned long long)b->sent, (unsigned long long)b->failed,
-		client_pending(b->client), spent > 0 ? (double)b->sent * 1000 / (double)spent : 0);
+	out_progress(last, "%llu sent, %llu failed, %zu on the way, %.0f/s", (unsigned long long)b->sent,
+		(unsigned long long)b->failed, client_pending(b->client),
+		spent > 0 ? (double)b->sent * 1000 / (double)spent : 0);
 }
 
 /* Trouble that the next line would have too. */
@@ -139,7 +140,8 @@ send_pending(struct bulk *b, bool end, struct errtext *t)
 	buf_drop(&b->pending, b->pending.len - rest.len);
 	show_progress(b, false);
 	if (e == E_OK && b->pending.len > b->line_max)
-		return err_set(t, E_TOOBIG, "%s:%llu: the line is longer than %zu bytes", b->path, (unsigned long long)b->line + 1, b->line_max);
+		return err_set(t, E_TOOBIG, "%s:%llu: the line is longer than %zu bytes", b->path,
+			(unsigned long long)b->line + 1, b->line_max);
 	return e;
 }
 
@@ -200,15 +202,18 @@ summary(const struct bulk *b)
 	out_progress_clear();
 	fflush(stdout);
 	out_note("sent %llu tasks in %.2f s (%.0f/s)%s%.0llu%s", (unsigned long long)b->sent, seconds,
-		seconds > 0 ? (double)b->sent / seconds : 0, b->failed > 0 ? ", " : "", (unsigned long long)b->failed,
-		b->failed > 0 ? " failed" : "");
+		seconds > 0 ? (double)b->sent / seconds : 0, b->failed > 0 ? ", " : "",
+		(unsigned long long)b->failed, b->failed > 0 ? " failed" : "");
 }
 
 int
-bulk_send(struct cli *cli, struct client *client, struct sender *sender, const struct call *base, const char *path)
+bulk_send(struct cli *cli, struct client *client, struct sender *sender, const struct call *base,
+	const char *path)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
-	struct bulk b = { .cli = cli, .client = client, .sender = sender, .base = base, .path = is_stdin ? "stdin" : path };
+	struct bulk b = {
+		.cli = cli, .client = client, .sender = sender, .base = base, .path = is_stdin ? "stdin" : path
+	};
 	struct errtext why = { "" };
 	enum err e;
 

@@ -8,6 +8,7 @@
  * Sends every line of `path` ("-" = stdin); `base` holds the defaults of all lines. Ids go to stdout as they are confirmed. A line that
  * is wrong is reported with its number and does not stop the others: EXIT_NO at the end.
  */
-int bulk_send(struct cli *cli, struct client *client, struct sender *sender, const struct call *base, const char *path);
+int bulk_send(struct cli *cli, struct client *client, struct sender *sender, const struct call *base,
+	const char *path);
 
 #endif

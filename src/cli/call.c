@@ -7,11 +7,40 @@
 #include "base/text.h"
 #include "wire/headers.h"
 
-enum key { K_TASK, K_ID, K_ARGS, K_KWARGS, K_QUEUE, K_EXCHANGE, K_ROUTING_KEY, K_COUNTDOWN, K_ETA, K_EXPIRES, K_PRIORITY,
-	K_TIME_LIMIT, K_SOFT_TIME_LIMIT, K_IGNORE_RESULT, K_HEADERS, KEYS };
+enum key {
+	K_TASK,
+	K_ID,
+	K_ARGS,
+	K_KWARGS,
+	K_QUEUE,
+	K_EXCHANGE,
+	K_ROUTING_KEY,
+	K_COUNTDOWN,
+	K_ETA,
+	K_EXPIRES,
+	K_PRIORITY,
+	K_TIME_LIMIT,
+	K_SOFT_TIME_LIMIT,
+	K_IGNORE_RESULT,
+	K_HEADERS,
+	KEYS
+};
 static const char *const keys[KEYS] = {
-	"task", "id", "args", "kwargs", "queue", "exchange", "routing_key", "countdown", "eta", "expires", "priority",
-	"time_limit", "soft_time_limit", "ignore_result", "headers",
+	"task",
+	"id",
+	"args",
+	"kwargs",
+	"queue",
+	"exchange",
+	"routing_key",
+	"countdown",
+	"eta",
+	"expires",
+	"priority",
+	"time_limit",
+	"soft_time_limit",
+	"ignore_result",
+	"headers",
 };
 
 static enum err
@@ -48,7 +77,9 @@ call_parse_time(struct span text, us_t now, us_t *out, struct errtext *t)
 	}
 	if (text_parse_time(text, out))
 		return E_OK;
-	return err_set(t, E_FORMAT, "'%.*s' is neither a time such as 2030-01-02T03:04:05Z nor a duration such as 90s", SPAN_FMT(text));
+	return err_set(t, E_FORMAT,
+		"'%.*s' is neither a time such as 2030-01-02T03:04:05Z nor a duration such as 90s",
+		SPAN_FMT(text));
 }
 
 /* A text value: borrowed, or decoded into the arena when there are escapes in it. */
@@ -94,14 +125,16 @@ get_time(struct call *c, enum key k, struct span value, us_t now, us_t *out, str
 	double seconds;
 	enum err e;
 
-	if (jscan_kind(value) == JSCAN_NUMBER && jscan_double(value, &seconds) && seconds > -1e9 && seconds < 1e10) {
+	if (jscan_kind(value) == JSCAN_NUMBER && jscan_double(value, &seconds) && seconds > -1e9 &&
+		seconds < 1e10) {
 		*out = now + (us_t)(seconds * 1e6);
 		return E_OK;
 	}
 	e = get_text(c, keys[k], value, &text, t);
 	if (e == E_OK)
 		e = call_parse_time(text, now, out, t);
-	return e == E_OK ? e : err_set(t, e, "%s must be a number of seconds, a duration or an ISO time", keys[k]);
+	return e == E_OK ? e
+			 : err_set(t, e, "%s must be a number of seconds, a duration or an ISO time", keys[k]);
 }
 
 static enum err
@@ -151,7 +184,9 @@ set_key(struct call *c, enum key k, struct span v, us_t now, struct errtext *t)
 	case K_IGNORE_RESULT:
 		c->ignore_result = jscan_kind(v) == JSCAN_TRUE;
 		c->has_ignore_result = true;
-		return c->ignore_result || jscan_kind(v) == JSCAN_FALSE ? E_OK : err_set(t, E_FORMAT, "ignore_result must be true or false");
+		return c->ignore_result || jscan_kind(v) == JSCAN_FALSE
+			? E_OK
+			: err_set(t, E_FORMAT, "ignore_result must be true or false");
 	case K_HEADERS:
 		if (jscan_kind(v) != JSCAN_OBJECT)
 			return err_set(t, E_FORMAT, "headers must be an object");

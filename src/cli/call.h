@@ -34,8 +34,10 @@ struct sender;
 int sender_new(struct sender **out, struct cli *cli, struct client *client);
 void sender_free(struct sender *s);
 /* Where this call goes, unless it is said already, and what the settings of its task add to it. Makes sure of the queue. */
-enum err sender_route(struct sender *s, struct task_call *call, struct span *exchange, struct span *key, struct errtext *t) MUSTCHECK;
+enum err sender_route(struct sender *s, struct task_call *call, struct span *exchange, struct span *key,
+	struct errtext *t) MUSTCHECK;
 /* As client_send. */
-enum err sender_send(struct sender *s, const struct call *c, uint64_t tag, client_sent_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
+enum err sender_send(struct sender *s, const struct call *c, uint64_t tag, client_sent_fn *fn, void *owner,
+	struct errtext *t) MUSTCHECK;
 
 #endif

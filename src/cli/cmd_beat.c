@@ -166,13 +166,14 @@ const struct cmd cmd_beat = {
 	.name = "beat",
 	.args = "",
 	.summary = "send tasks when they are due",
-	.details = "The entries stand under schedule: in the configuration, in the beat_schedule of a Celery "
-		   "application (-A), or were added at run time "
-		   "(warren schedule add). Any number of schedulers may run with the same ones: one sends, "
-		   "and when it is "
-		   "gone another goes on. A run's id is made of group, entry and due time, so whatever "
-		   "happens it is one task. `warren schedule next` shows "
-		   "what comes. SIGHUP: reads its settings again, and begins anew with them when they are right.",
+	.details =
+		"The entries stand under schedule: in the configuration, in the beat_schedule of a Celery "
+		"application (-A), or were added at run time "
+		"(warren schedule add). Any number of schedulers may run with the same ones: one sends, "
+		"and when it is "
+		"gone another goes on. A run's id is made of group, entry and due time, so whatever "
+		"happens it is one task. `warren schedule next` shows "
+		"what comes. SIGHUP: reads its settings again, and begins anew with them when they are right.",
 	.examples = "  warren beat --config warren.yaml\n"
 		    "  warren beat -A proj.celery_app\n"
 		    "  warren beat --beat-state /var/lib/warren/beat.json --json-logs\n",

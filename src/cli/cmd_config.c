@@ -15,7 +15,8 @@ static const struct opt_row rows[] = {
 		.help = "ask this Celery application, and show what a worker would make of its settings"),
 	FLAG(config_flags, queues, list, .short_flag = 'Q', .help = "with -A: as for the worker"),
 	FLAG(config_flags, pass_env, list, .arg = "NAME,...", .help = "with -A: as for the worker"),
-	FLAG(config_flags, check, text, .def = "", .arg = "FILE", .help = "look for mistakes in FILE; exit status 2 when there is one"),
+	FLAG(config_flags, check, text, .def = "", .arg = "FILE",
+		.help = "look for mistakes in FILE; exit status 2 when there is one"),
 	FLAG(config_flags, sample, bool, .help = "print a configuration file with every setting explained"),
 };
 
@@ -154,10 +155,12 @@ print_item(const struct conf *c, const struct conf_section *sec, const char *ite
 			size_t value_len = value.len;
 			opt_add_value(&value, &sec->rows[i], item);
 			buf_addc(&value, '\n');
-			if (value.len == value_len * 2 && memcmp(value.data, value.data + value_len, value_len) == 0)
+			if (value.len == value_len * 2 &&
+				memcmp(value.data, value.data + value_len, value_len) == 0)
 				b.len = start;
 			else
-				buf_add(&b, (struct span){ value.data + value_len, value.len - value_len - 1 });
+				buf_add(&b,
+					(struct span){ value.data + value_len, value.len - value_len - 1 });
 			buf_release(&value);
 		}
 	if (head->line > 0)
@@ -276,12 +279,13 @@ const struct cmd cmd_config = {
 	.name = "config",
 	.args = "",
 	.summary = "show the settings that count and where each came from",
-	.details = "Passwords are hidden. Sources, the later wins: default, the Celery application (-A), Celery's variables, file, environment "
+	.details =
+		"Passwords are hidden. Sources, the later wins: default, the Celery application (-A), Celery's variables, file, environment "
 		"(WARREN_...), flag.",
 	.examples = "  warren config\n"
-		"  warren config -A proj.celery_app\n"
-		"  warren config --check warren.yaml\n"
-		"  warren config --sample > warren.yaml\n",
+		    "  warren config -A proj.celery_app\n"
+		    "  warren config --check warren.yaml\n"
+		    "  warren config --sample > warren.yaml\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct config_flags),

@@ -10,9 +10,12 @@
 static const struct opt_row rows[] = {
 	REMOTE_FLAGS,
 	FLAG(remote_flags, terminate, bool, .help = "revoke: end what runs already, too"),
-	FLAG(remote_flags, signal, text, .short_flag = 's', .def = "", .help = "revoke --terminate: with this signal [TERM]"),
-	FLAG(remote_flags, wait, bool, .help = "revoke: until the results of the tasks say that they have ended, a minute at most"),
-	FLAG(remote_flags, pool, text, .def = "", .arg = "NAME", .help = "pool_*, autoscale, *_consumer: this pool of warren's workers that have several"),
+	FLAG(remote_flags, signal, text, .short_flag = 's', .def = "",
+		.help = "revoke --terminate: with this signal [TERM]"),
+	FLAG(remote_flags, wait, bool,
+		.help = "revoke: until the results of the tasks say that they have ended, a minute at most"),
+	FLAG(remote_flags, pool, text, .def = "", .arg = "NAME",
+		.help = "pool_*, autoscale, *_consumer: this pool of warren's workers that have several"),
 	FLAG(remote_flags, yes, bool, .short_flag = 'y', .help = "shutdown: do not ask"),
 };
 
@@ -47,7 +50,8 @@ ask_first(const struct cli *cli, const struct remote_answers *a, const struct re
 }
 
 static int
-tell_to_end(const struct cli *cli, struct client *client, const struct remote_cmd *cmd, const struct remote_answers *a)
+tell_to_end(const struct cli *cli, struct client *client, const struct remote_cmd *cmd,
+	const struct remote_answers *a)
 {
 	const char **nodes = must_alloc((a->n + 1) * sizeof(*nodes));
 	struct remote_call call = { .method = span_of(cmd->name), .nodes = nodes, .n_nodes = a->n };
@@ -80,7 +84,8 @@ tell_to_end(const struct cli *cli, struct client *client, const struct remote_cm
 
 /* They do not answer to the order itself: so first it is asked who is there, and exactly these are told. */
 static int
-end_them(const struct cli *cli, struct client *client, const struct remote_cmd *cmd, const struct remote_flags *f)
+end_them(const struct cli *cli, struct client *client, const struct remote_cmd *cmd,
+	const struct remote_flags *f)
 {
 	struct remote_answers answers = { .n = 0 };
 	int code = remote_collect(client, "ping", SPAN_NONE, f, &answers);
@@ -92,7 +97,8 @@ end_them(const struct cli *cli, struct client *client, const struct remote_cmd *
 	}
 	for (i = 0; code == 0 && i < f->destination.n; i++)
 		if (!remote_has_answered(&answers, f->destination.items[i])) {
-			out_error("%s did not answer within %g s: nothing was ended", f->destination.items[i], (double)f->timeout / 1000);
+			out_error("%s did not answer within %g s: nothing was ended", f->destination.items[i],
+				(double)f->timeout / 1000);
 			code = EXIT_LATE;
 		}
 	if (code == 0)
@@ -176,12 +182,13 @@ const struct cmd cmd_control = {
 	.name = "control",
 	.args = "COMMAND [ARG...]",
 	.summary = "give running workers an order, warren's and Celery's",
-	.details = "To all workers, or those of --destination. Exit status 1 when nobody answers or an answer is an error, 4 when one of --destination does "
+	.details =
+		"To all workers, or those of --destination. Exit status 1 when nobody answers or an answer is an error, 4 when one of --destination does "
 		"not answer.",
 	.add_details = add_details,
 	.examples = "  warren control revoke 0f3a... --terminate --signal KILL\n"
-		"  warren control rate_limit documents.process 10/m\n"
-		"  warren control shutdown -d w1@host --yes\n",
+		    "  warren control rate_limit documents.process 10/m\n"
+		    "  warren control shutdown -d w1@host --yes\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct remote_flags),

@@ -25,12 +25,18 @@ struct events_flags {
 
 static const struct opt_row rows[] = {
 	FLAG(events_flags, type, list, .help = "only events of these types; patterns, as task-*"),
-	FLAG(events_flags, task, list, .help = "only events of tasks with these names; patterns, as documents.*"),
-	FLAG(events_flags, enable, bool, .short_flag = 'e', .help = "ask the workers for events of tasks, which they send only when somebody wants them; "
-		"they go on when this command has ended"),
+	FLAG(events_flags, task, list,
+		.help = "only events of tasks with these names; patterns, as documents.*"),
+	FLAG(events_flags, enable, bool, .short_flag = 'e',
+		.help = "ask the workers for events of tasks, which they send only when somebody wants them; "
+			"they go on when this command has ended"),
 	FLAG(events_flags, top, bool, .help = "a live view: workers, rates, tasks"),
 	FLAG(events_flags, limit, int, .def = "0", .min = 0, .help = "end after so many events [0 = never]"),
-	{ .name = "for", .type = OPT_T_dur, .offset = offsetof(struct events_flags, for_), .def = "0", .help = "end after this time [0 = never]" },
+	{ .name = "for",
+		.type = OPT_T_dur,
+		.offset = offsetof(struct events_flags, for_),
+		.def = "0",
+		.help = "end after this time [0 = never]" },
 };
 
 struct events {
@@ -43,7 +49,7 @@ struct events {
 	int64_t shown;
 	bool over;
 	int code;
-	ms_t end, enable_at, draw_at;  /* 0 = never */
+	ms_t end, enable_at, draw_at; /* 0 = never */
 };
 
 /* --- one event as a line ----------------------------------------------------------------------------------------------- */
@@ -134,7 +140,8 @@ print_line(const struct evt *e, const char *name)
 	if (e->uuid.len > 0)
 		add_task(&b, e, name);
 	else if (e->type != EVENT_OTHER && !evt_is_of_task(e->type))
-		buf_addf(&b, " active=%lld done=%lld load=%.2f", (long long)e->active, (long long)e->processed, e->loadavg[0]);
+		buf_addf(&b, " active=%lld done=%lld load=%.2f", (long long)e->active,
+			(long long)e->processed, e->loadavg[0]);
 	out_line(buf_span(&b));
 	buf_release(&b);
 }
@@ -177,7 +184,8 @@ on_event(void *owner, const struct evt *e)
 	t = e->uuid.len > 0 ? view_find_task(&ev->view, e->uuid) : NULL;
 	/* Only the first event of a task says its name. */
 	name = t != NULL ? t->texts[VIEW_NAME] : NULL;
-	if (!is_among(&ev->flags->type, e->type_name) || !is_among(&ev->flags->task, name != NULL ? span_of(name) : SPAN("")))
+	if (!is_among(&ev->flags->type, e->type_name) ||
+		!is_among(&ev->flags->task, name != NULL ? span_of(name) : SPAN("")))
 		return;
 	if (ev->json)
 		print_json(e->json);
@@ -200,7 +208,9 @@ ask_for_events(struct events *ev)
 static void
 draw(struct events *ev)
 {
-	struct top top = { .now = clock_wall_us(), .broker = client_broker_url(ev->client), .is_up = listen_is_up(ev->listen),
+	struct top top = { .now = clock_wall_us(),
+		.broker = client_broker_url(ev->client),
+		.is_up = listen_is_up(ev->listen),
 		.color = *out_color(OUT_PLAIN) != '\0' };
 	char clock[16];
 	struct buf b;
@@ -237,7 +247,8 @@ note_connection(struct events *ev)
 	bool up = listen_is_up(ev->listen);
 
 	if (up != ev->was_up && !ev->flags->top)
-		out_note(up ? "listening again" : "lost the connection to %s; connecting again", client_broker_url(ev->client));
+		out_note(up ? "listening again" : "lost the connection to %s; connecting again",
+			client_broker_url(ev->client));
 	ev->was_up = up;
 }
 
@@ -312,7 +323,8 @@ events_run(struct cli *cli)
 	int code;
 
 	if (ev.flags->top && (ev.json || ev.flags->type.n > 0 || ev.flags->task.n > 0 || ev.flags->limit > 0)) {
-		out_error("events: --top shows everything: it goes with none of --json, --type, --task and --limit");
+		out_error(
+			"events: --top shows everything: it goes with none of --json, --type, --task and --limit");
 		return EXIT_USAGE;
 	}
 	code = setup_client(cli, true, &ev.client);
@@ -329,11 +341,12 @@ const struct cmd cmd_events = {
 	.name = "events",
 	.args = "",
 	.summary = "what workers say of themselves and of tasks, as it comes",
-	.details = "Of warren's workers and Celery's. Events of tasks are sent only by workers that were started with -E or were asked (--enable). It goes on "
+	.details =
+		"Of warren's workers and Celery's. Events of tasks are sent only by workers that were started with -E or were asked (--enable). It goes on "
 		"until it is interrupted. With --json each line is one event, as it was sent.",
 	.examples = "  warren events --enable --task 'documents.*'\n"
-		"  warren events --type 'worker-*' --json\n"
-		"  warren events --top --enable\n",
+		    "  warren events --type 'worker-*' --json\n"
+		    "  warren events --top --enable\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct events_flags),

@@ -101,7 +101,8 @@ const struct cmd cmd_runner = {
 	.name = "runner",
 	.args = "LIB.so...",
 	.summary = "host task modules written in C; started by workers, one for each slot",
-	.details = "Speaks the runner protocol on descriptor 3. Use worker --module LIB.so, or run --module LIB.so to try a task out.",
+	.details =
+		"Speaks the runner protocol on descriptor 3. Use worker --module LIB.so, or run --module LIB.so to try a task out.",
 	.examples = "  warren worker --module ./libtasks.so -Q processing -c 4\n",
 	.args_max = SIZE_MAX,
 	.own_conf = true,

@@ -31,12 +31,13 @@ const struct cmd cmd_inspect = {
 	.name = "inspect",
 	.args = "COMMAND [ARG...]",
 	.summary = "ask running workers, warren's and Celery's",
-	.details = "Nobody knows how many workers there are, so it waits for answers until --timeout is over; with --destination it ends when all of these have "
+	.details =
+		"Nobody knows how many workers there are, so it waits for answers until --timeout is over; with --destination it ends when all of these have "
 		"answered. Exit status 1 when nobody answers or an answer is an error, 4 when one of --destination does not answer.",
 	.add_details = add_details,
 	.examples = "  warren inspect active\n"
-		"  warren inspect stats -d w1@host,w2@host --json\n"
-		"  warren inspect query_task 0f3a... -t 3s\n",
+		    "  warren inspect stats -d w1@host,w2@host --json\n"
+		    "  warren inspect query_task 0f3a... -t 3s\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct remote_flags),

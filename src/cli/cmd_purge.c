@@ -110,11 +110,13 @@ run_on(struct cli *cli, const struct purge_flags *p, struct client *client, stru
 		e = look(client, f, n, &sum, &why);
 	if (e == E_OK && !p->dry_run) {
 		if (!p->yes && !out_can_ask()) {
-			out_error("purge: this throws messages away for good: say --yes, or --dry-run to see what would go");
+			out_error(
+				"purge: this throws messages away for good: say --yes, or --dry-run to see what would go");
 			return EXIT_USAGE;
 		}
-		if (!p->yes && !out_ask("Throw away %llu messages of %zu queues on %s?", (unsigned long long)sum, n,
-			client_broker_url(client))) {
+		if (!p->yes &&
+			!out_ask("Throw away %llu messages of %zu queues on %s?", (unsigned long long)sum, n,
+				client_broker_url(client))) {
 			out_note("nothing was purged");
 			return EXIT_NO;
 		}
@@ -164,9 +166,10 @@ const struct cmd cmd_purge = {
 	.name = "purge",
 	.args = "[QUEUE...]",
 	.summary = "throw away the messages that wait in queues",
-	.details = "Without QUEUE: all queues of the configuration, or the default queue. Asks first. Tasks that a worker holds already are not touched.",
+	.details =
+		"Without QUEUE: all queues of the configuration, or the default queue. Asks first. Tasks that a worker holds already are not touched.",
 	.examples = "  warren purge scraping --dry-run\n"
-		"  warren purge scraping processing --yes\n",
+		    "  warren purge scraping processing --yes\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct purge_flags),

@@ -102,7 +102,7 @@ const struct cmd cmd_report = {
 	.summary = "versions and settings, of this machine and of every worker",
 	.details = "For a bug report. Passwords are not shown.",
 	.examples = "  warren report\n"
-		"  warren report --json\n",
+		    "  warren report --json\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct remote_flags),

@@ -11,7 +11,8 @@ struct result_flags {
 
 static const struct opt_row rows[] = {
 	FLAG(result_flags, wait, bool, .short_flag = 'w', .help = "wait until it is there"),
-	FLAG(result_flags, timeout, dur, .def = "0", .help = "how long to wait; exit status 4 when it passes [for ever]"),
+	FLAG(result_flags, timeout, dur, .def = "0",
+		.help = "how long to wait; exit status 4 when it passes [for ever]"),
 	FLAG(result_flags, forget, bool, .help = "delete it, after printing it"),
 };
 
@@ -92,10 +93,11 @@ const struct cmd cmd_result = {
 	.name = "result",
 	.args = "ID",
 	.summary = "print the result of a task",
-	.details = "The value goes to stdout as JSON. A failure goes to stderr, with its traceback, and the exit status is 1; so it is while there is no "
+	.details =
+		"The value goes to stdout as JSON. A failure goes to stderr, with its traceback, and the exit status is 1; so it is while there is no "
 		"result yet.",
 	.examples = "  warren result 0f3a... --wait --timeout 1min\n"
-		"  warren result 0f3a... --json\n",
+		    "  warren result 0f3a... --json\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct result_flags),

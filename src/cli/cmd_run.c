@@ -31,8 +31,10 @@ struct run_flags {
 
 static const struct opt_row rows[] = {
 	RUNNER_FLAGS(run_flags, runner),
-	FLAG(run_flags, pool, list, .short_flag = 'P', .max = 1, .arg = "NAME", .help = "use the runner of this pool of the configuration"),
-	FLAG(run_flags, args, text, .def = "", .arg = "JSON", .help = "positional arguments as a JSON array, instead of ARG..."),
+	FLAG(run_flags, pool, list, .short_flag = 'P', .max = 1, .arg = "NAME",
+		.help = "use the runner of this pool of the configuration"),
+	FLAG(run_flags, args, text, .def = "", .arg = "JSON",
+		.help = "positional arguments as a JSON array, instead of ARG..."),
 	FLAG(run_flags, kwargs, text, .def = "", .arg = "JSON", .help = "keyword arguments as a JSON object"),
 	FLAG(run_flags, string_args, bool, .help = "take each ARG as a text, also when it is valid JSON"),
 	FLAG(run_flags, timeout, dur, .def = "0", .help = "give up after this long; exit status 4 [never]"),
@@ -78,8 +80,8 @@ send_frame(struct local_run *r, const struct run_frame *f)
 static bool
 is_last_part(struct span task, struct span name)
 {
-	return task.len > name.len && task.ptr[task.len - name.len - 1] == '.'
-		&& memcmp(task.ptr + task.len - name.len, name.ptr, name.len) == 0;
+	return task.len > name.len && task.ptr[task.len - name.len - 1] == '.' &&
+		memcmp(task.ptr + task.len - name.len, name.ptr, name.len) == 0;
 }
 
 /* Whether the runner has it; if not, says so and what is near. */
@@ -108,7 +110,8 @@ knows_task(const struct run_frame *hello, struct span name)
 	if (!found) {
 		buf_init(&b, 0);
 		nearest_add(&b, &near);
-		out_error("the runner has no task '%.*s' among %.*s%s", SPAN_FMT(name), SPAN_FMT(hello->tasks), buf_text(&b));
+		out_error("the runner has no task '%.*s' among %.*s%s", SPAN_FMT(name),
+			SPAN_FMT(hello->tasks), buf_text(&b));
 		buf_release(&b);
 	}
 	arena_release(&arena);
@@ -118,10 +121,21 @@ knows_task(const struct run_frame *hello, struct span name)
 static void
 send_run(struct local_run *r)
 {
-	struct run_frame f = { .type = RUN_RUN, .id = span_of(r->id), .name = r->name, .args = r->args, .kwargs = r->kwargs };
+	struct run_frame f = {
+		.type = RUN_RUN, .id = span_of(r->id), .name = r->name, .args = r->args, .kwargs = r->kwargs
+	};
 	struct run_request q = {
-		.id = f.id, .name = r->name, .root_id = f.id, .correlation_id = f.id, .hostname = SPAN("run@localhost"),
-		.exchange = SPAN(""), .routing_key = SPAN(""), .group_index = -1, .time_limit = -1, .soft_time_limit = -1, .priority = -1,
+		.id = f.id,
+		.name = r->name,
+		.root_id = f.id,
+		.correlation_id = f.id,
+		.hostname = SPAN("run@localhost"),
+		.exchange = SPAN(""),
+		.routing_key = SPAN(""),
+		.group_index = -1,
+		.time_limit = -1,
+		.soft_time_limit = -1,
+		.priority = -1,
 	};
 	struct buf b;
 
@@ -137,7 +151,9 @@ static void
 show_failure(struct local_run *r, const struct run_error *error, const char *state)
 {
 	struct result_error e = { .type = error->type, .module = error->module, .message = error->message };
-	struct result shown = { .task_id = span_of(r->id), .state = span_of(state), .traceback = error->traceback };
+	struct result shown = {
+		.task_id = span_of(r->id), .state = span_of(state), .traceback = error->traceback
+	};
 	struct buf b;
 
 	buf_init(&b, 0);
@@ -151,8 +167,11 @@ show_failure(struct local_run *r, const struct run_error *error, const char *sta
 static void
 on_done(struct local_run *r, const struct run_frame *f)
 {
-	const struct result success = { .task_id = span_of(r->id), .state = SPAN("SUCCESS"), .value = f->result };
-	const struct result other = { .task_id = span_of(r->id), .state = f->outcome == RUN_IGNORE ? SPAN("IGNORED") : SPAN("REJECTED") };
+	const struct result success = {
+		.task_id = span_of(r->id), .state = SPAN("SUCCESS"), .value = f->result
+	};
+	const struct result other = { .task_id = span_of(r->id),
+		.state = f->outcome == RUN_IGNORE ? SPAN("IGNORED") : SPAN("REJECTED") };
 
 	switch (f->outcome) {
 	case RUN_RESULT:
@@ -171,7 +190,8 @@ on_done(struct local_run *r, const struct run_frame *f)
 		if (r->cli->common.json)
 			show_json(&other);
 		else
-			out_note("%.*s%s%.*s", SPAN_FMT(other.state), f->reason.len > 0 ? ": " : "", SPAN_FMT(f->reason));
+			out_note("%.*s%s%.*s", SPAN_FMT(other.state), f->reason.len > 0 ? ": " : "",
+				SPAN_FMT(f->reason));
 		stop(r, f->outcome == RUN_IGNORE ? 0 : EXIT_NO);
 		break;
 	}
@@ -184,7 +204,8 @@ on_frame(struct local_run *r, const struct run_frame *f)
 
 	if (f->type == RUN_HELLO && !r->running) {
 		if (f->protocol != RUN_PROTOCOL) {
-			out_error("the runner speaks protocol %lld, this warren speaks %d", (long long)f->protocol, RUN_PROTOCOL);
+			out_error("the runner speaks protocol %lld, this warren speaks %d",
+				(long long)f->protocol, RUN_PROTOCOL);
 			stop(r, EXIT_NO);
 		} else if (!knows_task(f, r->name))
 			stop(r, EXIT_NO);
@@ -312,7 +333,9 @@ adopt(struct local_run *r, struct errtext *t)
 static enum err
 start(struct local_run *r, const struct pool_conf *pool, struct errtext *t)
 {
-	struct child_conf conf = { .cwd = pool->cwd, .channel = true, .rlimit_as = pool->memory_limit, .rlimit_core = -1 };
+	struct child_conf conf = {
+		.cwd = pool->cwd, .channel = true, .rlimit_as = pool->memory_limit, .rlimit_core = -1
+	};
 	char **argv = NULL, **envp = NULL;
 	enum err e = childenv_argv(&argv, pool->runner, t);
 
@@ -380,7 +403,8 @@ execute(struct local_run *r, const struct pool_conf *pool)
 
 /* The pool that a worker would run this task in: the one that takes from the queue it is routed to. */
 static enum err
-choose_pool(struct cli *cli, struct span name, const struct pool_conf *pools, size_t n, const struct pool_conf **out, struct errtext *t)
+choose_pool(struct cli *cli, struct span name, const struct pool_conf *pools, size_t n,
+	const struct pool_conf **out, struct errtext *t)
 {
 	struct routes *routes = NULL;
 	struct route_target target;
@@ -399,7 +423,9 @@ choose_pool(struct cli *cli, struct span name, const struct pool_conf *pools, si
 			if (span_is(target.queue, pools[i].queues[k].name))
 				*out = &pools[i];
 	if (*out == NULL)
-		e = err_set(t, E_CONF, "no pool takes from the queue that '%.*s' goes to: pick one with --pool", SPAN_FMT(name));
+		e = err_set(t, E_CONF,
+			"no pool takes from the queue that '%.*s' goes to: pick one with --pool",
+			SPAN_FMT(name));
 	routes_free(routes);
 	return e;
 }
@@ -415,7 +441,8 @@ check_argument(struct buf *b, enum jscan_kind kind, const char *what, struct err
 	if (jscan_check(buf_span(b), &lim, NULL, &why) != E_OK)
 		return err_set(t, E_CONF, "%s: %s", what, why.text);
 	if (jscan_kind(span_trim(buf_span(b))) != kind)
-		return err_set(t, E_CONF, "%s must be a JSON %s", what, kind == JSCAN_ARRAY ? "array" : "object");
+		return err_set(
+			t, E_CONF, "%s must be a JSON %s", what, kind == JSCAN_ARRAY ? "array" : "object");
 	for (i = 0; i < b->len; i++)
 		if (b->data[i] == '\n' || b->data[i] == '\r')
 			b->data[i] = ' ';
@@ -423,7 +450,8 @@ check_argument(struct buf *b, enum jscan_kind kind, const char *what, struct err
 }
 
 static enum err
-fill_arguments(const struct cli *cli, const struct run_flags *f, struct buf *args, struct buf *kwargs, struct errtext *t)
+fill_arguments(const struct cli *cli, const struct run_flags *f, struct buf *args, struct buf *kwargs,
+	struct errtext *t)
 {
 	enum err e;
 
@@ -478,10 +506,11 @@ const struct cmd cmd_run = {
 	.name = "run",
 	.args = "NAME [ARG...]",
 	.summary = "run a task here and now, without broker and backend",
-	.details = "Starts one runner child as a worker would, gives it the task and prints what comes back: states and output on stderr, the result on "
+	.details =
+		"Starts one runner child as a worker would, gives it the task and prints what comes back: states and output on stderr, the result on "
 		"stdout. Without -A, --module or --runner it takes the pool of the configuration that the task would be routed to.",
 	.examples = "  warren run -A tasks add 2 3\n"
-		"  warren run --module ./libtasks.so count_words 'to be or not to be'\n",
+		    "  warren run --module ./libtasks.so count_words 'to be or not to be'\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct run_flags),

@@ -7,6 +7,7 @@
 #include "base/js.h"
 #include "base/text.h"
 
+/* clang-format off */
 #define ENTRY_ROW(rtype, field, rdef, rmin, rmax, rchoices, rhelp) \
 	{ \
 		.name = #field, \
@@ -18,6 +19,7 @@
 		.choices = (rchoices), \
 		.help = "add, edit: " rhelp, \
 	},
+/* clang-format on */
 
 static const struct opt_row rows[] = {
 	FLAG(schedule_flags, count, int, .short_flag = 'n', .def = "10", .min = 1, .max = 100000,

@@ -9,7 +9,8 @@
 #include "base/js.h"
 
 struct send_flags {
-	const char *args, *kwargs, *queue, *exchange, *routing_key, *id, *eta, *expires, *file, *chain, *group, *chord;
+	const char *args, *kwargs, *queue, *exchange, *routing_key, *id, *eta, *expires, *file, *chain,
+		*group, *chord;
 	ms_t countdown, time_limit, soft_time_limit, timeout;
 	int64_t priority;
 	bool ignore_result, string_args, wait;
@@ -17,26 +18,38 @@ struct send_flags {
 };
 
 static const struct opt_row rows[] = {
-	FLAG(send_flags, args, text, .def = "", .arg = "JSON", .help = "positional arguments as a JSON array, instead of ARG..."),
+	FLAG(send_flags, args, text, .def = "", .arg = "JSON",
+		.help = "positional arguments as a JSON array, instead of ARG..."),
 	FLAG(send_flags, kwargs, text, .def = "", .arg = "JSON", .help = "keyword arguments as a JSON object"),
 	FLAG(send_flags, string_args, bool, .help = "take each ARG as a text, also when it is valid JSON"),
-	FLAG(send_flags, queue, text, .short_flag = 'q', .def = "", .max = 255, .arg = "QUEUE", .help = "queue, instead of what the routes say"),
-	FLAG(send_flags, exchange, text, .def = "", .max = 255, .arg = "NAME", .help = "publish to this exchange"),
-	FLAG(send_flags, routing_key, text, .def = "", .max = 255, .arg = "KEY", .help = "with this routing key"),
+	FLAG(send_flags, queue, text, .short_flag = 'q', .def = "", .max = 255, .arg = "QUEUE",
+		.help = "queue, instead of what the routes say"),
+	FLAG(send_flags, exchange, text, .def = "", .max = 255, .arg = "NAME",
+		.help = "publish to this exchange"),
+	FLAG(send_flags, routing_key, text, .def = "", .max = 255, .arg = "KEY",
+		.help = "with this routing key"),
 	FLAG(send_flags, id, text, .def = "", .max = 255, .arg = "ID", .help = "task id; a new UUID otherwise"),
 	FLAG(send_flags, countdown, dur, .def = "0", .help = "run it this much later"),
-	FLAG(send_flags, eta, text, .def = "", .arg = "TIME", .help = "run it not before (ISO time, UTC unless it says otherwise)"),
-	FLAG(send_flags, expires, text, .def = "", .arg = "TIME", .help = "not after: a duration from now, or an ISO time"),
-	FLAG(send_flags, priority, int, .def = "-1", .min = -1, .max = 255, .help = "priority, for queues that know them"),
+	FLAG(send_flags, eta, text, .def = "", .arg = "TIME",
+		.help = "run it not before (ISO time, UTC unless it says otherwise)"),
+	FLAG(send_flags, expires, text, .def = "", .arg = "TIME",
+		.help = "not after: a duration from now, or an ISO time"),
+	FLAG(send_flags, priority, int, .def = "-1", .min = -1, .max = 255,
+		.help = "priority, for queues that know them"),
 	FLAG(send_flags, time_limit, dur, .def = "0", .help = "hard limit of the run"),
 	FLAG(send_flags, soft_time_limit, dur, .def = "0", .help = "soft limit of the run"),
-	FLAG(send_flags, header, list, .flags = OPT_REPEAT, .arg = "KEY=VALUE", .help = "a header of your own; may be given several times"),
+	FLAG(send_flags, header, list, .flags = OPT_REPEAT, .arg = "KEY=VALUE",
+		.help = "a header of your own; may be given several times"),
 	FLAG(send_flags, ignore_result, bool, .help = "ask the worker to store no value"),
 	FLAG(send_flags, wait, bool, .short_flag = 'w', .help = "wait for the result and print it"),
-	FLAG(send_flags, timeout, dur, .def = "0", .help = "how long to wait; exit status 4 when it passes [for ever]"),
-	FLAG(send_flags, chain, text, .def = "", .arg = "JSON", .help = "send a chain: a list of parts, each gets the result of the one before it. @FILE reads a file, - stdin"),
-	FLAG(send_flags, group, text, .def = "", .arg = "JSON", .help = "send a group: a list of parts that run at the same time"),
-	FLAG(send_flags, chord, text, .def = "", .arg = "JSON", .help = "send a chord: {\"header\": [part, ...], \"body\": part}; the body gets the list of results"),
+	FLAG(send_flags, timeout, dur, .def = "0",
+		.help = "how long to wait; exit status 4 when it passes [for ever]"),
+	FLAG(send_flags, chain, text, .def = "", .arg = "JSON",
+		.help = "send a chain: a list of parts, each gets the result of the one before it. @FILE reads a file, - stdin"),
+	FLAG(send_flags, group, text, .def = "", .arg = "JSON",
+		.help = "send a group: a list of parts that run at the same time"),
+	FLAG(send_flags, chord, text, .def = "", .arg = "JSON",
+		.help = "send a chord: {\"header\": [part, ...], \"body\": part}; the body gets the list of results"),
 	FLAG(send_flags, file, text, .short_flag = 'f', .def = "", .arg = "FILE",
 		.help = "send many: one line of JSON each, {\"task\":..,\"args\":..,\"kwargs\":..,\"queue\":..} or, with NAME, just [args]; - is stdin"),
 };
@@ -168,7 +181,8 @@ wait_result(const struct cli *cli, const struct send_flags *f, struct client *cl
 }
 
 static int
-send_one(struct cli *cli, const struct send_flags *f, struct client *client, struct sender *sender, const struct call *c)
+send_one(struct cli *cli, const struct send_flags *f, struct client *client, struct sender *sender,
+	const struct call *c)
 {
 	struct errtext why = { "" };
 	struct fate fate = { .known = false };
@@ -201,7 +215,8 @@ send_one(struct cli *cli, const struct send_flags *f, struct client *client, str
 	if (e != E_OK)
 		out_error("%s", why.text);
 	else
-		code = f->wait ? wait_result(cli, f, client, buf_span(&fate.id)) : print_id(cli, buf_span(&fate.id));
+		code = f->wait ? wait_result(cli, f, client, buf_span(&fate.id))
+			       : print_id(cli, buf_span(&fate.id));
 	buf_release(&fate.id);
 	return code;
 }
@@ -215,19 +230,26 @@ canvas_text(const struct send_flags *f)
 static int
 send_canvas(struct cli *cli, const struct send_flags *f)
 {
-	struct canvas_job job = { .text = canvas_text(f), .wait = f->wait, .timeout = f->timeout,
-		.kind = *f->chain != '\0' ? RECIPE_CHAIN : *f->group != '\0' ? RECIPE_GROUP : RECIPE_CHORD };
+	struct canvas_job job = { .text = canvas_text(f),
+		.wait = f->wait,
+		.timeout = f->timeout,
+		.kind = *f->chain != '\0'   ? RECIPE_CHAIN
+			: *f->group != '\0' ? RECIPE_GROUP
+					    : RECIPE_CHORD };
 	struct client *client = NULL;
 	struct sender *sender = NULL;
 	int code = 0;
 
 	if ((*f->chain != '\0') + (*f->group != '\0') + (*f->chord != '\0') > 1) {
-		out_error("send: --chain, --group and --chord are three ways to begin: choose one; parts may hold any of them");
+		out_error(
+			"send: --chain, --group and --chord are three ways to begin: choose one; parts may hold any of them");
 		return EXIT_USAGE;
 	}
-	if (cli->n_args > 0 || *f->file != '\0' || *f->id != '\0' || *f->queue != '\0' || *f->exchange != '\0' || *f->routing_key != '\0' ||
-		*f->args != '\0' || *f->kwargs != '\0' || f->countdown != 0 || *f->eta != '\0' || *f->expires != '\0' || f->priority >= 0) {
-		out_error("send: with --chain, --group or --chord names, arguments and options stand in the parts: {\"task\": .., \"queue\": ..}");
+	if (cli->n_args > 0 || *f->file != '\0' || *f->id != '\0' || *f->queue != '\0' ||
+		*f->exchange != '\0' || *f->routing_key != '\0' || *f->args != '\0' || *f->kwargs != '\0' ||
+		f->countdown != 0 || *f->eta != '\0' || *f->expires != '\0' || f->priority >= 0) {
+		out_error(
+			"send: with --chain, --group or --chord names, arguments and options stand in the parts: {\"task\": .., \"queue\": ..}");
 		return EXIT_USAGE;
 	}
 	if (f->timeout != 0 && !f->wait) {
@@ -274,7 +296,8 @@ static int
 send_run(struct cli *cli)
 {
 	const struct send_flags *f = cli->flags;
-	bool from_stdin = cli->n_args == 1 && strcmp(cli->args[0], "-") == 0, bulk = *f->file != '\0' || from_stdin;
+	bool from_stdin = cli->n_args == 1 && strcmp(cli->args[0], "-") == 0,
+	     bulk = *f->file != '\0' || from_stdin;
 	struct client *client = NULL;
 	struct sender *sender = NULL;
 	struct errtext why = { "" };
@@ -303,7 +326,8 @@ send_run(struct cli *cli)
 	if (code == 0)
 		code = sender_new(&sender, cli, client);
 	if (code == 0)
-		code = bulk ? bulk_send(cli, client, sender, &c, from_stdin ? "-" : f->file) : send_one(cli, f, client, sender, &c);
+		code = bulk ? bulk_send(cli, client, sender, &c, from_stdin ? "-" : f->file)
+			    : send_one(cli, f, client, sender, &c);
 	sender_free(sender);
 	client_free(client);
 out:
@@ -315,12 +339,14 @@ const struct cmd cmd_send = {
 	.name = "send",
 	.args = "NAME [ARG...]",
 	.summary = "send a task, or many; print its id, or its result with --wait",
-	.details = "Each ARG that is valid JSON is taken as JSON (2, true, [1,2], \"2\"), anything else as a text. Nothing is reported as sent "
+	.details =
+		"Each ARG that is valid JSON is taken as JSON (2, true, [1,2], \"2\"), anything else as a text. Nothing is reported as sent "
 		"before the broker has confirmed it. With --file (or - for stdin) each line is one task; ids are printed one a line, in the order in "
 		"which they are confirmed; a line that is wrong is reported with its number and does not stop the others. A part of a chain, group "
 		"or chord is {\"task\": .., \"args\": [..], \"queue\": ..}, or again {\"chain\": [..]}, {\"group\": [..]}, {\"chord\": {..}}; printed are the "
 		"ids it ends with.",
-	.examples = "  warren send add 2 3 --wait --timeout 5s\n"
+	.examples =
+		"  warren send add 2 3 --wait --timeout 5s\n"
 		"  warren send documents.process report.pdf --kwargs '{\"lang\": \"de\"}' --queue processing\n"
 		"  warren send --file jobs.ndjson > ids.txt\n"
 		"  warren send --chain '[{\"task\": \"add\", \"args\": [1, 2]}, {\"task\": \"add\", \"args\": [3]}]' --wait\n"

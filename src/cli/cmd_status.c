@@ -18,7 +18,7 @@ struct state {
 	struct queue_state *queues;
 	size_t n;
 	struct remote_answers nodes;
-	int asked;              /* how the question to the workers went: an exit code */
+	int asked; /* how the question to the workers went: an exit code */
 };
 
 static void
@@ -30,7 +30,8 @@ look(struct client *client, const struct remote_flags *f, struct state *s)
 	for (i = 0; s->broker == E_OK && i < s->n; i++) {
 		struct queue_state *q = &s->queues[i];
 
-		s->broker = client_queue_info(client, span_of(q->name), &q->messages, &q->consumers, &s->broker_why);
+		s->broker = client_queue_info(
+			client, span_of(q->name), &q->messages, &q->consumers, &s->broker_why);
 		q->missing = s->broker == E_MISSING;
 		if (q->missing)
 			s->broker = E_OK;
@@ -100,7 +101,8 @@ print_json(const struct client *client, const struct state *s)
 static void
 print_server(const char *what, bool ok, const char *url, const char *note, const char *why)
 {
-	printf("%-8s %s%s%s  ", what, out_color(ok ? OUT_GREEN : OUT_RED), ok ? "ok" : "unreachable", out_color(OUT_PLAIN));
+	printf("%-8s %s%s%s  ", what, out_color(ok ? OUT_GREEN : OUT_RED), ok ? "ok" : "unreachable",
+		out_color(OUT_PLAIN));
 	if (ok)
 		printf("%s%s%s\n", url, *note != '\0' ? "  " : "", note);
 	else
@@ -114,7 +116,8 @@ print_nodes(const struct state *s)
 
 	fputc('\n', stdout);
 	for (i = 0; i < s->nodes.n; i++)
-		printf("->  %s: %sOK%s\n", s->nodes.items[i].shown, out_color(OUT_GREEN), out_color(OUT_PLAIN));
+		printf("->  %s: %sOK%s\n", s->nodes.items[i].shown, out_color(OUT_GREEN),
+			out_color(OUT_PLAIN));
 	printf("%s%zu node%s online.\n", s->nodes.n > 0 ? "\n" : "", s->nodes.n, s->nodes.n == 1 ? "" : "s");
 }
 
@@ -129,7 +132,8 @@ print(const struct client *client, const struct state *s)
 	snprintf(version, sizeof(version), "RabbitMQ %.60s", client_broker_version(client));
 	print_server("broker", s->broker == E_OK, client_broker_url(client), version, s->broker_why.text);
 	if (s->has_backend)
-		print_server("backend", s->backend == E_OK, client_backend_url(client), "", s->backend_why.text);
+		print_server(
+			"backend", s->backend == E_OK, client_backend_url(client), "", s->backend_why.text);
 	else
 		printf("backend  none is set\n");
 	if (s->broker != E_OK)
@@ -167,7 +171,8 @@ code_of(const struct state *s, const struct remote_flags *f)
 		return s->asked != 0 ? s->asked : EXIT_NO;
 	for (i = 0; i < f->destination.n; i++)
 		if (!remote_has_answered(&s->nodes, f->destination.items[i])) {
-			out_error("%s did not answer within %g s", f->destination.items[i], (double)f->timeout / 1000);
+			out_error("%s did not answer within %g s", f->destination.items[i],
+				(double)f->timeout / 1000);
 			return EXIT_LATE;
 		}
 	return 0;
@@ -207,10 +212,11 @@ const struct cmd cmd_status = {
 	.name = "status",
 	.args = "[QUEUE...]",
 	.summary = "which workers answer, and are broker, queues and result backend there?",
-	.details = "Without QUEUE: all queues of the configuration, or the default queue. READY counts the messages that wait, without those that a worker "
+	.details =
+		"Without QUEUE: all queues of the configuration, or the default queue. READY counts the messages that wait, without those that a worker "
 		"holds. Exit status 3 when broker or backend cannot be reached, 1 when no worker answers, 4 when one of --destination does not.",
 	.examples = "  warren status\n"
-		"  warren status scraping processing --json\n",
+		    "  warren status scraping processing --json\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct remote_flags),

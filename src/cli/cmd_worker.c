@@ -17,17 +17,23 @@ struct worker_flags {
 
 static const struct opt_row rows[] = {
 	RUNNER_FLAGS(worker_flags, runner),
-	FLAG(worker_flags, queues, list, .short_flag = 'Q', .help = "queues to take tasks from [the default queue]"),
-	FLAG(worker_flags, exclude_queues, list, .short_flag = 'X', .help = "queues to take no tasks from, of those it would"),
-	FLAG(worker_flags, pool, list, .short_flag = 'P', .arg = "NAME,...", .help = "run only these pools of the configuration"),
+	FLAG(worker_flags, queues, list, .short_flag = 'Q',
+		.help = "queues to take tasks from [the default queue]"),
+	FLAG(worker_flags, exclude_queues, list, .short_flag = 'X',
+		.help = "queues to take no tasks from, of those it would"),
+	FLAG(worker_flags, pool, list, .short_flag = 'P', .arg = "NAME,...",
+		.help = "run only these pools of the configuration"),
 	FLAG(worker_flags, autoscale, text, .def = "", .arg = "MAX,MIN",
 		.help = "with -A, --module or --runner: at least MIN slots, up to MAX when they are needed, instead of -c"),
-	FLAG(worker_flags, beat, bool, .short_flag = 'B', .help = "also send periodic tasks, as warren beat does"),
+	FLAG(worker_flags, beat, bool, .short_flag = 'B',
+		.help = "also send periodic tasks, as warren beat does"),
 	FLAG(worker_flags, json_logs, bool, .help = "the same as --log-format json"),
 	FLAG(worker_flags, quiet, bool, .short_flag = 'q', .help = "no banner"),
-	FLAG(worker_flags, include, list, .short_flag = 'I', .arg = "MODULE,...", .help = "with -A: further modules with tasks"),
+	FLAG(worker_flags, include, list, .short_flag = 'I', .arg = "MODULE,...",
+		.help = "with -A: further modules with tasks"),
 	/* Words of Celery's that change nothing here, so that its command lines work as they are. */
-	FLAG(worker_flags, optimization, text, .short_flag = 'O', .def = "", .flags = OPT_HIDDEN, .help = "no effect"),
+	FLAG(worker_flags, optimization, text, .short_flag = 'O', .def = "", .flags = OPT_HIDDEN,
+		.help = "no effect"),
 	FLAG(worker_flags, without_gossip, bool, .flags = OPT_HIDDEN, .help = "no effect"),
 	FLAG(worker_flags, without_mingle, bool, .flags = OPT_HIDDEN, .help = "no effect"),
 	FLAG(worker_flags, without_heartbeat, bool, .flags = OPT_HIDDEN, .help = "the same as --heartbeat 0"),
@@ -53,7 +59,8 @@ add_autoscale(struct cli *cli, const struct worker_flags *f, struct pool_conf *p
 	if (*f->autoscale == '\0')
 		return E_OK;
 	if (!setup_has_runner(&f->runner))
-		return err_set(t, E_CONF, "--autoscale needs -A, --module or --runner; the pools of the configuration have a key `autoscale`");
+		return err_set(t, E_CONF,
+			"--autoscale needs -A, --module or --runner; the pools of the configuration have a key `autoscale`");
 	if (cli->conf.origin[CONF_OPT_concurrency].source == CONF_FLAG)
 		return err_set(t, E_CONF, "-c and --autoscale are both given: keep one of them");
 	return setup_autoscale(f->autoscale, &pools[0].scaling, t);
@@ -81,7 +88,9 @@ leave_out(struct cli *cli, const struct opt_list *names, struct pool_conf *p, st
 		if (!is_excluded(names, p->queues[i].name))
 			kept[n++] = p->queues[i];
 	if (n == 0)
-		return err_set(t, E_CONF, "-X leaves pool %s no queue to take tasks from: name others with -Q, or leave -X out", p->name);
+		return err_set(t, E_CONF,
+			"-X leaves pool %s no queue to take tasks from: name others with -Q, or leave -X out",
+			p->name);
 	p->queues = kept;
 	p->n_queues = n;
 	return E_OK;
@@ -125,7 +134,8 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 
 /* Everything of the settings; the node is known. Applications have been asked. */
 static enum err
-make(struct cli *cli, const struct worker_flags *f, struct worker_conf *w, struct routes **routes, struct errtext *t)
+make(struct cli *cli, const struct worker_flags *f, struct worker_conf *w, struct routes **routes,
+	struct errtext *t)
 {
 	struct pool_conf *pools;
 	enum err e = setup_pools(cli, &f->runner, &f->queues, &f->pool, &pools, &w->n_pools, t);
@@ -149,7 +159,7 @@ make(struct cli *cli, const struct worker_flags *f, struct worker_conf *w, struc
 /* --- read again --------------------------------------------------------------------------------------------------------- */
 
 struct reading {
-	struct cli cli;            /* the command line is that of the first */
+	struct cli cli; /* the command line is that of the first */
 	struct routes *routes;
 	struct worker_conf conf;
 };
@@ -184,7 +194,10 @@ read_again(void *owner, const struct worker_conf **out, struct errtext *t)
 	struct reading *r = must_alloc(sizeof(*r));
 	enum err e;
 
-	r->cli = (struct cli){ .cmd = first->cmd, .common = first->common, .flags = first->flags, .given = first->given,
+	r->cli = (struct cli){ .cmd = first->cmd,
+		.common = first->common,
+		.flags = first->flags,
+		.given = first->given,
 		.n_given = first->n_given };
 	arena_init(&r->cli.arena, 0);
 	e = conf_load_again(&r->cli.conf, &first->conf, first->common.config, t);
@@ -253,7 +266,9 @@ take_kind_of_pool(struct worker_flags *f, struct errtext *t)
 		f->pool.n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		if (strcmp(kind, others[i]) == 0)
-			return err_set(t, E_CONF, "-P %s: tasks run in processes here, one at a time in each: leave it out, and say how many with -c", kind);
+			return err_set(t, E_CONF,
+				"-P %s: tasks run in processes here, one at a time in each: leave it out, and say how many with -c",
+				kind);
 	return E_OK;
 }
 
@@ -266,7 +281,8 @@ understand(struct cli *cli, struct worker_flags *f, struct errtext *t)
 	if (e == E_OK)
 		e = take_kind_of_pool(f, t);
 	if (e == E_OK && f->without_heartbeat)
-		e = conf_set(&cli->conf, &conf_rows[CONF_OPT_heartbeat], SPAN("0"), CONF_FLAG, "--without-heartbeat", t);
+		e = conf_set(&cli->conf, &conf_rows[CONF_OPT_heartbeat], SPAN("0"), CONF_FLAG,
+			"--without-heartbeat", t);
 	return e;
 }
 
@@ -283,10 +299,14 @@ worker_main(struct cli *cli)
 	enum err e;
 	int code;
 
-	reader.reader = (struct worker_reader){ .read = read_again, .adopted = adopted, .drop = drop, .owner = &reader };
+	reader.reader = (struct worker_reader){
+		.read = read_again, .adopted = adopted, .drop = drop, .owner = &reader
+	};
 	e = understand(cli, cli->flags, &why);
 	if (e == E_OK)
-		e = setup_node(cli, o->node_name, &w.node, &why) == E_OK ? E_OK : err_prefix(&why, E_CONF, "node_name");
+		e = setup_node(cli, o->node_name, &w.node, &why) == E_OK
+			? E_OK
+			: err_prefix(&why, E_CONF, "node_name");
 	if (e == E_OK)
 		e = app_ask(cli, &f->runner, &f->queues, &f->pool, w.node, &why);
 	if (e == E_OK)
@@ -313,12 +333,13 @@ const struct cmd cmd_worker = {
 	.name = "worker",
 	.args = "",
 	.summary = "take tasks from queues and run them",
-	.details = "With -A, --module or --runner it has one pool, made from the flags; without them the pools of the configuration. SIGTERM: takes no "
+	.details =
+		"With -A, --module or --runner it has one pool, made from the flags; without them the pools of the configuration. SIGTERM: takes no "
 		"more tasks, lets the running ones finish (--drain-timeout), and ends. SIGHUP: reads its settings again. With -B it is a scheduler too (see warren beat): one of any number, so "
 		"every worker may have it.",
 	.examples = "  warren worker -A tasks -Q celery,mail -c 4 -n w1@%h -l info\n"
-		"  warren worker --module ./libtasks.so -Q processing -c 8\n"
-		"  warren worker --config warren.yaml -P gpu\n",
+		    "  warren worker --module ./libtasks.so -Q processing -c 8\n"
+		    "  warren worker --config warren.yaml -P gpu\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct worker_flags),

@@ -352,8 +352,7 @@ print_body(struct dead_item *it)
 	if (it->spoiled != NULL)
 		print_fact("  missing:", span_of(it->spoiled));
 	if (body.len <= SHOWN_BODY_MAX &&
-		jscan_check(body, &(struct jscan_limits){ .depth_max = JSCAN_DEPTH_MAX }, NULL, NULL) ==
-			E_OK) {
+		jscan_check(body, &(struct jscan_limits){ .depth_max = JSCAN_DEPTH_MAX }, NULL, NULL) == E_OK) {
 		print_json(body);
 		return;
 	}

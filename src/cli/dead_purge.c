@@ -86,8 +86,7 @@ dead_purge(struct dead_look *l)
 		code = dead_must_say_yes(f, "purge");
 	if (code == 0 && asks && whole) {
 		e = purge_all(l, true, &why);
-		if (e == E_OK && l->matched > 0 &&
-			!dead_may_go_on(l, "purge", "Throw away", l->matched, &code))
+		if (e == E_OK && l->matched > 0 && !dead_may_go_on(l, "purge", "Throw away", l->matched, &code))
 			return code;
 		code = 0;
 	} else if (code == 0 && asks) {

@@ -8,7 +8,8 @@
 #include "cli/out.h"
 
 const struct opt_row common_rows[] = {
-	FLAG(common_flags, config, text, .arg = "FILE", .help = "configuration file (else $WARREN_CONFIG, ./warren.yaml, the system's)"),
+	FLAG(common_flags, config, text, .arg = "FILE",
+		.help = "configuration file (else $WARREN_CONFIG, ./warren.yaml, the system's)"),
 	FLAG(common_flags, json, bool, .help = "print JSON, for machines"),
 	FLAG(common_flags, help, bool, .short_flag = 'h', .help = "show this"),
 };
@@ -18,13 +19,16 @@ const size_t n_common_rows = ARRAY_LEN(common_rows);
 static const struct {
 	const char *name, *means;
 } aliases[] = {
-	{ "hostname", "node_name" }, { "loglevel", "log_level" }, { "no-create", "no_create_queues" }, { "backend", "result_backend" },
+	{ "hostname", "node_name" },
+	{ "loglevel", "log_level" },
+	{ "no-create", "no_create_queues" },
+	{ "backend", "result_backend" },
 };
 
 /* One flag that was found: where its value goes. */
 struct target {
 	const struct opt_row *row;
-	void *base;       /* NULL: a setting */
+	void *base; /* NULL: a setting */
 	bool negated;
 };
 
@@ -127,8 +131,8 @@ unknown_flag(struct cli *cli, struct span word)
 			buf_addc(&b, *near.best == '_' ? '-' : *near.best);
 		buf_addc(&b, '?');
 	}
-	out_error("%s: unknown flag %s%.*s%s (see warren %s --help)", cli->cmd->name, word.len > 1 ? "--" : "-", SPAN_FMT(word), buf_text(&b),
-		cli->cmd->name);
+	out_error("%s: unknown flag %s%.*s%s (see warren %s --help)", cli->cmd->name,
+		word.len > 1 ? "--" : "-", SPAN_FMT(word), buf_text(&b), cli->cmd->name);
 	buf_release(&b);
 	return EXIT_USAGE;
 }
@@ -140,7 +144,7 @@ set_flag(struct cli *cli, const struct target *to, struct span value, const char
 	enum err e;
 
 	e = to->base == NULL ? conf_set(&cli->conf, to->row, value, CONF_FLAG, shown, &why)
-		: opt_set(to->row, to->base, value, &cli->arena, &why);
+			     : opt_set(to->row, to->base, value, &cli->arena, &why);
 	if (e == E_OK && to->base == cli->flags)
 		cli->given[cli->n_given++] = (struct cli_given){ to->row, value };
 	if (e == E_OK)
@@ -178,7 +182,11 @@ take_flag(struct cli *cli, int argc, char **argv, int *i)
 			out_error("%s: %s takes no value", cli->cmd->name, shown);
 			return EXIT_USAGE;
 		}
-		return set_flag(cli, &to, value != NULL ? span_of(value) : to.negated ? SPAN("false") : SPAN("true"), shown);
+		return set_flag(cli, &to,
+			value != NULL        ? span_of(value)
+				: to.negated ? SPAN("false")
+					     : SPAN("true"),
+			shown);
 	}
 	if (value == NULL && ++*i < argc)
 		value = argv[*i];
@@ -219,9 +227,10 @@ flags_parse(struct cli *cli, int argc, char **argv)
 	if (cli->n_args >= cli->cmd->args_min && cli->n_args <= cli->cmd->args_max)
 		return 0;
 	if (cli->n_args > cli->cmd->args_max)
-		out_error("%s: '%s' is too much: usage: warren %s %s", cli->cmd->name, cli->args[cli->cmd->args_max], cli->cmd->name,
-			cli->cmd->args);
+		out_error("%s: '%s' is too much: usage: warren %s %s", cli->cmd->name,
+			cli->args[cli->cmd->args_max], cli->cmd->name, cli->cmd->args);
 	else
-		out_error("%s: usage: warren %s %s (see warren %s --help)", cli->cmd->name, cli->cmd->name, cli->cmd->args, cli->cmd->name);
+		out_error("%s: usage: warren %s %s (see warren %s --help)", cli->cmd->name, cli->cmd->name,
+			cli->cmd->args, cli->cmd->name);
 	return EXIT_USAGE;
 }

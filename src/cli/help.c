@@ -102,7 +102,8 @@ print_command(const struct cmd *cmd)
 {
 	size_t i;
 
-	printf("usage: warren %s%s%s%s\n\n", cmd->name, cmd->n_flags > 0 ? " [FLAG...]" : "", *cmd->args != '\0' ? " " : "", cmd->args);
+	printf("usage: warren %s%s%s%s\n\n", cmd->name, cmd->n_flags > 0 ? " [FLAG...]" : "",
+		*cmd->args != '\0' ? " " : "", cmd->args);
 	print_wrapped(span_of(cmd->summary), 0);
 	if (cmd->details != NULL) {
 		fputc('\n', stdout);
@@ -129,15 +130,16 @@ help_print(const struct cmd *cmd)
 		return;
 	}
 	printf("warren: a distributed worker cluster on RabbitMQ, Celery wire compatible\n\n"
-		"usage: warren COMMAND [FLAG...] [ARG...]\n\ncommands:\n");
+	       "usage: warren COMMAND [FLAG...] [ARG...]\n\ncommands:\n");
 	for (i = 0; cmds[i] != NULL; i++)
 		if (!cmds[i]->hidden)
-			printf("  %s%-10s%s %s\n", out_color(OUT_BOLD), cmds[i]->name, out_color(OUT_PLAIN), cmds[i]->summary);
+			printf("  %s%-10s%s %s\n", out_color(OUT_BOLD), cmds[i]->name, out_color(OUT_PLAIN),
+				cmds[i]->summary);
 	printf("\nexamples:\n"
-		"  warren worker -A tasks -Q celery -c 4      run the tasks of the Python module tasks\n"
-		"  warren send add 2 3 --wait                 send one and print what it returns\n"
-		"  warren status                              is everything there?\n"
-		"\nwarren COMMAND --help says more.\n");
+	       "  warren worker -A tasks -Q celery -c 4      run the tasks of the Python module tasks\n"
+	       "  warren send add 2 3 --wait                 send one and print what it returns\n"
+	       "  warren status                              is everything there?\n"
+	       "\nwarren COMMAND --help says more.\n");
 }
 
 /* Text for troff: a backslash and a dot or quote at the start of a line would be commands. */
@@ -217,7 +219,8 @@ help_print_man(void)
 	size_t i;
 
 	fputs(".TH WARREN 1\n.SH NAME\nwarren \\- a distributed worker cluster on RabbitMQ\n"
-		".SH SYNOPSIS\n.B warren\n.I COMMAND\n[FLAG...] [ARG...]\n.SH COMMANDS\n", stdout);
+	      ".SH SYNOPSIS\n.B warren\n.I COMMAND\n[FLAG...] [ARG...]\n.SH COMMANDS\n",
+		stdout);
 	for (i = 0; cmds[i] != NULL; i++)
 		if (!cmds[i]->hidden)
 			man_command(cmds[i]);
@@ -225,7 +228,8 @@ help_print_man(void)
 	for (i = 0; i < n_common_rows; i++)
 		man_flag(&common_rows[i], false);
 	fputs(".SH SETTINGS\nAs keys of the configuration file (with underscores), as environment variables (WARREN_ and the name in "
-		"capitals), and as flags of the commands they concern.\n", stdout);
+	      "capitals), and as flags of the commands they concern.\n",
+		stdout);
 	for (i = 0; i < CONF_OPTIONS; i++)
 		man_flag(&conf_rows[i], true);
 	for (i = 0; i < CONF_SECTIONS; i++) {

@@ -67,7 +67,8 @@ run(const struct cmd *cmd, int argc, char **argv)
 
 	arena_init(&cli.arena, 0);
 	cli.flags = must_alloc(cmd->flags_size);
-	if (conf_init(&cli.conf) != E_OK || opt_set_defaults(cmd->flags, cmd->n_flags, cli.flags, &cli.arena) != E_OK) {
+	if (conf_init(&cli.conf) != E_OK ||
+		opt_set_defaults(cmd->flags, cmd->n_flags, cli.flags, &cli.arena) != E_OK) {
 		out_error("out of memory");
 		code = EXIT_NO;
 		goto out;

@@ -17,7 +17,7 @@
 
 static struct {
 	bool terminal, color, progress, error_color;
-	bool line_up;           /* a progress line is on the screen */
+	bool line_up; /* a progress line is on the screen */
 	ms_t last;
 } out;
 
@@ -157,8 +157,12 @@ const char *
 out_color(enum out_color c)
 {
 	static const char *const codes[] = {
-		[OUT_PLAIN] = "\033[0m", [OUT_RED] = "\033[31m", [OUT_GREEN] = "\033[32m", [OUT_YELLOW] = "\033[33m",
-		[OUT_BOLD] = "\033[1m", [OUT_DIM] = "\033[2m",
+		[OUT_PLAIN] = "\033[0m",
+		[OUT_RED] = "\033[31m",
+		[OUT_GREEN] = "\033[32m",
+		[OUT_YELLOW] = "\033[33m",
+		[OUT_BOLD] = "\033[1m",
+		[OUT_DIM] = "\033[2m",
 	};
 
 	return out.color ? codes[c] : "";

@@ -18,13 +18,13 @@ bool out_finish(void);
 void out_error(const char *fmt, ...) PRINTFLIKE(1, 2);
 /* A remark on stderr. */
 void out_note(const char *fmt, ...) PRINTFLIKE(1, 2);
-void out_span(struct span s);          /* to stdout, as it is */
-void out_line(struct span s);          /* with a newline */
+void out_span(struct span s); /* to stdout, as it is */
+void out_line(struct span s); /* with a newline */
 /* One JSON text and a newline to stdout. */
 void out_json(struct buf *json);
 
-bool out_is_terminal(void);            /* stdout */
-bool out_has_progress(void);           /* stderr is a terminal */
+bool out_is_terminal(void);  /* stdout */
+bool out_has_progress(void); /* stderr is a terminal */
 /* Overwrites the progress line; at most ten times a second, unless last. No-op off a terminal. */
 void out_progress(bool last, const char *fmt, ...) PRINTFLIKE(2, 3);
 void out_progress_clear(void);
@@ -41,7 +41,7 @@ const char *out_color(enum out_color c);
 #define GRID_COLUMNS 8
 struct grid {
 	size_t columns, rows, cap;
-	char **cells;           /* rows * columns, ours */
+	char **cells; /* rows * columns, ours */
 };
 void grid_init(struct grid *g, size_t columns, const char *const *titles);
 /* Copies; control characters are made visible. */

@@ -142,7 +142,11 @@ setup_has_runner(const struct runner_flags *r)
 static const struct bus_topo_queue *
 pool_queues(struct cli *cli, const struct opt_list *names, const struct app *app, size_t *n)
 {
-	size_t of_app = app != NULL ? app->n_queues : 0, count = of_app > 0 ? of_app : names->n > 0 ? names->n : 1, i;
+	size_t of_app = app != NULL ? app->n_queues : 0,
+	       count = of_app > 0 ? of_app
+		: names->n > 0    ? names->n
+				  : 1,
+	       i;
 	struct bus_topo_queue *queues = arena_zero(&cli->arena, count * sizeof(*queues));
 	const char *name;
 
@@ -185,12 +189,15 @@ set_scaling(struct scale_conf *c, struct span key, struct span value, struct err
 	int64_t n;
 
 	if (span_is(key, "idle"))
-		return text_parse_duration(value, &c->idle_ms) && c->idle_ms >= 1000 ? E_OK
-			: err_set(t, E_CONF, "autoscale: idle is a time of at least 1s, not '%.*s'", SPAN_FMT(value));
+		return text_parse_duration(value, &c->idle_ms) && c->idle_ms >= 1000
+			? E_OK
+			: err_set(t, E_CONF, "autoscale: idle is a time of at least 1s, not '%.*s'",
+				  SPAN_FMT(value));
 	if (!span_is(key, "min") && !span_is(key, "max"))
 		return err_set(t, E_CONF, "autoscale: '%.*s' is none of min, max and idle", SPAN_FMT(key));
 	if (!text_parse_int(value, &n) || n < 1 || n > POOL_SLOTS_MAX)
-		return err_set(t, E_CONF, "autoscale: %.*s is a number from 1 to %d, not '%.*s'", SPAN_FMT(key), POOL_SLOTS_MAX, SPAN_FMT(value));
+		return err_set(t, E_CONF, "autoscale: %.*s is a number from 1 to %d, not '%.*s'",
+			SPAN_FMT(key), POOL_SLOTS_MAX, SPAN_FMT(value));
 	*(span_is(key, "min") ? &c->min : &c->max) = (uint32_t)n;
 	return E_OK;
 }
@@ -200,7 +207,9 @@ check_scaling(const struct scale_conf *c, struct errtext *t)
 {
 	if (c->max == 0)
 		return err_set(t, E_CONF, "autoscale: max is missing");
-	return c->min > c->max ? err_set(t, E_CONF, "autoscale: min (%u) is more than max (%u)", c->min, c->max) : E_OK;
+	return c->min > c->max
+		? err_set(t, E_CONF, "autoscale: min (%u) is more than max (%u)", c->min, c->max)
+		: E_OK;
 }
 
 /* { min: 1, max: 8, idle: 30s } */
@@ -244,8 +253,8 @@ setup_autoscale(const char *text, struct scale_conf *out, struct errtext *t)
 
 /* A pool of the settings, or the one made of flags. */
 static enum err
-make_pool(struct cli *cli, const struct conf_pool *from, const struct runner_flags *r, const char *where, struct pool_conf *to,
-	struct errtext *t)
+make_pool(struct cli *cli, const struct conf_pool *from, const struct runner_flags *r, const char *where,
+	struct pool_conf *to, struct errtext *t)
 {
 	const struct options *o = &cli->conf.o;
 	enum err e;
@@ -262,9 +271,12 @@ make_pool(struct cli *cli, const struct conf_pool *from, const struct runner_fla
 		.pass_env = from->pass_env.items,
 		.pass_all = *r->app != '\0' && from->pass_env.n == 0 && !is_given(from, "pass_env"),
 		.memory_limit = from->memory_limit,
-		.prefetch_multiplier = (int)(is_given(from, "prefetch_multiplier") ? from->prefetch_multiplier : o->prefetch_multiplier),
-		.max_tasks_per_child = is_given(from, "max_tasks_per_child") ? from->max_tasks_per_child : o->max_tasks_per_child,
-		.max_memory_per_child = is_given(from, "max_memory_per_child") ? from->max_memory_per_child : o->max_memory_per_child,
+		.prefetch_multiplier = (int)(is_given(from, "prefetch_multiplier") ? from->prefetch_multiplier
+										   : o->prefetch_multiplier),
+		.max_tasks_per_child = is_given(from, "max_tasks_per_child") ? from->max_tasks_per_child
+									     : o->max_tasks_per_child,
+		.max_memory_per_child = is_given(from, "max_memory_per_child") ? from->max_memory_per_child
+									       : o->max_memory_per_child,
 		.start_ms = from->start_timeout,
 	};
 	if (to->max_memory_per_child > 0 && to->max_memory_per_child < LEAST_MEMORY)
@@ -308,14 +320,16 @@ check_chosen(const struct cli *cli, const struct opt_list *chosen, struct errtex
 			continue;
 		buf_init(&b, 0);
 		nearest_add(&b, &near);
-		e = err_set(t, E_CONF, "there is no pool '%s' in the configuration%s", chosen->items[i], buf_text(&b));
+		e = err_set(t, E_CONF, "there is no pool '%s' in the configuration%s", chosen->items[i],
+			buf_text(&b));
 		buf_release(&b);
 	}
 	return e;
 }
 
 static enum err
-pools_of_settings(struct cli *cli, const struct opt_list *chosen, struct pool_conf *pools, size_t *n, struct errtext *t)
+pools_of_settings(
+	struct cli *cli, const struct opt_list *chosen, struct pool_conf *pools, size_t *n, struct errtext *t)
 {
 	const struct conf *c = &cli->conf;
 	struct runner_flags r;
@@ -337,10 +351,13 @@ pools_of_settings(struct cli *cli, const struct opt_list *chosen, struct pool_co
 }
 
 enum err
-setup_pools(struct cli *cli, const struct runner_flags *r, const struct opt_list *queues, const struct opt_list *chosen,
-	struct pool_conf **out, size_t *n, struct errtext *t)
+setup_pools(struct cli *cli, const struct runner_flags *r, const struct opt_list *queues,
+	const struct opt_list *chosen, struct pool_conf **out, size_t *n, struct errtext *t)
 {
-	struct conf_pool plain = { .item.name = "default", .cwd = "", .start_timeout = 60000, .queues = *queues,
+	struct conf_pool plain = { .item.name = "default",
+		.cwd = "",
+		.start_timeout = 60000,
+		.queues = *queues,
 		.pass_env = r->pass_env };
 	struct pool_conf *pools = arena_zero(&cli->arena, (cli->conf.n_pools + 1) * sizeof(*pools));
 
@@ -350,15 +367,19 @@ setup_pools(struct cli *cli, const struct runner_flags *r, const struct opt_list
 		return err_set(t, E_NOMEM, "out of memory");
 	if (setup_has_runner(r)) {
 		if (chosen->n > 0)
-			return err_set(t, E_CONF, "--pool picks pools of the configuration: leave -A, --module and --runner out");
+			return err_set(t, E_CONF,
+				"--pool picks pools of the configuration: leave -A, --module and --runner out");
 		*n = 1;
 		return make_pool(cli, &plain, r, "command line", pools, t);
 	}
 	if (queues->n > 0)
-		return err_set(t, E_CONF, "-Q needs -A, --module or --runner; the pools of the configuration name their own queues "
+		return err_set(t, E_CONF,
+			"-Q needs -A, --module or --runner; the pools of the configuration name their own queues "
 			"(--pool picks some of them)");
 	if (cli->conf.n_pools == 0)
-		return err_set(t, E_CONF, "nothing to run: give -A MODULE, --module LIB.so or --runner COMMAND, or pools in the configuration%s%s",
-			cli->conf.file != NULL ? " " : " (no configuration file was read)", cli->conf.file != NULL ? cli->conf.file : "");
+		return err_set(t, E_CONF,
+			"nothing to run: give -A MODULE, --module LIB.so or --runner COMMAND, or pools in the configuration%s%s",
+			cli->conf.file != NULL ? " " : " (no configuration file was read)",
+			cli->conf.file != NULL ? cli->conf.file : "");
 	return pools_of_settings(cli, chosen, pools, n, t);
 }

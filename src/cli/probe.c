@@ -95,8 +95,7 @@ no_answer(const struct probe *p, const struct pool_conf *pool, bool is_late, str
 		line = span_split(&rest, '\n');
 	buf_init(&how, 0);
 	if (is_late)
-		buf_addf(&how, "did not answer within %lld s",
-			(long long)start_ms(pool) / 1000);
+		buf_addf(&how, "did not answer within %lld s", (long long)start_ms(pool) / 1000);
 	else if (p->end.signaled)
 		buf_adds(&how, "was ");
 	if (!is_late)

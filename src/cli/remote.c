@@ -65,7 +65,8 @@ compare(const void *a, const void *b)
 }
 
 int
-remote_collect(struct client *c, const char *method, struct span arguments, const struct remote_flags *f, struct remote_answers *out)
+remote_collect(struct client *c, const char *method, struct span arguments, const struct remote_flags *f,
+	struct remote_answers *out)
 {
 	struct remote_call call = {
 		.method = span_of(method),
@@ -321,7 +322,8 @@ complain(const struct remote_answer *a)
 }
 
 int
-remote_show(const struct remote_cmd *cmd, const struct remote_answers *a, const struct remote_flags *f, bool json)
+remote_show(
+	const struct remote_cmd *cmd, const struct remote_answers *a, const struct remote_flags *f, bool json)
 {
 	double waited = (double)f->timeout / 1000;
 	int code = 0;
@@ -333,7 +335,8 @@ remote_show(const struct remote_cmd *cmd, const struct remote_answers *a, const 
 		print(cmd, a);
 	for (i = 0; i < a->n; i++) {
 		if (i > 0 && strcmp(a->items[i].node, a->items[i - 1].node) == 0)
-			out_note("warning: two workers are named %s: give each its own name (-n)", a->items[i].shown);
+			out_note("warning: two workers are named %s: give each its own name (-n)",
+				a->items[i].shown);
 		if (!a->items[i].is_error)
 			continue;
 		complain(&a->items[i]);

@@ -4,12 +4,14 @@
 #include "base/text.h"
 #include "cli/out.h"
 
+/* clang-format off */
 #define ARG(key_, shown_, kind_) { .key = (key_), .shown = (shown_), .kind = REMOTE_##kind_ }
 #define MAYBE(key_, shown_, kind_) { .key = (key_), .shown = (shown_), .kind = REMOTE_##kind_, .optional = true }
 #define COL(title_, path_) { .title = (title_), .path = (path_) }
 #define CELL(title_, path_, cell_) { .title = (title_), .path = (path_), .cell = REMOTE_##cell_ }
 #define ASK(name_, help_, ...) { .name = (name_), .help = (help_), __VA_ARGS__ }
 #define TELL(name_, help_, ...) { .name = (name_), .help = (help_), .changes = true, .columns = { COL("ANSWER", "ok") }, __VA_ARGS__ }
+/* clang-format on */
 #define ARGS(...) .args = { __VA_ARGS__ }
 #define ITEMS(...) .rows = REMOTE_ITEMS, .columns = { __VA_ARGS__ }
 #define MEMBERS(...) .rows = REMOTE_MEMBERS, .columns = { __VA_ARGS__ }
@@ -17,43 +19,56 @@
 
 const struct remote_cmd remote_cmds[] = {
 	ASK("ping", "is it there?", SELF(COL("ANSWER", "ok"))),
-	ASK("active", "tasks that run now", ITEMS(COL("ID", "id"), COL("TASK", "name"), COL("ARGS", "args"), COL("KWARGS", "kwargs"),
-		CELL("RUNNING", "time_start", AGO))),
-	ASK("reserved", "tasks that were delivered and have not begun", ITEMS(COL("ID", "id"), COL("TASK", "name"), COL("ARGS", "args"),
-		COL("KWARGS", "kwargs"))),
-	ASK("scheduled", "tasks that wait in the worker for their time", ITEMS(COL("ID", "request.id"), COL("TASK", "request.name"),
-		COL("ARGS", "request.args"), COL("ETA", "eta"))),
+	ASK("active", "tasks that run now",
+		ITEMS(COL("ID", "id"), COL("TASK", "name"), COL("ARGS", "args"), COL("KWARGS", "kwargs"),
+			CELL("RUNNING", "time_start", AGO))),
+	ASK("reserved", "tasks that were delivered and have not begun",
+		ITEMS(COL("ID", "id"), COL("TASK", "name"), COL("ARGS", "args"), COL("KWARGS", "kwargs"))),
+	ASK("scheduled", "tasks that wait in the worker for their time",
+		ITEMS(COL("ID", "request.id"), COL("TASK", "request.name"), COL("ARGS", "request.args"),
+			COL("ETA", "eta"))),
 	ASK("revoked", "ids of revoked tasks", ITEMS(COL("ID", ""))),
-	ASK("registered", "names of the tasks it can run; with attributes, such as rate_limit", ARGS(MAYBE("taskinfoitems", "ATTRIBUTE", TEXTS)),
-		ITEMS(COL("TASK", ""))),
-	ASK("stats", "uptime, slots, runs, memory; more with --json", SELF(COL("PID", "pid"), CELL("UPTIME", "uptime", LASTING),
-		COL("SLOTS", "pool.max-concurrency"), COL("PREFETCH", "prefetch_count"), CELL("RUNS", "total", SUM),
-		CELL("MEMORY", "rusage.maxrss", KIB))),
-	ASK("active_queues", "queues it takes tasks from", ITEMS(COL("QUEUE", "name"), COL("EXCHANGE", "exchange.name"),
-		COL("TYPE", "exchange.type"), COL("KEY", "routing_key"))),
-	ASK("conf", "settings that were changed; with the word all: all", ARGS(MAYBE("with_defaults", "all", FLAG)),
-		MEMBERS(COL("SETTING", "@"), COL("VALUE", ""))),
+	ASK("registered", "names of the tasks it can run; with attributes, such as rate_limit",
+		ARGS(MAYBE("taskinfoitems", "ATTRIBUTE", TEXTS)), ITEMS(COL("TASK", ""))),
+	ASK("stats", "uptime, slots, runs, memory; more with --json",
+		SELF(COL("PID", "pid"), CELL("UPTIME", "uptime", LASTING),
+			COL("SLOTS", "pool.max-concurrency"), COL("PREFETCH", "prefetch_count"),
+			CELL("RUNS", "total", SUM), CELL("MEMORY", "rusage.maxrss", KIB))),
+	ASK("active_queues", "queues it takes tasks from",
+		ITEMS(COL("QUEUE", "name"), COL("EXCHANGE", "exchange.name"), COL("TYPE", "exchange.type"),
+			COL("KEY", "routing_key"))),
+	ASK("conf", "settings that were changed; with the word all: all",
+		ARGS(MAYBE("with_defaults", "all", FLAG)), MEMBERS(COL("SETTING", "@"), COL("VALUE", ""))),
 	ASK("report", "versions and settings, for a bug report", .rows = REMOTE_BLOCK),
-	ASK("query_task", "what it holds of these tasks", ARGS(ARG("ids", "ID", TEXTS)), MEMBERS(COL("ID", "@"), COL("STATE", "0"),
-		COL("TASK", "1.name"), COL("ARGS", "1.args"), CELL("RUNNING", "1.time_start", AGO))),
+	ASK("query_task", "what it holds of these tasks", ARGS(ARG("ids", "ID", TEXTS)),
+		MEMBERS(COL("ID", "@"), COL("STATE", "0"), COL("TASK", "1.name"), COL("ARGS", "1.args"),
+			CELL("RUNNING", "1.time_start", AGO))),
 	ASK("clock", "its logical clock", SELF(COL("CLOCK", "clock"))),
 	ASK("memsample", "its resident memory", SELF(COL("MEMORY", ""))),
 	ASK("memdump", "memory of the worker and each of its children", .rows = REMOTE_BLOCK),
 
 	TELL("revoke", "these tasks shall not run", ARGS(ARG("task_id", "ID", TEXTS)), .revokes = true),
-	TELL("terminate", "the same, and what runs is ended with this signal", ARGS(ARG("signal", "SIGNAL", SIGNAL), ARG("task_id", "ID", TEXTS))),
-	TELL("revoke_by_stamped_headers", "tasks that carry one of these stamps shall not run", ARGS(ARG("headers", "NAME=VALUE", PAIRS)),
-		.revokes = true),
-	TELL("rate_limit", "runs of this task: 10/m, 5/s, 1/h; 0 = no limit", ARGS(ARG("task_name", "TASK", TEXT), ARG("rate_limit", "RATE", TEXT))),
-	TELL("time_limit", "time limits of this task; 0 = none", ARGS(ARG("task_name", "TASK", TEXT), ARG("soft", "SOFT", SECONDS),
-		MAYBE("hard", "HARD", SECONDS))),
-	TELL("add_consumer", "take tasks from this queue too", ARGS(ARG("queue", "QUEUE", TEXT), MAYBE("exchange", "EXCHANGE", TEXT),
-		MAYBE("exchange_type", "TYPE", TEXT), MAYBE("routing_key", "KEY", TEXT)), .of_pool = true),
-	TELL("cancel_consumer", "take no more tasks from this queue", ARGS(ARG("queue", "QUEUE", TEXT)), .of_pool = true),
+	TELL("terminate", "the same, and what runs is ended with this signal",
+		ARGS(ARG("signal", "SIGNAL", SIGNAL), ARG("task_id", "ID", TEXTS))),
+	TELL("revoke_by_stamped_headers", "tasks that carry one of these stamps shall not run",
+		ARGS(ARG("headers", "NAME=VALUE", PAIRS)), .revokes = true),
+	TELL("rate_limit", "runs of this task: 10/m, 5/s, 1/h; 0 = no limit",
+		ARGS(ARG("task_name", "TASK", TEXT), ARG("rate_limit", "RATE", TEXT))),
+	TELL("time_limit", "time limits of this task; 0 = none",
+		ARGS(ARG("task_name", "TASK", TEXT), ARG("soft", "SOFT", SECONDS),
+			MAYBE("hard", "HARD", SECONDS))),
+	TELL("add_consumer", "take tasks from this queue too",
+		ARGS(ARG("queue", "QUEUE", TEXT), MAYBE("exchange", "EXCHANGE", TEXT),
+			MAYBE("exchange_type", "TYPE", TEXT), MAYBE("routing_key", "KEY", TEXT)),
+		.of_pool = true),
+	TELL("cancel_consumer", "take no more tasks from this queue", ARGS(ARG("queue", "QUEUE", TEXT)),
+		.of_pool = true),
 	TELL("pool_grow", "so many slots more [1]", ARGS(MAYBE("n", "N", COUNT)), .of_pool = true),
 	TELL("pool_shrink", "so many slots less [1]", ARGS(MAYBE("n", "N", COUNT)), .of_pool = true),
-	TELL("pool_restart", "new children, each after its task", ARGS(MAYBE("modules", "MODULE", TEXTS)), .of_pool = true),
-	TELL("autoscale", "bounds of the number of slots", ARGS(ARG("max", "MAX", COUNT), MAYBE("min", "MIN", COUNT)), .of_pool = true),
+	TELL("pool_restart", "new children, each after its task", ARGS(MAYBE("modules", "MODULE", TEXTS)),
+		.of_pool = true),
+	TELL("autoscale", "bounds of the number of slots",
+		ARGS(ARG("max", "MAX", COUNT), MAYBE("min", "MIN", COUNT)), .of_pool = true),
 	TELL("enable_events", "tell monitors of every task"),
 	TELL("disable_events", "no longer"),
 	TELL("heartbeat", "a sign of life now"),
@@ -75,7 +90,8 @@ remote_find(const char *of, const char *name, bool changes)
 		if (strcmp(cmd->name, name) == 0 && cmd->changes == changes)
 			return cmd;
 		if (strcmp(cmd->name, name) == 0) {
-			out_error("%s: '%s' is a command of warren %s", of, name, changes ? "inspect" : "control");
+			out_error("%s: '%s' is a command of warren %s", of, name,
+				changes ? "inspect" : "control");
 			return NULL;
 		}
 		if (cmd->changes == changes)
@@ -95,7 +111,8 @@ add_usage(struct buf *b, const struct remote_cmd *cmd)
 
 	buf_adds(b, cmd->name);
 	for (a = cmd->args; a->shown != NULL; a++)
-		buf_addf(b, a->optional ? " [%s%s]" : " %s%s", a->shown, a->kind == REMOTE_TEXTS || a->kind == REMOTE_PAIRS ? "..." : "");
+		buf_addf(b, a->optional ? " [%s%s]" : " %s%s", a->shown,
+			a->kind == REMOTE_TEXTS || a->kind == REMOTE_PAIRS ? "..." : "");
 }
 
 void
@@ -111,7 +128,8 @@ remote_add_help(struct buf *b, bool changes)
 			continue;
 		buf_init(&head, 0);
 		add_usage(&head, &remote_cmds[i]);
-		buf_addf(b, head.len < 28 ? "  %-28s%s\n" : "  %s\n                              %s\n", buf_text(&head), remote_cmds[i].help);
+		buf_addf(b, head.len < 28 ? "  %-28s%s\n" : "  %s\n                              %s\n",
+			buf_text(&head), remote_cmds[i].help);
 		buf_release(&head);
 	}
 }
@@ -192,7 +210,8 @@ add_pairs(struct js *w, const char *const *words, size_t n)
 
 /* One argument out of the words that are left; *used says how many it took. */
 static int
-add_arg(struct js *w, const struct remote_cmd *cmd, const struct remote_arg *a, const char *const *words, size_t n, size_t *used)
+add_arg(struct js *w, const struct remote_cmd *cmd, const struct remote_arg *a, const char *const *words,
+	size_t n, size_t *used)
 {
 	int64_t number;
 	ms_t time;
@@ -270,7 +289,8 @@ add_pool_flag(struct js *w, const struct remote_cmd *cmd, const struct remote_fl
 }
 
 int
-remote_add_args(struct buf *b, const struct remote_cmd *cmd, const char *const *words, size_t n, const struct remote_flags *f)
+remote_add_args(struct buf *b, const struct remote_cmd *cmd, const char *const *words, size_t n,
+	const struct remote_flags *f)
 {
 	const struct remote_arg *a;
 	size_t at = 0, used;

@@ -244,8 +244,7 @@ make_one(void *owner, struct span name, struct span json, struct entry_conf **ou
 	if (e == E_OK)
 		e = schedule_make(m, &s, json, &conf, &scratch, t);
 	if (e == E_OK && !s.enabled)
-		e = err_set(
-			t, E_CONF, "enabled: false is for the configuration; entries in Redis are paused");
+		e = err_set(t, E_CONF, "enabled: false is for the configuration; entries in Redis are paused");
 	if (e == E_OK && conf.skip_overlap && !has_backend(m->cli))
 		e = err_set(t, E_CONF,
 			"overlap: skip needs a result backend that keeps results, in Redis, to see whether "

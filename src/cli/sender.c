@@ -18,7 +18,7 @@ struct sender {
 	struct routes *routes;
 	char origin[300];
 	char reply_to[ID_UUID_LEN + 1];
-	struct map queues;              /* name -> struct bus_topo_queue *, ours */
+	struct map queues; /* name -> struct bus_topo_queue *, ours */
 	/* of the name seen last */
 	struct buf last;
 	struct route_target target;
@@ -77,7 +77,8 @@ reply_to(const struct sender *s)
 
 	if (queue.ptr != NULL)
 		return queue;
-	return span_starts(span_of(s->cli->conf.o.result_backend), "rpc://") ? SPAN_NONE : span_of(s->reply_to);
+	return span_starts(span_of(s->cli->conf.o.result_backend), "rpc://") ? SPAN_NONE
+									     : span_of(s->reply_to);
 }
 
 static const struct bus_topo_queue *
@@ -167,14 +168,25 @@ add_defaults(const struct sender *s, const struct call *c, struct task_call *to)
 }
 
 enum err
-sender_send(struct sender *s, const struct call *c, uint64_t tag, client_sent_fn *fn, void *owner, struct errtext *t)
+sender_send(struct sender *s, const struct call *c, uint64_t tag, client_sent_fn *fn, void *owner,
+	struct errtext *t)
 {
 	struct span exchange = SPAN(""), key = SPAN("");
 	struct task_call to = {
-		.id = c->id, .name = c->name, .args = c->args, .kwargs = c->kwargs, .origin = span_of(s->origin),
-		.reply_to = reply_to(s), .eta = c->eta, .expires = c->expires, .now = clock_wall_us(),
-		.time_limit = c->time_limit, .soft_time_limit = c->soft_time_limit, .priority_plus1 = c->priority_plus1,
-		.ignore_result = c->ignore_result, .user_headers = c->headers.count > 0 ? &c->headers : NULL,
+		.id = c->id,
+		.name = c->name,
+		.args = c->args,
+		.kwargs = c->kwargs,
+		.origin = span_of(s->origin),
+		.reply_to = reply_to(s),
+		.eta = c->eta,
+		.expires = c->expires,
+		.now = clock_wall_us(),
+		.time_limit = c->time_limit,
+		.soft_time_limit = c->soft_time_limit,
+		.priority_plus1 = c->priority_plus1,
+		.ignore_result = c->ignore_result,
+		.user_headers = c->headers.count > 0 ? &c->headers : NULL,
 	};
 	enum err e;
 
@@ -189,7 +201,8 @@ sender_send(struct sender *s, const struct call *c, uint64_t tag, client_sent_fn
 }
 
 enum err
-sender_route(struct sender *s, struct task_call *call, struct span *exchange, struct span *key, struct errtext *t)
+sender_route(
+	struct sender *s, struct task_call *call, struct span *exchange, struct span *key, struct errtext *t)
 {
 	struct call c = { .has_ignore_result = call->ignore_result };
 	enum err e;

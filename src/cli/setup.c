@@ -154,15 +154,21 @@ set_rates(struct task_rule *r, const struct conf_task *task, const struct option
 	r->rate_burst = task->rate_limit_burst;
 	r->rate_key = or_null(task->rate_limit_key);
 	if (!rule_parse_rate(span_of(task->rate_limit), &r->rate))
-		return err_set(t, E_CONF, "task '%s': rate_limit '%s' is no rate: write 10/s, 100/m or 1000/h", task->item.name, task->rate_limit);
+		return err_set(t, E_CONF, "task '%s': rate_limit '%s' is no rate: write 10/s, 100/m or 1000/h",
+			task->item.name, task->rate_limit);
 	if (!rule_parse_rate(span_of(task->cluster_rate_limit), &r->cluster_rate))
-		return err_set(t, E_CONF, "task '%s': cluster_rate_limit '%s' is no rate: write 10/s, 100/m or 1000/h", task->item.name,
-			task->cluster_rate_limit);
+		return err_set(t, E_CONF,
+			"task '%s': cluster_rate_limit '%s' is no rate: write 10/s, 100/m or 1000/h",
+			task->item.name, task->cluster_rate_limit);
 	if (r->rate_key != NULL && !limit_path_is_valid(span_of(r->rate_key)))
-		return err_set(t, E_CONF, "task '%s': rate_limit_key '%s' leads to no argument: write kwargs.NAME or args.NUMBER", task->item.name,
-			r->rate_key);
-	if (r->cluster_rate > 0 && !span_starts(span_of(backend), "redis") && !span_starts(span_of(backend), "unix"))
-		return err_set(t, E_CONF, "task '%s': cluster_rate_limit is counted in Redis: it needs a result_backend there", task->item.name);
+		return err_set(t, E_CONF,
+			"task '%s': rate_limit_key '%s' leads to no argument: write kwargs.NAME or args.NUMBER",
+			task->item.name, r->rate_key);
+	if (r->cluster_rate > 0 && !span_starts(span_of(backend), "redis") &&
+		!span_starts(span_of(backend), "unix"))
+		return err_set(t, E_CONF,
+			"task '%s': cluster_rate_limit is counted in Redis: it needs a result_backend there",
+			task->item.name);
 	return E_OK;
 }
 
@@ -208,8 +214,9 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 			return E_CONF;
 		/* Of an application, as Celery has it: the hard limit simply comes first. */
 		if (task->item.line > 0 && task->time_limit > 0 && task->soft_time_limit >= task->time_limit)
-			return err_set(t, E_CONF, "%s:%d: task '%s': soft_time_limit is not shorter than time_limit", c->file, task->item.line,
-				task->item.name);
+			return err_set(t, E_CONF,
+				"%s:%d: task '%s': soft_time_limit is not shorter than time_limit", c->file,
+				task->item.line, task->item.name);
 	}
 	*out = (struct task_rules){ .fallback = task_rule_default, .rules = rules, .count = c->n_tasks };
 	out->fallback.time_limit = seconds(o->time_limit);
@@ -293,7 +300,9 @@ setup_road(const struct bus_topo_queue *q, struct span *exchange, struct span *k
 void
 setup_log(const struct options *o, const char *process, bool json)
 {
-	struct log_conf conf = { .process = process, .fd = STDERR_FILENO, .json = json || strcmp(o->log_format, "json") == 0 };
+	struct log_conf conf = {
+		.process = process, .fd = STDERR_FILENO, .json = json || strcmp(o->log_format, "json") == 0
+	};
 	const char *no_color = getenv("NO_COLOR");
 
 	if (!log_parse_level(span_of(o->log_level), &conf.level))
@@ -326,8 +335,10 @@ setup_node(struct cli *cli, const char *pattern, const char **out, struct errtex
 int
 setup_client(struct cli *cli, bool with_broker, struct client **out)
 {
-	struct client_conf conf = { .connect_ms = cli->conf.o.connect_timeout, .sent_events = cli->conf.o.sent_events,
-		.control_exchange = cli->conf.o.control_exchange, .event_exchange = cli->conf.o.event_exchange };
+	struct client_conf conf = { .connect_ms = cli->conf.o.connect_timeout,
+		.sent_events = cli->conf.o.sent_events,
+		.control_exchange = cli->conf.o.control_exchange,
+		.event_exchange = cli->conf.o.event_exchange };
 	struct errtext why = { "" };
 	enum err e;
 

@@ -39,14 +39,30 @@ struct runner_flags {
 	struct opt_list module, runner, pass_env;
 };
 #define RUNNER_FLAGS(st, member) \
-	{ .name = "app", .type = OPT_T_text, .short_flag = 'A', .offset = offsetof(struct st, member) + offsetof(struct runner_flags, app), \
-		.def = "", .arg = "MODULE", .help = "Python module with the tasks (runs python3 -m warren_runner -A MODULE)" }, \
-	{ .name = "module", .type = OPT_T_list, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, module), \
-		.flags = OPT_REPEAT, .arg = "LIB.so", .help = "shared library with tasks in C; may be given several times" }, \
-	{ .name = "runner", .type = OPT_T_words, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, runner), \
-		.arg = "COMMAND", .help = "any other command that speaks the runner protocol" }, \
-	{ .name = "pass_env", .type = OPT_T_list, .offset = offsetof(struct st, member) + offsetof(struct runner_flags, pass_env), \
-		.arg = "NAME,...", .help = "variables of this environment that tasks get; patterns such as 'AWS_*' [with -A: all but WARREN_*]" }
+	{ .name = "app", \
+		.type = OPT_T_text, \
+		.short_flag = 'A', \
+		.offset = offsetof(struct st, member) + offsetof(struct runner_flags, app), \
+		.def = "", \
+		.arg = "MODULE", \
+		.help = "Python module with the tasks (runs python3 -m warren_runner -A MODULE)" }, \
+		{ .name = "module", \
+			.type = OPT_T_list, \
+			.offset = offsetof(struct st, member) + offsetof(struct runner_flags, module), \
+			.flags = OPT_REPEAT, \
+			.arg = "LIB.so", \
+			.help = "shared library with tasks in C; may be given several times" }, \
+		{ .name = "runner", \
+			.type = OPT_T_words, \
+			.offset = offsetof(struct st, member) + offsetof(struct runner_flags, runner), \
+			.arg = "COMMAND", \
+			.help = "any other command that speaks the runner protocol" }, \
+	{ \
+		.name = "pass_env", .type = OPT_T_list, \
+		.offset = offsetof(struct st, member) + offsetof(struct runner_flags, pass_env), \
+		.arg = "NAME,...", \
+		.help = "variables of this environment that tasks get; patterns such as 'AWS_*' [with -A: all but WARREN_*]" \
+	}
 
 /* Celery's --autoscale MAX,MIN; "" leaves *out as it is. */
 enum err setup_autoscale(const char *text, struct scale_conf *out, struct errtext *t) MUSTCHECK;
@@ -55,7 +71,7 @@ bool setup_has_runner(const struct runner_flags *r);
  * The pools to run: one named "default" made from the flags, or those of the settings (all, or the `chosen` ones). Queues empty = those of
  * the pool, else the default queue. E_CONF when there is nothing to run or a pool is wrong.
  */
-enum err setup_pools(struct cli *cli, const struct runner_flags *r, const struct opt_list *queues, const struct opt_list *chosen,
-	struct pool_conf **out, size_t *n, struct errtext *t) MUSTCHECK;
+enum err setup_pools(struct cli *cli, const struct runner_flags *r, const struct opt_list *queues,
+	const struct opt_list *chosen, struct pool_conf **out, size_t *n, struct errtext *t) MUSTCHECK;
 
 #endif

@@ -16,7 +16,7 @@
 #define LEAVE "\033[?7h\033[?25h\033[?1049l"
 
 struct term {
-	int both, signals;       /* epoll over stdin and signals */
+	int both, signals; /* epoll over stdin and signals */
 	bool screen;
 	struct termios before;
 	sigset_t mask_before;
@@ -37,7 +37,7 @@ enter(struct term *t, struct errtext *why)
 	if (tcgetattr(STDIN_FILENO, &t->before) != 0)
 		return err_sys(why, "cannot read the terminal's settings");
 	raw = t->before;
-	raw.c_lflag &= (tcflag_t)~(ICANON | ECHO);
+	raw.c_lflag &= (tcflag_t) ~(ICANON | ECHO);
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) != 0)
@@ -60,7 +60,9 @@ add_fd(struct term *t, int fd, struct errtext *why)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
 
-	return epoll_ctl(t->both, EPOLL_CTL_ADD, fd, &ev) == 0 ? E_OK : err_sys(why, "cannot watch descriptor %d", fd);
+	return epoll_ctl(t->both, EPOLL_CTL_ADD, fd, &ev) == 0
+		? E_OK
+		: err_sys(why, "cannot watch descriptor %d", fd);
 }
 
 static enum err

@@ -17,7 +17,7 @@
 struct screen {
 	struct buf *out;
 	const struct top *top;
-	size_t left;             /* lines, without the one for the keys */
+	size_t left; /* lines, without the one for the keys */
 	struct buf line;
 };
 
@@ -48,8 +48,7 @@ end_line(struct screen *s, const char *style)
 	buf_reset(&s->line);
 }
 
-static void PRINTFLIKE(3, 4)
-put(struct screen *s, const char *style, const char *fmt, ...)
+static void PRINTFLIKE(3, 4) put(struct screen *s, const char *style, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -116,14 +115,17 @@ draw_head(struct screen *s, const struct view *v)
 
 	while (map_next(&v->workers, &it))
 		alive += view_worker_lives(it.value, t->now);
-	snprintf(title, sizeof(title), " warren events   %s   %s", t->broker, t->is_up ? "" : "(not connected)");
+	snprintf(title, sizeof(title), " warren events   %s   %s", t->broker,
+		t->is_up ? "" : "(not connected)");
 	put(s, REVERSE, "%-*s", (int)t->columns, title);
-	put(s, PLAIN, "%s   workers %zu of %zu alive   events %llu   ended %.1f/s", t->clock, alive, v->workers.count, (unsigned long long)v->events,
-		view_rate(&v->sums, t->now, RATE_SECONDS));
-	put(s, PLAIN, "waiting %zu  running %zu  succeeded %llu  failed %llu  retried %llu  revoked %llu", v->by_state[VIEW_PENDING] +
-		v->by_state[VIEW_RECEIVED] + v->by_state[VIEW_RETRY], v->by_state[VIEW_STARTED],
-		(unsigned long long)v->sums.total[VIEW_COUNT_SUCCEEDED], (unsigned long long)v->sums.total[VIEW_COUNT_FAILED],
-		(unsigned long long)v->sums.total[VIEW_COUNT_RETRIED], (unsigned long long)v->sums.total[VIEW_COUNT_REVOKED]);
+	put(s, PLAIN, "%s   workers %zu of %zu alive   events %llu   ended %.1f/s", t->clock, alive,
+		v->workers.count, (unsigned long long)v->events, view_rate(&v->sums, t->now, RATE_SECONDS));
+	put(s, PLAIN, "waiting %zu  running %zu  succeeded %llu  failed %llu  retried %llu  revoked %llu",
+		v->by_state[VIEW_PENDING] + v->by_state[VIEW_RECEIVED] + v->by_state[VIEW_RETRY],
+		v->by_state[VIEW_STARTED], (unsigned long long)v->sums.total[VIEW_COUNT_SUCCEEDED],
+		(unsigned long long)v->sums.total[VIEW_COUNT_FAILED],
+		(unsigned long long)v->sums.total[VIEW_COUNT_RETRIED],
+		(unsigned long long)v->sums.total[VIEW_COUNT_REVOKED]);
 	put(s, PLAIN, "%s", "");
 }
 
@@ -145,7 +147,8 @@ sorted(const struct map *m, int (*compare)(const void *, const void *))
 static int
 by_name(const void *a, const void *b)
 {
-	return strcmp((*(const struct view_worker *const *)a)->name, (*(const struct view_worker *const *)b)->name);
+	return strcmp(
+		(*(const struct view_worker *const *)a)->name, (*(const struct view_worker *const *)b)->name);
 }
 
 static size_t
@@ -171,8 +174,8 @@ draw_workers(struct screen *s, const struct view *v, size_t most)
 		snprintf(load, sizeof(load), "%.2f %.2f %.2f", w->loadavg[0], w->loadavg[1], w->loadavg[2]);
 		cell(&s->line, w->name, wide);
 		cell(&s->line, lives ? "online" : w->is_offline ? "offline" : "silent", 7);
-		buf_addf(&s->line, "%6lld  %9lld  %17s  %s %s", (long long)w->active, (long long)w->processed, load,
-			w->software != NULL ? w->software : "", w->version != NULL ? w->version : "");
+		buf_addf(&s->line, "%6lld  %9lld  %17s  %s %s", (long long)w->active, (long long)w->processed,
+			load, w->software != NULL ? w->software : "", w->version != NULL ? w->version : "");
 		end_line(s, lives ? PLAIN : RED);
 	}
 	if (n > most)
@@ -184,7 +187,8 @@ draw_workers(struct screen *s, const struct view *v, size_t most)
 static int
 by_total(const void *a, const void *b)
 {
-	const struct view_sums *x = *(const struct view_sums *const *)a, *y = *(const struct view_sums *const *)b;
+	const struct view_sums *x = *(const struct view_sums *const *)a,
+			       *y = *(const struct view_sums *const *)b;
 	uint64_t n = x->total[VIEW_COUNT_RECEIVED], m = y->total[VIEW_COUNT_RECEIVED];
 
 	return n != m ? (n < m) - (n > m) : strcmp(x->name, y->name);
@@ -207,8 +211,10 @@ draw_names(struct screen *s, const struct view *v, size_t most)
 		seconds(mean, ok > 0 ? t->runtime / (double)ok : -1);
 		seconds(max, ok > 0 ? t->runtime_max : -1);
 		cell(&s->line, t->name, wide);
-		buf_addf(&s->line, "%8llu %8llu %8llu %8llu %8s %8s %7.1f", (unsigned long long)t->total[VIEW_COUNT_RECEIVED], (unsigned long long)ok,
-			(unsigned long long)t->total[VIEW_COUNT_FAILED], (unsigned long long)t->total[VIEW_COUNT_RETRIED], mean, max,
+		buf_addf(&s->line, "%8llu %8llu %8llu %8llu %8s %8s %7.1f",
+			(unsigned long long)t->total[VIEW_COUNT_RECEIVED], (unsigned long long)ok,
+			(unsigned long long)t->total[VIEW_COUNT_FAILED],
+			(unsigned long long)t->total[VIEW_COUNT_RETRIED], mean, max,
 			view_rate(t, s->top->now, RATE_SECONDS));
 		end_line(s, PLAIN);
 	}
@@ -229,7 +235,8 @@ style_of(enum view_state state)
 static void
 draw_tasks(struct screen *s, const struct view *v)
 {
-	size_t id = s->top->columns >= 120 ? ID_LONG : ID_SHORT, wide = flexible(s, id + 2 + 2 + 8 + 2 + 8 + 2 + 8 + 2 + 22, 12);
+	size_t id = s->top->columns >= 120 ? ID_LONG : ID_SHORT,
+	       wide = flexible(s, id + 2 + 2 + 8 + 2 + 8 + 2 + 8 + 2 + 22, 12);
 	const struct view_task *t = NULL;
 
 	cell(&s->line, "ID", id);
@@ -245,7 +252,8 @@ draw_tasks(struct screen *s, const struct view *v)
 		cell(&s->line, t->id, id);
 		cell(&s->line, t->texts[VIEW_NAME] != NULL ? t->texts[VIEW_NAME] : "?", wide);
 		cell(&s->line, view_state_name(t->state), 8);
-		buf_addf(&s->line, "%8.8s %8s  %s", ago, runtime, t->texts[VIEW_WORKER] != NULL ? t->texts[VIEW_WORKER] : "");
+		buf_addf(&s->line, "%8.8s %8s  %s", ago, runtime,
+			t->texts[VIEW_WORKER] != NULL ? t->texts[VIEW_WORKER] : "");
 		end_line(s, style_of(t->state));
 	}
 }

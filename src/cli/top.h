@@ -5,11 +5,11 @@
 #include "core/view.h"
 
 struct top {
-	size_t rows, columns;    /* of the terminal */
+	size_t rows, columns; /* of the terminal */
 	us_t now;
-	const char *clock;       /* the time, for people */
+	const char *clock; /* the time, for people */
 	const char *broker;
-	bool is_up;              /* the connection is there */
+	bool is_up; /* the connection is there */
 	bool color;
 };
 

@@ -22,8 +22,8 @@ add_clock(struct buf *b, const struct zone *zone, us_t t, char between)
 	struct date d = date_of_days(days);
 	int64_t away = offset < 0 ? -offset : offset;
 
-	buf_addf(b, "%04d-%02d-%02d%c%02d:%02d:%02d", d.year, d.month, d.day, between, (int)(of_day / 3600), (int)(of_day / 60 % 60),
-		(int)(of_day % 60));
+	buf_addf(b, "%04d-%02d-%02d%c%02d:%02d:%02d", d.year, d.month, d.day, between, (int)(of_day / 3600),
+		(int)(of_day / 60 % 60), (int)(of_day % 60));
 	if (part)
 		buf_addf(b, ".%06d", (int)part);
 	buf_addf(b, "%c%02d:%02d", offset < 0 ? '-' : '+', (int)(away / 3600), (int)(away / 60 % 60));
@@ -64,7 +64,8 @@ lines_of(const struct when_entry *entries, size_t n, struct zones *zones, us_t n
 		if (entry_init(&lines[i].entry, entries[i].conf, zones, NULL) != E_OK)
 			abort();
 		lines[i].from = &entries[i];
-		lines[i].next = entries[i].paused ? SCHEDULE_NEVER : schedule_next(&lines[i].entry.plan.schedule, now);
+		lines[i].next = entries[i].paused ? SCHEDULE_NEVER
+						  : schedule_next(&lines[i].entry.plan.schedule, now);
 	}
 	qsort(lines, n, sizeof(*lines), compare);
 	return lines;
@@ -97,7 +98,8 @@ add_last(struct buf *b, const struct line *l)
 void
 when_print_table(const struct when_entry *entries, size_t n, size_t max, bool all, us_t now)
 {
-	static const char *const titles[] = { "ENTRY", "WHEN", "TASK", "QUEUE", "NEXT RUN", "LAST RUN", "FROM" };
+	static const char *const titles[] = { "ENTRY", "WHEN", "TASK", "QUEUE", "NEXT RUN", "LAST RUN",
+		"FROM" };
 	size_t shown = max && n > max ? max : n;
 	struct buf schedule, next, last;
 	struct zones zones;
@@ -120,8 +122,8 @@ when_print_table(const struct when_entry *entries, size_t n, size_t max, bool al
 		add_next(&next, &lines[i]);
 		add_last(&last, &lines[i]);
 		grid_add(&g,
-			(const char *[]){ c->name, buf_text(&schedule), c->task, target_of(c), buf_text(&next), buf_text(&last),
-				lines[i].from->from });
+			(const char *[]){ c->name, buf_text(&schedule), c->task, target_of(c),
+				buf_text(&next), buf_text(&last), lines[i].from->from });
 	}
 	grid_print(&g);
 	if (shown < n)

@@ -466,12 +466,9 @@ browse_move(struct browse *b, const struct msg *copy, uint64_t tag, browse_moved
 	m = alloc_zero(sizeof(*m));
 	if (m == NULL)
 		return err_set(t, E_NOMEM, "out of memory");
-	*m = (struct move){ .browse = b,
-		.tag = b->now->tag,
-		.bytes = copy->body.len,
-		.user_tag = tag,
-		.fn = fn,
-		.owner = owner };
+	*m = (struct move){
+		.browse = b, .tag = b->now->tag, .bytes = copy->body.len, .user_tag = tag, .fn = fn, .owner = owner
+	};
 	list_push(&b->moves, &m->link);
 	b->n_moves++;
 	b->move_bytes += m->bytes;

@@ -10,8 +10,7 @@
 
 struct client_canvas {
 	struct flow flow;
-	struct span
-		result; /* its result tuple, raw: what to wait for, and what runs before (celery-wire.md 3.6) */
+	struct span result; /* its result tuple, raw: what to wait for, and what runs before (celery-wire.md 3.6) */
 };
 
 /* E_FORMAT says what is wrong with the signature. `reply_to`: client_reply_to, or SPAN_NONE. `now` is the wall clock. Release also after an error. */

@@ -63,8 +63,8 @@ on_conn_down(void *owner, const struct bus_down *d)
 
 	/* Whatever kept us from it, to the caller the server is away. */
 	c->why_err = d->err == E_REFUSED || d->err == E_TIMEOUT ? d->err : E_CLOSED;
-	err_set(&c->why, d->err, "%s %s (%s)%s", d->was_up ? "lost the connection to" : "cannot reach", d->url, d->text,
-		d->was_up ? "" : hint(d));
+	err_set(&c->why, d->err, "%s %s (%s)%s", d->was_up ? "lost the connection to" : "cannot reach",
+		d->url, d->text, d->was_up ? "" : hint(d));
 	c->failed += !d->was_up;
 	c->settled = c->failed >= c->n_urls;
 }
@@ -123,8 +123,10 @@ client_new(struct client **out, const struct client_conf *conf, struct errtext *
 	if (broker.connect_ms == 0)
 		broker.connect_ms = c->connect_ms;
 	c->loop = loop_new(t);
-	c->control_exchange = keep(c, conf->control_exchange != NULL ? conf->control_exchange : CONTROL_NAME, &bad);
-	c->event_exchange = keep(c, conf->event_exchange != NULL ? conf->event_exchange : EVENT_EXCHANGE, &bad);
+	c->control_exchange =
+		keep(c, conf->control_exchange != NULL ? conf->control_exchange : CONTROL_NAME, &bad);
+	c->event_exchange =
+		keep(c, conf->event_exchange != NULL ? conf->event_exchange : EVENT_EXCHANGE, &bad);
 	if (c->loop == NULL)
 		e = E_NOMEM; /* memory or descriptors; the text tells */
 	else if (bad || keep_backend_conf(c, &conf->backend) != E_OK)
@@ -171,7 +173,8 @@ client_connect_broker(struct client *c, struct errtext *t)
 		bus_conn_start(c->conn);
 	c->started = true;
 	if (!client_turn_until(c, &c->settled, c->connect_ms) && c->why.text[0] == '\0')
-		return err_set(t, E_TIMEOUT, "cannot reach %s (no answer within %.3g s): check address, port and firewall",
+		return err_set(t, E_TIMEOUT,
+			"cannot reach %s (no answer within %.3g s): check address, port and firewall",
 			bus_conn_url(c->conn), (double)c->connect_ms / 1000);
 	if (bus_conn_is_up(c->conn))
 		return E_OK;

@@ -18,14 +18,14 @@
 struct client;
 
 struct client_conf {
-	struct bus_conf broker;        /* name NULL = "warren client" */
-	struct backend_conf backend;   /* url NULL or "none": no results */
-	ms_t connect_ms;               /* to reach a server, all of its URLs together; 0 = 5 s */
-	ms_t stall_ms;                 /* confirms or answers that do not come: E_TIMEOUT; 0 = 30 s */
-	size_t window;                 /* messages without a confirm; 0 = 1000 */
-	size_t bytes_max;              /* of messages without a confirm; 0 = 64 MiB */
+	struct bus_conf broker;      /* name NULL = "warren client" */
+	struct backend_conf backend; /* url NULL or "none": no results */
+	ms_t connect_ms;             /* to reach a server, all of its URLs together; 0 = 5 s */
+	ms_t stall_ms;               /* confirms or answers that do not come: E_TIMEOUT; 0 = 30 s */
+	size_t window;               /* messages without a confirm; 0 = 1000 */
+	size_t bytes_max;            /* of messages without a confirm; 0 = 64 MiB */
 	const char *control_exchange, *event_exchange; /* NULL = as Celery has them by default */
-	bool sent_events;              /* tell monitors of each task that client_send sends */
+	bool sent_events;                              /* tell monitors of each task that client_send sends */
 };
 
 /* conf is copied as far as it is needed later. Dials nothing yet. */
@@ -46,10 +46,10 @@ enum err client_ensure_queue(struct client *c, const struct bus_topo_queue *q, s
 
 /* What became of one call. `text` says why not: "no queue takes exchange 'x' with key 'k'". Valid during the callback. */
 struct client_sent {
-	enum err err;                  /* E_OK confirmed; E_MISSING unroutable; E_REFUSED by the broker */
+	enum err err; /* E_OK confirmed; E_MISSING unroutable; E_REFUSED by the broker */
 	const char *text;
-	struct span id;                /* of the task */
-	uint64_t tag;                  /* the caller's own */
+	struct span id; /* of the task */
+	uint64_t tag;   /* the caller's own */
 };
 typedef void client_sent_fn(void *owner, const struct client_sent *s);
 
@@ -58,17 +58,20 @@ typedef void client_sent_fn(void *owner, const struct client_sent *s);
  * client. Waits while the window is full. An error means: not queued, fn is not called. E_FORMAT, E_TOOBIG: this task is at
  * fault, others may go on. E_TIMEOUT: the broker stalls.
  */
-enum err client_send(struct client *c, const struct task_call *call, struct span exchange, struct span routing_key, uint64_t tag,
-	client_sent_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
+enum err client_send(struct client *c, const struct task_call *call, struct span exchange,
+	struct span routing_key, uint64_t tag, client_sent_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
 /* As client_send, for a message that is complete, exchange and key included. Its correlation id is what client_sent calls the id. */
-enum err client_publish(struct client *c, const struct msg *m, uint64_t tag, client_sent_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
+enum err client_publish(struct client *c, const struct msg *m, uint64_t tag, client_sent_fn *fn, void *owner,
+	struct errtext *t) MUSTCHECK;
 /* Until everything sent has its fate. E_TIMEOUT or E_CLOSED: the text says how many have none. */
 enum err client_flush(struct client *c, struct errtext *t) MUSTCHECK;
 size_t client_pending(const struct client *c);
 
 /* E_MISSING: no such queue. */
-enum err client_queue_info(struct client *c, struct span queue, uint32_t *messages, uint32_t *consumers, struct errtext *t) MUSTCHECK;
-enum err client_queue_purge(struct client *c, struct span queue, uint32_t *purged, struct errtext *t) MUSTCHECK;
+enum err client_queue_info(struct client *c, struct span queue, uint32_t *messages, uint32_t *consumers,
+	struct errtext *t) MUSTCHECK;
+enum err client_queue_purge(
+	struct client *c, struct span queue, uint32_t *purged, struct errtext *t) MUSTCHECK;
 
 /* --- results ------------------------------------------------------------------------------------------------------- */
 
@@ -85,9 +88,11 @@ const char *client_backend_url(const struct client *c);
 /* r is valid during the callback. */
 typedef void client_result_fn(void *owner, const struct result *r);
 /* What is stored now. E_MISSING: nothing (pending, expired or unknown; these cannot be told apart). */
-enum err client_result(struct client *c, struct span id, client_result_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
+enum err client_result(
+	struct client *c, struct span id, client_result_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
 /* fn sees each state until one is final (result_is_ready). timeout < 0 = for ever. E_TIMEOUT. */
-enum err client_wait(struct client *c, struct span id, ms_t timeout, client_result_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
+enum err client_wait(struct client *c, struct span id, ms_t timeout, client_result_fn *fn, void *owner,
+	struct errtext *t) MUSTCHECK;
 enum err client_forget(struct client *c, struct span id, struct errtext *t) MUSTCHECK;
 
 /* --- the caller's own waiting -------------------------------------------------------------------------------------- */

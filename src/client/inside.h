@@ -18,26 +18,26 @@ struct client_ask {
 
 struct client {
 	struct loop *loop;
-	struct arena arena;             /* copies of settings */
+	struct arena arena; /* copies of settings */
 	ms_t connect_ms, stall_ms;
 	size_t window, bytes_max, n_urls;
 
-	struct bus_conn *conn;          /* NULL: no broker was given */
+	struct bus_conn *conn; /* NULL: no broker was given */
 	bool started;
-	bool settled;                   /* connected, or every URL has failed once */
-	size_t failed;                  /* attempts since the last connect */
-	struct errtext why;             /* of the last failed attempt */
+	bool settled;       /* connected, or every URL has failed once */
+	size_t failed;      /* attempts since the last connect */
+	struct errtext why; /* of the last failed attempt */
 	enum err why_err;
 
 	struct bus_pub *pub;
-	struct list sends;              /* struct sending without a fate */
+	struct list sends; /* struct sending without a fate */
 	size_t n_sends;
-	uint64_t fates;                 /* counts; a stall is when this stands still */
-	unsigned unturned;              /* sends since the loop last turned */
+	uint64_t fates;    /* counts; a stall is when this stands still */
+	unsigned unturned; /* sends since the loop last turned */
 
-	struct bus_chan *chan;          /* for questions */
+	struct bus_chan *chan; /* for questions */
 	bool chan_open;
-	struct map ensured;             /* names of queues, for this epoch of the connection */
+	struct map ensured; /* names of queues, for this epoch of the connection */
 	uint64_t ensured_epoch;
 	struct client_ask ask;
 
@@ -46,12 +46,12 @@ struct client {
 	bool backend_settled;
 	struct errtext backend_why;
 
-	struct lamport clock;           /* of remote control and events */
+	struct lamport clock; /* of remote control and events */
 	const char *control_exchange, *event_exchange;
 	bool sent_events;
-	struct bus_chan *told;          /* for them */
+	struct bus_chan *told; /* for them */
 	bool told_open;
-	uint64_t untold;                /* that the broker did not take */
+	uint64_t untold; /* that the broker did not take */
 };
 
 /* Turns the loop until *done; false when the time is over first. timeout < 0 = for ever. */

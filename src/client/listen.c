@@ -14,7 +14,7 @@ struct listen {
 	listen_fn *fn;
 	void *owner;
 	struct loop_fd fd;
-	bool moved;              /* something to return for */
+	bool moved; /* something to return for */
 	bool bound, refused;
 	uint64_t odd;
 	struct errtext why;
@@ -50,13 +50,17 @@ static void
 on_open(void *owner)
 {
 	struct listen *l = owner;
-	struct bus_exchange x = { .name = span_of(l->client->event_exchange), .type = SPAN("topic"), .durable = true };
+	struct bus_exchange x = {
+		.name = span_of(l->client->event_exchange), .type = SPAN("topic"), .durable = true
+	};
 	struct pair pairs[] = {
 		{ SPAN("x-expires"), val_int(EVENT_QUEUE_EXPIRES_MS) },
 		{ SPAN("x-message-ttl"), val_int(EVENT_QUEUE_TTL_MS) },
 	};
 	struct table args = { .pairs = pairs, .count = ARRAY_LEN(pairs), .cap = ARRAY_LEN(pairs) };
-	struct bus_queue q = { .name = span_of(l->queue), .exclusive = true, .auto_delete = true, .args = &args };
+	struct bus_queue q = {
+		.name = span_of(l->queue), .exclusive = true, .auto_delete = true, .args = &args
+	};
 	enum err e = bus_exchange_declare(l->chan, &x, NULL, NULL);
 
 	if (e == E_OK)
@@ -100,7 +104,9 @@ on_fd(void *owner)
 static enum err
 open_way(struct listen *l, struct errtext *t)
 {
-	static const struct bus_chan_ops ops = { .on_open = on_open, .on_close = on_close, .on_deliver = on_deliver, .on_cancel = on_cancel };
+	static const struct bus_chan_ops ops = {
+		.on_open = on_open, .on_close = on_close, .on_deliver = on_deliver, .on_cancel = on_cancel
+	};
 	struct client *c = l->client;
 	enum err e = client_connect_broker(c, t);
 
@@ -112,13 +118,16 @@ open_way(struct listen *l, struct errtext *t)
 	while (!l->bound && !l->refused) {
 		l->moved = false;
 		if (!client_turn_until(c, &l->moved, c->stall_ms))
-			return err_set(t, E_TIMEOUT, "%s did not answer within %.3g s", bus_conn_url(c->conn), (double)c->stall_ms / 1000);
+			return err_set(t, E_TIMEOUT, "%s did not answer within %.3g s", bus_conn_url(c->conn),
+				(double)c->stall_ms / 1000);
 	}
-	return l->bound ? E_OK : err_set(t, E_REFUSED, "%s: no events: %s", bus_conn_url(c->conn), l->why.text);
+	return l->bound ? E_OK
+			: err_set(t, E_REFUSED, "%s: no events: %s", bus_conn_url(c->conn), l->why.text);
 }
 
 enum err
-listen_open(struct listen **out, struct client *c, struct span key, int fd, listen_fn *fn, void *owner, struct errtext *t)
+listen_open(struct listen **out, struct client *c, struct span key, int fd, listen_fn *fn, void *owner,
+	struct errtext *t)
 {
 	struct listen *l = alloc_zero(sizeof(*l));
 	char id[ID_UUID_LEN + 1];

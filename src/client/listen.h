@@ -18,7 +18,8 @@ typedef void listen_fn(void *owner, const struct evt *e);
  * `key` is the binding: "#" for all, "task.#" for tasks; what comes as an array has the key task.multi. `fd` (or -1) is one more thing
  * listen_wait ends for when it can be read; it stays the caller's. Returns when the queue is bound: no later event is missed.
  */
-enum err listen_open(struct listen **out, struct client *c, struct span key, int fd, listen_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
+enum err listen_open(struct listen **out, struct client *c, struct span key, int fd, listen_fn *fn,
+	void *owner, struct errtext *t) MUSTCHECK;
 void listen_close(struct listen *l); /* NULL is allowed */
 /* Until events were passed on or fd can be read; false when `timeout` is over first. */
 bool listen_wait(struct listen *l, ms_t timeout);

@@ -37,7 +37,7 @@ client_close_sends(struct client *c)
 
 	bus_pub_close(c->pub);
 	c->pub = NULL;
-	LIST_EACH(&c->sends, it, tmp)
+	LIST_EACH (&c->sends, it, tmp)
 		sending_free(container_of(it, struct sending, link));
 }
 
@@ -72,13 +72,15 @@ stalled(struct client *c, struct errtext *t)
 	size_t n = c->n_sends;
 
 	if (!bus_conn_is_up(c->conn))
-		return err_set(t, E_CLOSED, "%s; %zu messages have no confirm: they may or may not have arrived",
+		return err_set(t, E_CLOSED,
+			"%s; %zu messages have no confirm: they may or may not have arrived",
 			c->why.text[0] != '\0' ? c->why.text : "the broker cannot be reached", n);
 	if (bus_conn_is_blocked(c->conn))
-		return err_set(t, E_TIMEOUT, "%s has blocked publishers (memory or disk alarm); %zu messages have no confirm",
+		return err_set(t, E_TIMEOUT,
+			"%s has blocked publishers (memory or disk alarm); %zu messages have no confirm",
 			bus_conn_url(c->conn), n);
-	return err_set(t, E_TIMEOUT, "%s sent no confirm for %.3g s; %zu messages have none", bus_conn_url(c->conn),
-		(double)c->stall_ms / 1000, n);
+	return err_set(t, E_TIMEOUT, "%s sent no confirm for %.3g s; %zu messages have none",
+		bus_conn_url(c->conn), (double)c->stall_ms / 1000, n);
 }
 
 /* Until at most `left` sends have no fate. As long as fates come in there is no deadline. */
@@ -134,7 +136,8 @@ publish(struct client *c, const struct msg *m, struct sending *s, struct errtext
 }
 
 enum err
-client_publish(struct client *c, const struct msg *m, uint64_t tag, client_sent_fn *fn, void *owner, struct errtext *t)
+client_publish(struct client *c, const struct msg *m, uint64_t tag, client_sent_fn *fn, void *owner,
+	struct errtext *t)
 {
 	struct sending *s;
 	enum err e = c->pub != NULL ? E_OK : open_pub(c, t);
@@ -144,7 +147,9 @@ client_publish(struct client *c, const struct msg *m, uint64_t tag, client_sent_
 	s = alloc_bytes(sizeof(*s) + m->correlation_id.len);
 	if (s == NULL)
 		return err_set(t, E_NOMEM, "out of memory");
-	*s = (struct sending){ .client = c, .fn = fn, .owner = owner, .tag = tag, .id_len = m->correlation_id.len };
+	*s = (struct sending){
+		.client = c, .fn = fn, .owner = owner, .tag = tag, .id_len = m->correlation_id.len
+	};
 	if (s->id_len > 0)
 		memcpy(s->id, m->correlation_id.ptr, s->id_len);
 	list_push(&c->sends, &s->link);
@@ -158,8 +163,8 @@ client_publish(struct client *c, const struct msg *m, uint64_t tag, client_sent_
 }
 
 enum err
-client_send(struct client *c, const struct task_call *call, struct span exchange, struct span routing_key, uint64_t tag,
-	client_sent_fn *fn, void *owner, struct errtext *t)
+client_send(struct client *c, const struct task_call *call, struct span exchange, struct span routing_key,
+	uint64_t tag, client_sent_fn *fn, void *owner, struct errtext *t)
 {
 	struct msg m;
 	enum err e;
@@ -238,8 +243,8 @@ client_ensure_queue(struct client *c, const struct bus_topo_queue *q, struct err
 			return err_set(t, e, "queue '%s': %s", q->name, err_name(e));
 		if (!client_turn_until(c, &c->ask.done, c->stall_ms)) {
 			bus_topo_cancel(topo);
-			return err_set(t, E_TIMEOUT, "queue '%s': %s did not answer within %.3g s", q->name, bus_conn_url(c->conn),
-				(double)c->stall_ms / 1000);
+			return err_set(t, E_TIMEOUT, "queue '%s': %s did not answer within %.3g s", q->name,
+				bus_conn_url(c->conn), (double)c->stall_ms / 1000);
 		}
 		/* Lost in between: the connection dials again, and client_connect_broker gives up when it cannot. */
 	} while (c->ask.err == E_CLOSED);
@@ -278,8 +283,8 @@ open_chan(struct client *c, struct errtext *t)
 	if (e == E_OK && !bus_chan_is_open(c->chan)) {
 		c->chan_open = false;
 		if (!client_turn_until(c, &c->chan_open, c->stall_ms))
-			return err_set(t, E_TIMEOUT, "%s did not open a channel within %.3g s", bus_conn_url(c->conn),
-				(double)c->stall_ms / 1000);
+			return err_set(t, E_TIMEOUT, "%s did not open a channel within %.3g s",
+				bus_conn_url(c->conn), (double)c->stall_ms / 1000);
 	}
 	return e;
 }
@@ -309,8 +314,8 @@ answer(struct client *c, struct span queue, enum err asked, struct errtext *t)
 		return err_set(t, asked, "queue '%.*s': %s", SPAN_FMT(queue), err_name(asked));
 	if (!client_turn_until(c, &c->ask.done, c->stall_ms)) {
 		drop_chan(c);
-		return err_set(t, E_TIMEOUT, "queue '%.*s': %s did not answer within %.3g s", SPAN_FMT(queue), bus_conn_url(c->conn),
-			(double)c->stall_ms / 1000);
+		return err_set(t, E_TIMEOUT, "queue '%.*s': %s did not answer within %.3g s", SPAN_FMT(queue),
+			bus_conn_url(c->conn), (double)c->stall_ms / 1000);
 	}
 	if (c->ask.err == E_OK)
 		return E_OK;
@@ -321,7 +326,8 @@ answer(struct client *c, struct span queue, enum err asked, struct errtext *t)
 }
 
 enum err
-client_queue_info(struct client *c, struct span queue, uint32_t *messages, uint32_t *consumers, struct errtext *t)
+client_queue_info(
+	struct client *c, struct span queue, uint32_t *messages, uint32_t *consumers, struct errtext *t)
 {
 	struct bus_queue q = { .name = queue, .passive = true };
 	enum err e = open_chan(c, t);

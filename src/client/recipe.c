@@ -104,14 +104,12 @@ add_options(struct buf *b, struct span object, int depth, struct errtext *t)
 static void
 begin(struct buf *b, const char *type)
 {
-	buf_addf(b,
-		"{\"task\": \"celery.%s\", \"args\": [], \"subtask_type\": \"%s\", \"immutable\": false, ",
+	buf_addf(b, "{\"task\": \"celery.%s\", \"args\": [], \"subtask_type\": \"%s\", \"immutable\": false, ",
 		type, type);
 }
 
 static enum err
-add_tasks(
-	struct buf *b, const char *type, struct span list, struct span options, int depth, struct errtext *t)
+add_tasks(struct buf *b, const char *type, struct span list, struct span options, int depth, struct errtext *t)
 {
 	enum err e;
 

@@ -20,15 +20,15 @@ struct asking {
 	struct client *client;
 	const struct remote_call *call;
 	struct bus_chan *chan;
-	remote_answer_fn *fn;          /* NULL: no answers are wanted */
+	remote_answer_fn *fn; /* NULL: no answers are wanted */
 	void *owner;
 	char exchange[CONTROL_NAME_MAX + 1];
 	char key[ID_UUID_LEN + 1], ticket[ID_UUID_LEN + 1];
-	bool *has_answered;            /* one for each of call->nodes */
-	size_t missing;                /* of them */
-	bool moved;                    /* something happened: look */
-	bool ready, lost;              /* the way is there; it is gone */
-	bool over;                     /* nothing more to wait for */
+	bool *has_answered; /* one for each of call->nodes */
+	size_t missing;     /* of them */
+	bool moved;         /* something happened: look */
+	bool ready, lost;   /* the way is there; it is gone */
+	bool over;          /* nothing more to wait for */
 	struct errtext why;
 };
 
@@ -74,7 +74,8 @@ on_deliver(void *owner, struct bus_delivery *d)
 	struct asking *a = owner;
 	struct control_reply r;
 
-	if (d->spoiled == NULL && control_decode_reply(&r, d->msg, NULL) == E_OK && span_is(r.ticket, a->ticket)) {
+	if (d->spoiled == NULL && control_decode_reply(&r, d->msg, NULL) == E_OK &&
+		span_is(r.ticket, a->ticket)) {
 		lamport_adjust(&a->client->clock, r.clock);
 		take_answers(a, &r);
 	}
@@ -151,7 +152,9 @@ on_cancel(void *owner, struct span consumer UNUSED)
 static enum err
 open_way(struct asking *a, struct errtext *t)
 {
-	static const struct bus_chan_ops ops = { .on_open = on_open, .on_close = on_close, .on_deliver = on_deliver, .on_cancel = on_cancel };
+	static const struct bus_chan_ops ops = {
+		.on_open = on_open, .on_close = on_close, .on_deliver = on_deliver, .on_cancel = on_cancel
+	};
 	struct client *c = a->client;
 	enum err e = client_connect_broker(c, t);
 
@@ -161,7 +164,8 @@ open_way(struct asking *a, struct errtext *t)
 	if (e != E_OK)
 		return err_set(t, e, "cannot open a channel: %s", err_name(e));
 	if (!client_turn_until(c, &a->moved, c->stall_ms))
-		return err_set(t, E_TIMEOUT, "%s did not answer within %.3g s", bus_conn_url(c->conn), (double)c->stall_ms / 1000);
+		return err_set(t, E_TIMEOUT, "%s did not answer within %.3g s", bus_conn_url(c->conn),
+			(double)c->stall_ms / 1000);
 	if (!a->ready)
 		return err_set(t, E_CLOSED, "%s: no remote control: %s", bus_conn_url(c->conn), a->why.text);
 	return E_OK;
@@ -194,7 +198,8 @@ send(struct asking *a, struct errtext *t)
 		e = bus_cast(a->chan, &m, BACKLOG_MAX);
 	msg_release(&m);
 	if (e == E_AGAIN)
-		return err_set(t, E_REFUSED, "%s accepts no messages now (memory or disk alarm)", bus_conn_url(c->conn));
+		return err_set(t, E_REFUSED, "%s accepts no messages now (memory or disk alarm)",
+			bus_conn_url(c->conn));
 	return e == E_OK ? e : err_set(t, e, "cannot send the request: %s", err_name(e));
 }
 
@@ -222,7 +227,8 @@ end(struct asking *a)
 }
 
 enum err
-remote_ask(struct client *c, const struct remote_call *call, remote_answer_fn *fn, void *owner, struct errtext *t)
+remote_ask(struct client *c, const struct remote_call *call, remote_answer_fn *fn, void *owner,
+	struct errtext *t)
 {
 	struct asking a = { .client = c, .call = call, .fn = fn, .owner = owner };
 	enum err e = begin(&a, t);
@@ -230,7 +236,8 @@ remote_ask(struct client *c, const struct remote_call *call, remote_answer_fn *f
 	if (e == E_OK)
 		client_turn_until(c, &a.over, call->timeout);
 	if (e == E_OK && a.lost)
-		e = err_set(t, E_CLOSED, "%s: lost while waiting for answers: %s", client_broker_url(c), a.why.text);
+		e = err_set(t, E_CLOSED, "%s: lost while waiting for answers: %s", client_broker_url(c),
+			a.why.text);
 	end(&a);
 	return e;
 }

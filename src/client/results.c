@@ -11,7 +11,7 @@ struct reading {
 	client_result_fn *fn;
 	void *owner;
 	bool done;
-	bool is_final;          /* a wait has seen a final state, and is gone */
+	bool is_final; /* a wait has seen a final state, and is gone */
 	enum err err;
 	char text[300];
 };
@@ -31,8 +31,9 @@ on_backend_down(void *owner, const char *url, const char *why, ms_t retry_ms, bo
 	if (!backend_keeps(c->backend))
 		err_set(&c->backend_why, E_CLOSED, "no queue for replies (%s)", why);
 	else
-		err_set(&c->backend_why, E_CLOSED, "%s %s (%s)%s", was_up ? "lost the connection to" : "cannot reach", url, why,
-		was_up ? "" : ": is the result backend running?");
+		err_set(&c->backend_why, E_CLOSED, "%s %s (%s)%s",
+			was_up ? "lost the connection to" : "cannot reach", url, why,
+			was_up ? "" : ": is the result backend running?");
 	c->backend_settled = true;
 }
 
@@ -77,7 +78,8 @@ client_connect_backend(struct client *c, struct errtext *t)
 	if (e != E_OK)
 		return e;
 	if (backend_is_none(c->backend))
-		return err_set(t, E_CONF, "no result backend is set: give --result-backend URL, or result_backend in the configuration");
+		return err_set(t, E_CONF,
+			"no result backend is set: give --result-backend URL, or result_backend in the configuration");
 	if (!backend_keeps(c->backend))
 		e = client_connect_broker(c, t);
 	if (e != E_OK || backend_is_up(c->backend))
@@ -85,8 +87,8 @@ client_connect_backend(struct client *c, struct errtext *t)
 	c->backend_settled = false;
 	c->backend_why.text[0] = '\0';
 	if (!client_turn_until(c, &c->backend_settled, c->connect_ms))
-		return err_set(t, E_TIMEOUT, "cannot reach %s (no answer within %.3g s)", backend_url(c->backend),
-			(double)c->connect_ms / 1000);
+		return err_set(t, E_TIMEOUT, "cannot reach %s (no answer within %.3g s)",
+			backend_url(c->backend), (double)c->connect_ms / 1000);
 	return backend_is_up(c->backend) ? E_OK : err_set(t, E_CLOSED, "%s", c->backend_why.text);
 }
 
@@ -121,7 +123,8 @@ read_answer(struct client *c, struct reading *rd, enum err asked, struct errtext
 	if (asked != E_OK)
 		return err_set(t, asked, "%s: %s", backend_url(c->backend), err_name(asked));
 	if (!client_turn_until(c, &rd->done, c->stall_ms)) {
-		err_set(t, E_TIMEOUT, "%s did not answer within %.3g s", backend_url(c->backend), (double)c->stall_ms / 1000);
+		err_set(t, E_TIMEOUT, "%s did not answer within %.3g s", backend_url(c->backend),
+			(double)c->stall_ms / 1000);
 		drop_backend(c);
 		return E_TIMEOUT;
 	}
@@ -167,7 +170,8 @@ on_state(void *owner, enum err e, const struct result *r, const char *why)
 }
 
 enum err
-client_wait(struct client *c, struct span id, ms_t timeout, client_result_fn *fn, void *owner, struct errtext *t)
+client_wait(
+	struct client *c, struct span id, ms_t timeout, client_result_fn *fn, void *owner, struct errtext *t)
 {
 	struct reading rd = { .fn = fn, .owner = owner };
 	struct backend_wait *w = NULL;
@@ -184,6 +188,7 @@ client_wait(struct client *c, struct span id, ms_t timeout, client_result_fn *fn
 		backend_wait_cancel(w);
 	if (!in_time)
 		return err_set(t, E_TIMEOUT, "no result after %.3g s%s%s", (double)timeout / 1000,
-			backend_is_up(c->backend) ? "" : "; ", backend_is_up(c->backend) ? "" : c->backend_why.text);
+			backend_is_up(c->backend) ? "" : "; ",
+			backend_is_up(c->backend) ? "" : c->backend_why.text);
 	return rd.err == E_OK ? E_OK : err_set(t, rd.err, "%s: %s", backend_url(c->backend), rd.text);
 }

@@ -36,7 +36,8 @@ open_chan(struct client *c)
 
 	if (c->told != NULL)
 		return c->told_open;
-	return bus_chan_new(&c->told, c->conn, &ops, c) == E_OK && client_turn_until(c, &c->told_open, c->stall_ms);
+	return bus_chan_new(&c->told, c->conn, &ops, c) == E_OK &&
+		client_turn_until(c, &c->told_open, c->stall_ms);
 }
 
 static struct span
@@ -88,7 +89,8 @@ client_tell_sent(struct client *c, const struct msg *m)
 	buf_init(&body, 0);
 	evt_add(&body, &e);
 	msg_init(&told, 0);
-	if (body.err == E_OK && evt_encode(&told, span_of(c->event_exchange), key, e.hostname, buf_span(&body)) == E_OK)
+	if (body.err == E_OK &&
+		evt_encode(&told, span_of(c->event_exchange), key, e.hostname, buf_span(&body)) == E_OK)
 		c->untold += bus_cast(c->told, &told, BACKLOG_MAX) != E_OK;
 	msg_release(&told);
 	buf_release(&body);

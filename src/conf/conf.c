@@ -20,7 +20,8 @@
 #define SYSTEM_FILE WARREN_SYSCONFDIR "/warren.yaml"
 
 /* Variables that are read elsewhere: no settings, and no typing mistakes either. */
-static const char *const other_variables[] = { "WARREN_CONFIG", "WARREN_VECTORS", "WARREN_FAIL", "WARREN_PYTHONDIR" };
+static const char *const other_variables[] = { "WARREN_CONFIG", "WARREN_VECTORS", "WARREN_FAIL",
+	"WARREN_PYTHONDIR" };
 
 enum err
 conf_init(struct conf *c)
@@ -47,8 +48,8 @@ conf_release(struct conf *c)
 
 /* Into c, or, when something stronger is there, into a scratch copy that is thrown away. */
 static enum err
-set(struct conf *c, const struct opt_row *row, const struct span *items, size_t n, bool split, enum conf_source source,
-	const char *where, struct errtext *t)
+set(struct conf *c, const struct opt_row *row, const struct span *items, size_t n, bool split,
+	enum conf_source source, const char *where, struct errtext *t)
 {
 	struct conf_origin *from = &c->origin[row - conf_rows];
 	struct options scratch = c->o, *to = source < from->source ? &scratch : &c->o;
@@ -66,15 +67,15 @@ set(struct conf *c, const struct opt_row *row, const struct span *items, size_t 
 }
 
 enum err
-conf_set(struct conf *c, const struct opt_row *row, struct span text, enum conf_source source, const char *where,
-	struct errtext *t)
+conf_set(struct conf *c, const struct opt_row *row, struct span text, enum conf_source source,
+	const char *where, struct errtext *t)
 {
 	return set(c, row, &text, 1, true, source, where, t);
 }
 
 enum err
-conf_set_items(struct conf *c, const struct opt_row *row, const struct span *items, size_t n, enum conf_source source,
-	const char *where, struct errtext *t)
+conf_set_items(struct conf *c, const struct opt_row *row, const struct span *items, size_t n,
+	enum conf_source source, const char *where, struct errtext *t)
 {
 	return set(c, row, items, n, false, source, where, t);
 }
@@ -90,7 +91,8 @@ conf_add_env_name(struct buf *b, const struct opt_row *row)
 }
 
 static enum err
-set_from_env(struct conf *c, const struct opt_row *row, const char *name, enum conf_source source, struct errtext *t)
+set_from_env(struct conf *c, const struct opt_row *row, const char *name, enum conf_source source,
+	struct errtext *t)
 {
 	const char *value = getenv(name);
 	enum err e;
@@ -114,7 +116,7 @@ conf_load_env(struct conf *c, struct errtext *t)
 		buf_reset(&name);
 		conf_add_env_name(&name, &conf_rows[i]);
 		e = name.err != E_OK ? err_set(t, name.err, "out of memory")
-			: set_from_env(c, &conf_rows[i], buf_text(&name), CONF_ENV, t);
+				     : set_from_env(c, &conf_rows[i], buf_text(&name), CONF_ENV, t);
 		if (e == E_OK && conf_rows[i].env != NULL)
 			e = set_from_env(c, &conf_rows[i], conf_rows[i].env, CONF_CELERY, t);
 	}
@@ -151,7 +153,8 @@ conf_add_env_warnings(struct buf *b)
 			continue;
 		buf_reset(&name);
 		conf_add_env_name(&name, opt_find(conf_rows, CONF_OPTIONS, span_of(near.best)));
-		buf_addf(b, "%.*s is set but is no setting: did you mean %s?\n", SPAN_FMT(word), buf_text(&name));
+		buf_addf(b, "%.*s is set but is no setting: did you mean %s?\n", SPAN_FMT(word),
+			buf_text(&name));
 	}
 	buf_release(&name);
 }
@@ -165,7 +168,8 @@ read_all(int fd, struct buf *b, const char *path, struct errtext *t)
 	for (;;) {
 		room = buf_room(b, 8192);
 		if (room == NULL)
-			return b->err == E_TOOBIG ? err_set(t, E_CONF, "%s: the file is larger than 4 MiB", path)
+			return b->err == E_TOOBIG
+				? err_set(t, E_CONF, "%s: the file is larger than 4 MiB", path)
 				: err_set(t, E_NOMEM, "%s: out of memory", path);
 		n = read(fd, room, 8192);
 		if (n < 0 && errno == EINTR)
@@ -196,7 +200,8 @@ conf_read_file(struct buf *b, const char *path, struct errtext *t)
 	else if (!S_ISREG(st.st_mode))
 		e = err_set(t, E_CONF, "%s: is not a regular file", path);
 	else if (st.st_mode & S_IWOTH)
-		e = err_set(t, E_CONF, "%s: everyone may write this file, so it is not read: chmod o-w %s", path, path);
+		e = err_set(t, E_CONF, "%s: everyone may write this file, so it is not read: chmod o-w %s",
+			path, path);
 	else {
 		b->max = FILE_MAX + 8192;
 		e = read_all(fd, b, path, t);
@@ -219,8 +224,8 @@ load_secret(struct conf *c, enum conf_option option, enum conf_option file_optio
 	if (*path == '\0' || file->source < value->source)
 		return E_OK;
 	if (file->source == value->source)
-		return err_set(t, E_CONF, "%s (%s) and %s (%s) are both set: keep one of them", conf_rows[option].name,
-			value->where, conf_rows[file_option].name, file->where);
+		return err_set(t, E_CONF, "%s (%s) and %s (%s) are both set: keep one of them",
+			conf_rows[option].name, value->where, conf_rows[file_option].name, file->where);
 	buf_init(&b, 0);
 	e = conf_read_file(&b, path, t);
 	for (rest = buf_span(&b); e == E_OK && rest.ptr != NULL;) {
@@ -237,7 +242,8 @@ load_secret(struct conf *c, enum conf_option option, enum conf_option file_optio
 	if (e == E_OK && n > 1 && !opt_is_list(&conf_rows[option]))
 		e = err_set(t, E_CONF, "%s: there is more than one URL in it", path);
 	if (e == E_OK) {
-		e = opt_is_list(&conf_rows[option]) ? conf_set_items(c, &conf_rows[option], items, n, file->source, path, t)
+		e = opt_is_list(&conf_rows[option])
+			? conf_set_items(c, &conf_rows[option], items, n, file->source, path, t)
 			: conf_set(c, &conf_rows[option], items[0], file->source, path, t);
 		if (e != E_OK)
 			err_prefix(t, e, "%s", path);

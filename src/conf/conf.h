@@ -7,7 +7,16 @@
 
 #include "conf/opt.h"
 
-enum conf_group { CONF_BROKER, CONF_RESULT, CONF_TLS, CONF_QUEUE, CONF_WORKER, CONF_BEAT, CONF_LOG, CONF_GROUPS };
+enum conf_group {
+	CONF_BROKER,
+	CONF_RESULT,
+	CONF_TLS,
+	CONF_QUEUE,
+	CONF_WORKER,
+	CONF_BEAT,
+	CONF_LOG,
+	CONF_GROUPS
+};
 #define CONF_BIT(group) (1u << (group))
 
 struct options {
@@ -76,7 +85,7 @@ struct conf {
 	size_t n_tasks;
 	struct conf_schedule *schedule;
 	size_t n_schedule;
-	const char *file;  /* the file that was read, NULL = none */
+	const char *file;   /* the file that was read, NULL = none */
 	struct arena arena; /* owns all of the above */
 };
 
@@ -97,10 +106,10 @@ extern const struct conf_section conf_sections[CONF_SECTIONS];
 enum err conf_init(struct conf *c) MUSTCHECK;
 void conf_release(struct conf *c);
 /* One value; ignored (though checked) when one from a later source is there already. `where` is copied. */
-enum err conf_set(struct conf *c, const struct opt_row *row, struct span text, enum conf_source source, const char *where,
-	struct errtext *t) MUSTCHECK;
-enum err conf_set_items(struct conf *c, const struct opt_row *row, const struct span *items, size_t n, enum conf_source source,
+enum err conf_set(struct conf *c, const struct opt_row *row, struct span text, enum conf_source source,
 	const char *where, struct errtext *t) MUSTCHECK;
+enum err conf_set_items(struct conf *c, const struct opt_row *row, const struct span *items, size_t n,
+	enum conf_source source, const char *where, struct errtext *t) MUSTCHECK;
 
 /*
  * File, environment, and the files that hold URLs, in one go; flags go in before with conf_set. path NULL: $WARREN_CONFIG,
@@ -125,7 +134,8 @@ enum err conf_set_item(struct conf *c, const struct conf_section *sec, void *ite
 void conf_overlay_item(const struct conf_section *sec, void *to, const void *from);
 const struct conf_section *conf_section(const char *name);
 /* reload.c: as conf_init and conf_load, with the flags of `first`, which must live longer. */
-enum err conf_load_again(struct conf *c, const struct conf *first, const char *path, struct errtext *t) MUSTCHECK;
+enum err conf_load_again(
+	struct conf *c, const struct conf *first, const char *path, struct errtext *t) MUSTCHECK;
 /* Lets what a running process cannot change be as in `first`, and tells of each that is not; how many there were. */
 typedef void conf_kept_fn(const char *name, const char *where);
 size_t conf_keep(struct conf *c, const struct conf *first, conf_kept_fn *fn);

@@ -25,14 +25,15 @@ struct scope {
 	const struct opt_row *rows;
 	size_t n_rows;
 	void *base;
-	const char *of;    /* "pool 'gpu'", NULL at the top */
+	const char *of; /* "pool 'gpu'", NULL at the top */
 	bool top;
 	uint64_t *given; /* of an entry: which rows were set */
 };
 
 /* The texts of a list, or "key=value" of a table (in the arena). */
 static enum err
-get_items(const struct file *f, const struct opt_row *row, const struct doc_value *v, struct span *items, size_t *count)
+get_items(const struct file *f, const struct opt_row *row, const struct doc_value *v, struct span *items,
+	size_t *count)
 {
 	bool pairs = v->kind == DOC_TABLE;
 	const struct doc_value *key = NULL, *i;
@@ -40,7 +41,9 @@ get_items(const struct file *f, const struct opt_row *row, const struct doc_valu
 	struct buf b;
 
 	if (pairs != (row->type == OPT_T_pairs))
-		return doc_fail(&f->doc, v->line, pairs ? "%s: a list is expected, not a table" : "%s: a table is expected, not a list", row->name);
+		return doc_fail(&f->doc, v->line,
+			pairs ? "%s: a list is expected, not a table" : "%s: a table is expected, not a list",
+			row->name);
 	for (i = v->first; i != NULL; i = i->next) {
 		if (pairs) {
 			key = i;
@@ -49,7 +52,8 @@ get_items(const struct file *f, const struct opt_row *row, const struct doc_valu
 		if (n == ITEMS_MAX)
 			return doc_fail(&f->doc, v->line, "%s: more than %d items", row->name, ITEMS_MAX);
 		if (i->kind != DOC_TEXT || (pairs && key->kind != DOC_TEXT))
-			return doc_fail(&f->doc, i->line, "%s: item %zu is not a plain text", row->name, n + 1);
+			return doc_fail(
+				&f->doc, i->line, "%s: item %zu is not a plain text", row->name, n + 1);
 		items[n] = i->text;
 		if (pairs) {
 			buf_init(&b, 0);
@@ -80,7 +84,8 @@ set_json(const struct file *f, const struct scope *s, const struct opt_row *row,
 	if (e == E_OK)
 		e = opt_set(row, s->base, buf_span(&b), &f->c->arena, &why);
 	else if (e != E_NOMEM)
-		err_set(&why, e, e == E_TOOBIG ? "it is too large or nested too deep" : "a key is no plain text");
+		err_set(&why, e,
+			e == E_TOOBIG ? "it is too large or nested too deep" : "a key is no plain text");
 	buf_release(&b);
 	if (e == E_NOMEM)
 		return doc_no_memory(&f->doc);
@@ -88,7 +93,8 @@ set_json(const struct file *f, const struct scope *s, const struct opt_row *row,
 }
 
 static enum err
-set_value(const struct file *f, const struct scope *s, const struct opt_row *row, const struct doc_value *key, const struct doc_value *v)
+set_value(const struct file *f, const struct scope *s, const struct opt_row *row, const struct doc_value *key,
+	const struct doc_value *v)
 {
 	struct span items[ITEMS_MAX];
 	struct errtext why = { "" };
@@ -105,15 +111,16 @@ set_value(const struct file *f, const struct scope *s, const struct opt_row *row
 		return set_json(f, s, row, v);
 	if (v->kind == DOC_TEXT)
 		e = s->top ? conf_set(f->c, row, v->text, CONF_FILE, where, &why)
-			: opt_set(row, s->base, v->text, &f->c->arena, &why);
+			   : opt_set(row, s->base, v->text, &f->c->arena, &why);
 	else {
 		if (!opt_is_list(row))
-			return doc_fail(&f->doc, v->line, "%s: one value is expected, not a list or table", row->name);
+			return doc_fail(&f->doc, v->line, "%s: one value is expected, not a list or table",
+				row->name);
 		e = get_items(f, row, v, items, &count);
 		if (e != E_OK)
 			return e;
 		e = s->top ? conf_set_items(f->c, row, items, count, CONF_FILE, where, &why)
-			: opt_set_items(row, s->base, items, count, &f->c->arena, &why);
+			   : opt_set_items(row, s->base, items, count, &f->c->arena, &why);
 	}
 	if (e == E_NOMEM)
 		return doc_no_memory(&f->doc);
@@ -135,8 +142,9 @@ unknown_key(const struct file *f, const struct scope *s, const struct doc_value 
 		nearest_try(&near, conf_sections[i].name);
 	buf_init(&b, 0);
 	nearest_add(&b, &near);
-	e = doc_fail(&f->doc, key->line, "unknown key '%.*s'%s%s%s", key->text.len > 60 ? 60 : (int)key->text.len, key->text.ptr,
-		s->of != NULL ? " in " : "", s->of != NULL ? s->of : "", buf_text(&b));
+	e = doc_fail(&f->doc, key->line, "unknown key '%.*s'%s%s%s",
+		key->text.len > 60 ? 60 : (int)key->text.len, key->text.ptr, s->of != NULL ? " in " : "",
+		s->of != NULL ? s->of : "", buf_text(&b));
 	buf_release(&b);
 	return e;
 }
@@ -152,12 +160,14 @@ check_key(const struct file *f, const struct doc_value *key, struct map *seen)
 	if (map_set(seen, key->text, (void *)(uintptr_t)key->line, &other) != E_OK)
 		return doc_no_memory(&f->doc);
 	if (other != NULL)
-		return doc_fail(&f->doc, key->line, "'%s' is there already, on line %d", key->text.ptr, (int)(uintptr_t)other);
+		return doc_fail(&f->doc, key->line, "'%s' is there already, on line %d", key->text.ptr,
+			(int)(uintptr_t)other);
 	return E_OK;
 }
 
 static enum err
-read_entry(const struct file *f, const struct conf_section *sec, const struct doc_value *key, const struct doc_value *v, void *item)
+read_entry(const struct file *f, const struct conf_section *sec, const struct doc_value *key,
+	const struct doc_value *v, void *item)
 {
 	struct conf_item *head = item;
 	const struct opt_row *row;
@@ -177,7 +187,8 @@ read_entry(const struct file *f, const struct conf_section *sec, const struct do
 	if (v->kind == DOC_TEXT && sec->shorthand != NULL && !doc_is_null(v))
 		return set_value(f, &s, opt_find(sec->rows, sec->n_rows, span_of(sec->shorthand)), key, v);
 	if (v->kind != DOC_TABLE)
-		return doc_is_null(v) ? E_OK : doc_fail(&f->doc, v->line, "%s must be a table of settings", of);
+		return doc_is_null(v) ? E_OK
+				      : doc_fail(&f->doc, v->line, "%s must be a table of settings", of);
 	map_init(&seen);
 	for (k = v->first; e == E_OK && k != NULL; k = k->next->next) {
 		e = check_key(f, k, &seen);
@@ -198,14 +209,16 @@ struct items {
 
 /* The new one; NULL when *e says why there is none. */
 static void *
-add_item(const struct file *f, const struct conf_section *sec, struct items *all, const void *defaults, enum err *e)
+add_item(const struct file *f, const struct conf_section *sec, struct items *all, const void *defaults,
+	enum err *e)
 {
 	size_t cap = all->cap ? all->cap * 2 : 16;
 	char *grown;
 
 	*e = E_OK;
 	if (all->n == ENTRIES_MAX) {
-		*e = doc_fail(&f->doc, (int)f->doc.event.start_mark.line + 1, "%s: more than %d entries", sec->name, ENTRIES_MAX);
+		*e = doc_fail(&f->doc, (int)f->doc.event.start_mark.line + 1, "%s: more than %d entries",
+			sec->name, ENTRIES_MAX);
 		return NULL;
 	}
 	if (all->n == all->cap) {
@@ -276,7 +289,8 @@ read_section(struct file *f, const struct conf_section *sec)
 	if (!is_table) {
 		e = doc_read(&f->doc, &scratch, &other);
 		if (e == E_OK && !doc_is_null(other))
-			e = doc_fail(&f->doc, other->line, "%s must be a table: one entry for each %s", sec->name, sec->what);
+			e = doc_fail(&f->doc, other->line, "%s must be a table: one entry for each %s",
+				sec->name, sec->what);
 		arena_release(&scratch);
 		return e;
 	}
@@ -349,7 +363,8 @@ read_text(struct file *f)
 	else if (e == E_OK) {
 		e = doc_read(&f->doc, &scratch, &other);
 		if (e == E_OK && !doc_is_null(other))
-			e = doc_fail(&f->doc, other->line, "the file must be a table of settings (key: value)");
+			e = doc_fail(
+				&f->doc, other->line, "the file must be a table of settings (key: value)");
 		arena_release(&scratch);
 	}
 	return e == E_OK ? doc_end(&f->doc) : e;

@@ -150,7 +150,8 @@ set_number(const struct opt_row *row, void *base, struct span text, struct errte
 	if (row->type == OPT_T_dur && row->choices != NULL && (span_is(text, "true") || span_is(text, "false")))
 		v = span_is(text, "true") ? 1000 : 0;
 	else if (row->type == OPT_T_dur && !text_parse_duration(text, &v))
-		return bad_value(row, text, t, "is not a duration (write 30s, 5min, 1h30min; a bare number is seconds)");
+		return bad_value(row, text, t,
+			"is not a duration (write 30s, 5min, 1h30min; a bare number is seconds)");
 	if (row->type == OPT_T_size && !text_parse_size(text, &v))
 		return bad_value(row, text, t, "is not a size (write 512K, 20M, 1G; a bare number is bytes)");
 	e = check_bounds(row, v, text, t);
@@ -264,7 +265,8 @@ check_item(const struct opt_row *row, struct span item, struct errtext *t)
 }
 
 enum err
-opt_set_items(const struct opt_row *row, void *base, const struct span *items, size_t n, struct arena *a, struct errtext *t)
+opt_set_items(const struct opt_row *row, void *base, const struct span *items, size_t n, struct arena *a,
+	struct errtext *t)
 {
 	struct opt_list *list = field(row, base);
 	size_t old = row->flags & OPT_REPEAT ? list->n : 0, i;
@@ -273,7 +275,8 @@ opt_set_items(const struct opt_row *row, void *base, const struct span *items, s
 	enum err e;
 
 	if ((int64_t)(old + n) < row->min || (row->max != 0 && (int64_t)(old + n) > row->max))
-		return err_set(t, E_CONF, "%zu items: there must be %" PRId64 " to %" PRId64, old + n, row->min, row->max);
+		return err_set(t, E_CONF, "%zu items: there must be %" PRId64 " to %" PRId64, old + n,
+			row->min, row->max);
 	all = arena_zero(a, (old + n + 1) * sizeof(*all));
 	if (all == NULL)
 		return err_set(t, E_NOMEM, "out of memory");
@@ -305,7 +308,8 @@ set_list(const struct opt_row *row, void *base, struct span text, struct arena *
 	while (span_trim(rest).len > 0) {
 		if (n == ITEMS_MAX)
 			return err_set(t, E_CONF, "more than %d items", ITEMS_MAX);
-		for (i = 0; i < rest.len && rest.ptr[i] != ',' && !(rest.ptr[i] == ';' && row->flags & OPT_URL);)
+		for (i = 0;
+			i < rest.len && rest.ptr[i] != ',' && !(rest.ptr[i] == ';' && row->flags & OPT_URL);)
 			i++;
 		items[n++] = span_trim((struct span){ rest.ptr, i });
 		i += i < rest.len;
@@ -486,8 +490,15 @@ const char *
 opt_arg(const struct opt_row *row)
 {
 	static const char *const words[] = {
-		[OPT_T_text] = "TEXT", [OPT_T_int] = "N", [OPT_T_bool] = "", [OPT_T_dur] = "TIME", [OPT_T_size] = "SIZE",
-		[OPT_T_choice] = "WORD", [OPT_T_list] = "A,B", [OPT_T_words] = "COMMAND", [OPT_T_pairs] = "KEY=VALUE",
+		[OPT_T_text] = "TEXT",
+		[OPT_T_int] = "N",
+		[OPT_T_bool] = "",
+		[OPT_T_dur] = "TIME",
+		[OPT_T_size] = "SIZE",
+		[OPT_T_choice] = "WORD",
+		[OPT_T_list] = "A,B",
+		[OPT_T_words] = "COMMAND",
+		[OPT_T_pairs] = "KEY=VALUE",
 		[OPT_T_json] = "JSON",
 	};
 

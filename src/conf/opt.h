@@ -8,7 +8,18 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 
-enum opt_type { OPT_T_text, OPT_T_int, OPT_T_bool, OPT_T_dur, OPT_T_size, OPT_T_choice, OPT_T_list, OPT_T_words, OPT_T_pairs, OPT_T_json };
+enum opt_type {
+	OPT_T_text,
+	OPT_T_int,
+	OPT_T_bool,
+	OPT_T_dur,
+	OPT_T_size,
+	OPT_T_choice,
+	OPT_T_list,
+	OPT_T_words,
+	OPT_T_pairs,
+	OPT_T_json
+};
 
 /* NULL-ended as well as counted, so that words can be an argv. */
 struct opt_list {
@@ -30,34 +41,36 @@ struct opt_list {
 
 enum opt_flags {
 	OPT_NONE = 0,
-	OPT_URL = 1,     /* holds passwords: shown without them, wiped from the command line */
-	OPT_REPEAT = 2,  /* a flag that may be given several times: each adds to the list */
-	OPT_HIDDEN = 4,  /* not shown in --help */
-	OPT_RELOAD = 8,  /* a new value counts for a worker that runs, once it is told to read its settings again */
+	OPT_URL = 1,    /* holds passwords: shown without them, wiped from the command line */
+	OPT_REPEAT = 2, /* a flag that may be given several times: each adds to the list */
+	OPT_HIDDEN = 4, /* not shown in --help */
+	OPT_RELOAD =
+		8, /* a new value counts for a worker that runs, once it is told to read its settings again */
 };
 
 struct opt_row {
-	const char *name;     /* result_backend, as a flag --result-backend */
+	const char *name; /* result_backend, as a flag --result-backend */
 	enum opt_type type;
-	char short_flag;      /* 0 = none */
-	size_t offset;        /* of the field */
-	const char *def;      /* NULL: the zeroed field */
-	int64_t min, max;     /* max 0 = no bound; of lists: how many items; of texts: length */
+	char short_flag;  /* 0 = none */
+	size_t offset;    /* of the field */
+	const char *def;  /* NULL: the zeroed field */
+	int64_t min, max; /* max 0 = no bound; of lists: how many items; of texts: length */
 	const char *choices;
 	unsigned flags;
 	unsigned group;
-	const char *env;      /* a further environment variable that is read */
-	const char *arg;      /* what help calls the value; NULL = by the type */
+	const char *env; /* a further environment variable that is read */
+	const char *arg; /* what help calls the value; NULL = by the type */
 	const char *help;
 };
 
 /* Sets every field to its default; the defaults of the tables are known to be right. */
 enum err opt_set_defaults(const struct opt_row *rows, size_t n, void *base, struct arena *a) MUSTCHECK;
 /* Parses text into the field. The error is about the value only: prefix it with where it stands. Never shows a URL. */
-enum err opt_set(const struct opt_row *row, void *base, struct span text, struct arena *a, struct errtext *t) MUSTCHECK;
-/* Lists, words and pairs from items that are split already. */
-enum err opt_set_items(const struct opt_row *row, void *base, const struct span *items, size_t n, struct arena *a,
+enum err opt_set(const struct opt_row *row, void *base, struct span text, struct arena *a,
 	struct errtext *t) MUSTCHECK;
+/* Lists, words and pairs from items that are split already. */
+enum err opt_set_items(const struct opt_row *row, void *base, const struct span *items, size_t n,
+	struct arena *a, struct errtext *t) MUSTCHECK;
 bool opt_is_list(const struct opt_row *row);
 /* The same value in both structs. */
 bool opt_is_same(const struct opt_row *row, const void *a, const void *b);
@@ -75,7 +88,7 @@ const char *opt_arg(const struct opt_row *row);
 /* The known word nearest to what somebody wrote, for "did you mean". */
 struct nearest {
 	struct span word;
-	const char *best;  /* NULL: nothing is near */
+	const char *best; /* NULL: nothing is near */
 	size_t distance;
 };
 void nearest_init(struct nearest *n, struct span word);

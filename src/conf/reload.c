@@ -42,7 +42,8 @@ bool
 conf_is_same_section(const struct conf *a, const struct conf *b, const struct conf_section *sec)
 {
 	size_t n = *(const size_t *)((const char *)a + sec->count_offset);
-	const char *x = *(char *const *)((const char *)a + sec->items_offset), *y = *(char *const *)((const char *)b + sec->items_offset);
+	const char *x = *(char *const *)((const char *)a + sec->items_offset),
+		   *y = *(char *const *)((const char *)b + sec->items_offset);
 
 	if (n != *(const size_t *)((const char *)b + sec->count_offset))
 		return false;

@@ -2,20 +2,24 @@
 #include "conf/conf.h"
 
 const struct opt_row conf_rows[CONF_OPTIONS] = {
+/* clang-format off */
 #define OPT(rtype, field, rshort, rdef, rmin, rmax, rchoices, rflags, rgroup, renv, rhelp) \
 	[CONF_OPT_##field] = { \
 		.name = #field, .type = OPT_T_##rtype, .short_flag = (rshort), .offset = offsetof(struct options, field), \
 		.def = (rdef), .min = (rmin), .max = (rmax), .choices = (rchoices), .flags = (rflags), \
 		.group = CONF_BIT(CONF_##rgroup), .env = (renv), .help = (rhelp), \
 	},
+/* clang-format on */
 #include "tbl/options.def"
 };
 
+/* clang-format off */
 #define ITEM_ROW(st, rtype, field, rdef, rmin, rmax, rchoices, rhelp) \
 	{ \
 		.name = #field, .type = (rtype), .offset = offsetof(struct st, field), .def = (rdef), .min = (rmin), \
 		.max = (rmax), .choices = (rchoices), .help = (rhelp), \
 	},
+/* clang-format on */
 
 static const struct opt_row pool_rows[] = {
 #define POOL_OPT(rtype, ...) ITEM_ROW(conf_pool, OPT_T_##rtype, __VA_ARGS__)
@@ -39,12 +43,14 @@ static const struct opt_row schedule_rows[] = {
 #include "tbl/options.def"
 };
 
+/* clang-format off */
 #define SECTION(sname, swhat, st, srows, sshorthand, shelp, sexample) \
 	{ \
 		.name = #sname, .what = (swhat), .help = (shelp), .rows = (srows), .n_rows = ARRAY_LEN(srows), \
 		.item_size = sizeof(struct st), .items_offset = offsetof(struct conf, sname), \
 		.count_offset = offsetof(struct conf, n_##sname), .shorthand = (sshorthand), .example = (sexample), \
 	}
+/* clang-format on */
 
 const struct conf_section conf_sections[CONF_SECTIONS] = {
 	SECTION(pools, "pool", conf_pool, pool_rows, NULL,

@@ -7,8 +7,13 @@ const char *
 conf_group_title(enum conf_group g)
 {
 	static const char *const titles[CONF_GROUPS] = {
-		[CONF_BROKER] = "Broker", [CONF_RESULT] = "Results", [CONF_TLS] = "TLS", [CONF_QUEUE] = "Queues",
-		[CONF_WORKER] = "Worker", [CONF_BEAT] = "Scheduler", [CONF_LOG] = "Log",
+		[CONF_BROKER] = "Broker",
+		[CONF_RESULT] = "Results",
+		[CONF_TLS] = "TLS",
+		[CONF_QUEUE] = "Queues",
+		[CONF_WORKER] = "Worker",
+		[CONF_BEAT] = "Scheduler",
+		[CONF_LOG] = "Log",
 	};
 
 	return titles[g];
@@ -81,11 +86,12 @@ conf_add_sample(struct buf *b)
 	enum conf_group g;
 	size_t i;
 
-	add_wrapped(b, "# ", SPAN("Configuration of warren. Each line that starts with # and a key shows a default: take the # away to change "
-		"it. A stronger source wins: default < this file < environment < flag; `warren config` shows what counts and where it came "
-		"from, `warren config --check FILE` looks for mistakes. Times: 30s, 5min, 1h30min, a bare number is seconds. Sizes: 512K, "
-		"20M, 1G. Warren reads --config FILE, else $WARREN_CONFIG, else ./warren.yaml, else the file in /etc/warren (or the etc "
-		"folder it was installed for)."));
+	add_wrapped(b, "# ",
+		SPAN("Configuration of warren. Each line that starts with # and a key shows a default: take the # away to change "
+		     "it. A stronger source wins: default < this file < environment < flag; `warren config` shows what counts and where it came "
+		     "from, `warren config --check FILE` looks for mistakes. Times: 30s, 5min, 1h30min, a bare number is seconds. Sizes: 512K, "
+		     "20M, 1G. Warren reads --config FILE, else $WARREN_CONFIG, else ./warren.yaml, else the file in /etc/warren (or the etc "
+		     "folder it was installed for)."));
 	buf_addc(b, '\n');
 	for (g = 0; g < CONF_GROUPS; g++) {
 		buf_addf(b, "# ---- %s ----\n", conf_group_title(g));

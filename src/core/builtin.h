@@ -56,7 +56,6 @@ struct builtin_end {
 	const char *type;
 	struct errtext error;
 };
-enum err builtin_end(
-	struct builtin_end *out, enum builtin b, const struct task *t, struct arena *a) MUSTCHECK;
+enum err builtin_end(struct builtin_end *out, enum builtin b, const struct task *t, struct arena *a) MUSTCHECK;
 
 #endif

@@ -63,8 +63,7 @@ parse_number(const struct field *f, enum cron_rules rules, struct span s, int *o
 		return err_set(t, E_CONF, "%s: '%.*s' is no number%s", f->name, s.len > 40 ? 40 : (int)s.len,
 			s.ptr, f->words ? " and no name" : "");
 	if (v < f->min || v > max)
-		return err_set(t, E_CONF, "%s: %lld is not within %d-%d%s", f->name, (long long)v, f->min,
-			max,
+		return err_set(t, E_CONF, "%s: %lld is not within %d-%d%s", f->name, (long long)v, f->min, max,
 			rules == CRON_CELERY && f == &fields[WEEKDAY] && v == 7 ? " (for Celery Sunday is 0)"
 										: "");
 	*out = (int)v;

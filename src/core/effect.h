@@ -17,39 +17,39 @@ enum effect_type {
 	EFF_TURN,        /* ask the rate limits for its turn; answer with request_on_turn */
 	EFF_RUN,         /* give it to the next free slot; answer with request_on_started */
 	EFF_ARM_STARTED, /* answer with request_on_started_due after `delay`, unless it has ended by then */
-	EFF_LIMIT,       /* answer with request_on_soft_limit and request_on_hard_limit after these times, with request_on_memory_limit above this much */
-	EFF_CANCEL,      /* ask the task to end: cancel frame and SIGUSR1 */
-	EFF_KILL,        /* kill the child and all it has started; after a gentler `signum`, SIGKILL follows */
-	EFF_STATE,       /* store `result`, which is not final; no answer */
-	EFF_STORE,       /* store `result`; answer with request_on_stored */
-	EFF_FLOW,        /* do all of request.flow that this `todo` names; answer with request_on_flow */
-	EFF_MAIL,        /* publish what request.mail describes and the steps of request.flow; answer with request_on_published */
-	EFF_ACK_EARLY,   /* acknowledge the delivery; the request goes on */
-	EFF_ACK,         /* the end: acknowledge the delivery and forget the request */
-	EFF_REJECT,      /* the end as well: refused without requeue, so that a dead-letter exchange of the queue's own gets it too */
-	EFF_FORGET,      /* the end: the broker has the message back already, or was told of its end */
-	EFF_REPORT,      /* tell people: log, later events and metrics */
+	EFF_LIMIT, /* answer with request_on_soft_limit and request_on_hard_limit after these times, with request_on_memory_limit above this much */
+	EFF_CANCEL, /* ask the task to end: cancel frame and SIGUSR1 */
+	EFF_KILL,   /* kill the child and all it has started; after a gentler `signum`, SIGKILL follows */
+	EFF_STATE,  /* store `result`, which is not final; no answer */
+	EFF_STORE,  /* store `result`; answer with request_on_stored */
+	EFF_FLOW,   /* do all of request.flow that this `todo` names; answer with request_on_flow */
+	EFF_MAIL, /* publish what request.mail describes and the steps of request.flow; answer with request_on_published */
+	EFF_ACK_EARLY, /* acknowledge the delivery; the request goes on */
+	EFF_ACK,       /* the end: acknowledge the delivery and forget the request */
+	EFF_REJECT, /* the end as well: refused without requeue, so that a dead-letter exchange of the queue's own gets it too */
+	EFF_FORGET, /* the end: the broker has the message back already, or was told of its end */
+	EFF_REPORT, /* tell people: log, later events and metrics */
 };
 
 enum report_kind {
 	REPORT_RECEIVED,
 	REPORT_STARTED,
 	REPORT_SUCCEEDED,
-	REPORT_FAILED,     /* the task raised */
-	REPORT_LOST,       /* its child died */
+	REPORT_FAILED,      /* the task raised */
+	REPORT_LOST,        /* its child died */
 	REPORT_INTERRUPTED, /* its child was ended with the worker; it goes back to its queue */
-	REPORT_RETRY,      /* it runs again, in `delay_s` */
-	REPORT_DELAYED,    /* moved to the delay ladder until its eta */
-	REPORT_LIMITED,    /* over its rate limit: waits for `delay_s` or so */
+	REPORT_RETRY,       /* it runs again, in `delay_s` */
+	REPORT_DELAYED,     /* moved to the delay ladder until its eta */
+	REPORT_LIMITED,     /* over its rate limit: waits for `delay_s` or so */
 	REPORT_SOFT_LIMIT,
 	REPORT_HARD_LIMIT,
 	REPORT_MEMORY_LIMIT,
-	REPORT_REVOKED,    /* `text`: revoked, expired, terminated */
+	REPORT_REVOKED, /* `text`: revoked, expired, terminated */
 	REPORT_IGNORED,
 	REPORT_REJECTED,
-	REPORT_UNKNOWN,    /* no such task here */
-	REPORT_REFUSED,    /* it asks for something that is not carried out */
-	REPORT_INVALID,    /* no task at all */
+	REPORT_UNKNOWN,     /* no such task here */
+	REPORT_REFUSED,     /* it asks for something that is not carried out */
+	REPORT_INVALID,     /* no task at all */
 	REPORT_DONE_BEFORE, /* redelivered, and its final result is stored, or a copy has taken its place */
 	REPORT_HELD_OFF,    /* `text`, another worker, runs it: this copy comes again in `delay_s` */
 	REPORT_COMES_AGAIN, /* the backend is away, and has to be asked: it comes again in `delay_s` */
@@ -60,12 +60,12 @@ enum report_kind {
 struct report {
 	enum report_kind kind;
 	int64_t runtime_us;
-	struct span text;      /* error, reason; UTF-8 of a stranger */
-	struct span error;     /* as Python shows it: "KeyError('boom')"; SPAN_NONE when there is none */
-	struct span value;     /* raw JSON of the result */
+	struct span text;  /* error, reason; UTF-8 of a stranger */
+	struct span error; /* as Python shows it: "KeyError('boom')"; SPAN_NONE when there is none */
+	struct span value; /* raw JSON of the result */
 	struct span traceback;
 	double delay_s;
-	int signum;            /* REPORT_REVOKED: that ended it; 0 = none */
+	int signum; /* REPORT_REVOKED: that ended it; 0 = none */
 };
 
 struct effect {

@@ -119,7 +119,8 @@ report(struct flow_source *s, const struct task *t, const struct flow_end *end)
 static enum err
 on_success(struct flow_source *s, const struct task *t, const struct flow_end *end)
 {
-	struct given g = { .args = end->value.len > 0 ? end->value : SPAN("null"), .priority_plus1 = end->priority_plus1 };
+	struct given g = { .args = end->value.len > 0 ? end->value : SPAN("null"),
+		.priority_plus1 = end->priority_plus1 };
 	enum err e = call_links(s, span_trim(t->callbacks), &g);
 
 	if (e == E_OK)
@@ -387,8 +388,7 @@ flow_check(const struct task *t, bool has_chords, struct errtext *why)
 	bool needs_chords = flow_is_some(t->chord);
 	enum err e;
 
-	if (t->chord.ptr == NULL && t->chain.ptr == NULL && t->callbacks.ptr == NULL &&
-		t->errbacks.ptr == NULL)
+	if (t->chord.ptr == NULL && t->chain.ptr == NULL && t->callbacks.ptr == NULL && t->errbacks.ptr == NULL)
 		return E_OK;
 	/* What would be sent, with any result: a dry run finds every mistake before the task does its work. */
 	e = try_end(t, "SUCCESS", &needs_chords, why);

@@ -28,7 +28,7 @@ struct flow_step {
 struct flow_mark {
 	struct span id, group;
 	struct span reply_to; /* who waits for it; SPAN_NONE = not known */
-	struct span error; /* raw error object */
+	struct span error;    /* raw error object */
 };
 
 /* One member of a chord has ended. */
@@ -78,7 +78,7 @@ struct flow_end {
 	struct span value;
 	struct span traceback; /* text */
 	us_t now;
-	int priority_plus1;    /* which what follows inherits; 0 = none */
+	int priority_plus1; /* which what follows inherits; 0 = none */
 };
 /* Ids that a signature does not have are derived from the task's own, so that the same end, told twice, gives the same messages. E_FORMAT names
  * what is wrong with a signature. */
@@ -86,8 +86,7 @@ enum err flow_on_end(
 	struct flow *f, const struct task *t, const struct flow_end *end, struct errtext *why) MUSTCHECK;
 /* The answer to the next part: one after the other. A chord that is complete adds its body to the steps, or the failure of its body to the marks and
  * parts. */
-enum err flow_on_counted(
-	struct flow *f, const struct chord_count *c, us_t now, struct errtext *why) MUSTCHECK;
+enum err flow_on_counted(struct flow *f, const struct chord_count *c, us_t now, struct errtext *why) MUSTCHECK;
 /* How much is in it; and back to that, when what was added since is another's business. */
 struct flow_size {
 	size_t count, n_marks, n_parts, n_chords, n_closes;

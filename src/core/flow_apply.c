@@ -109,13 +109,16 @@ add_stamps(struct flow_source *s, const struct node *n, struct table *to)
 		while (e == E_OK && jscan_next(&it)) {
 			e = headers_read_value(&key, it.value, a);
 			/* The copy in the arena ends with a NUL. */
-			if (e != E_OK || key.type != VAL_STRING || (key.u.string = arena_dup(a, key.u.string)).ptr == NULL)
+			if (e != E_OK || key.type != VAL_STRING ||
+				(key.u.string = arena_dup(a, key.u.string)).ptr == NULL)
 				continue;
 			value = node_option(n, key.u.string.ptr);
 			if (value.ptr != NULL && (e = headers_read_value(&v, value, a)) == E_OK)
 				e = table_set(stamps, a, key.u.string, v);
 		}
-	return e == E_OK ? table_set(to, a, SPAN("stamps"), (struct val){ .type = VAL_TABLE, .u.table = stamps }) : e;
+	return e == E_OK
+		? table_set(to, a, SPAN("stamps"), (struct val){ .type = VAL_TABLE, .u.table = stamps })
+		: e;
 }
 
 /* The user's own, stamps, and how often the task was replaced. */
@@ -131,7 +134,8 @@ headers_of(struct flow_source *s, const struct node *n, struct task_call *call)
 	e = headers_read_object(t, node_option(n, "headers"), &s->f->arena);
 	if (e == E_OK)
 		e = add_stamps(s, n, t);
-	if (e == E_OK && node_option_number(n, "replaced_task_nesting", &nesting) && nesting >= 0 && nesting < 1e9)
+	if (e == E_OK && node_option_number(n, "replaced_task_nesting", &nesting) && nesting >= 0 &&
+		nesting < 1e9)
 		e = table_set(t, &s->f->arena, SPAN("replaced_task_nesting"), val_int((int64_t)nesting));
 	call->user_headers = t->count > 0 ? t : NULL;
 	return e;
@@ -428,7 +432,9 @@ apply_chord(struct flow_source *s, struct node *n, const struct given *given)
 	if (e != E_OK)
 		return e;
 	if (n->kids == NULL) {
-		g = (struct given){ .args = SPAN("[]"), .root = given->root, .parent = given->parent,
+		g = (struct given){ .args = SPAN("[]"),
+			.root = given->root,
+			.parent = given->parent,
 			.priority_plus1 = given->priority_plus1 };
 		return flow_apply_text(s, body, &g);
 	}

@@ -15,8 +15,7 @@
 struct flow_source {
 	struct flow *f;
 	struct span id, root; /* of the task: what is sent has it as its parent */
-	struct span
-		seed; /* ids that are not given follow from this, in order: the same end, told twice, gives the same ids */
+	struct span seed; /* ids that are not given follow from this, in order: the same end, told twice, gives the same ids */
 	uint64_t n_ids;
 	us_t now;
 	struct span reply_to; /* of what is written anew and says nothing of its own; SPAN_NONE = none */
@@ -36,7 +35,7 @@ struct node {
 	struct span root, parent;
 	struct span chord, chain;    /* raw: the body it reports to; what runs after it, backwards */
 	struct span links, errlinks; /* raw lists */
-	int priority_plus1; /* before that of its options; 0 = as they say */
+	int priority_plus1;          /* before that of its options; 0 = as they say */
 	struct span over; /* raw options of what it stands in, that go before its own; SPAN_NONE = none */
 };
 

@@ -21,7 +21,8 @@ limit_interval(double per_s)
 struct limit_turn
 limit_take(us_t *bucket, double per_s, int64_t burst, us_t now, us_t turn)
 {
-	us_t interval = limit_interval(per_s), next = *bucket > now ? *bucket : now, start = next - (burst - 1) * interval;
+	us_t interval = limit_interval(per_s), next = *bucket > now ? *bucket : now,
+	     start = next - (burst - 1) * interval;
 
 	if (start < now)
 		start = now;
@@ -41,11 +42,13 @@ limit_decide(const struct limit_turn *t, bool may_hold, uint64_t random)
 	if (t->turn == 0) {
 		us_t half = LIMIT_AHEAD_US / 2;
 
-		return (struct limit_verdict){ .way = LIMIT_LATER, .delay_s = (half + (us_t)(random % (uint64_t)half)) / SECOND_US };
+		return (struct limit_verdict){ .way = LIMIT_LATER,
+			.delay_s = (half + (us_t)(random % (uint64_t)half)) / SECOND_US };
 	}
 	if (may_hold && t->wait < SECOND_US)
 		return (struct limit_verdict){ .way = LIMIT_HOLD };
-	return (struct limit_verdict){ .way = LIMIT_LATER, .delay_s = may_hold ? t->wait / SECOND_US : (t->wait + SECOND_US - 1) / SECOND_US };
+	return (struct limit_verdict){ .way = LIMIT_LATER,
+		.delay_s = may_hold ? t->wait / SECOND_US : (t->wait + SECOND_US - 1) / SECOND_US };
 }
 
 /* --- keys -------------------------------------------------------------------------------------------------------------- */

@@ -16,8 +16,8 @@
 
 /* A bucket is the time at which it will be full again less one run's; one that is in the past is as good as none. */
 struct limit_turn {
-	us_t wait;        /* until it may run; 0 = now */
-	us_t turn;        /* when that is; 0: too far ahead, no turn was given */
+	us_t wait; /* until it may run; 0 = now */
+	us_t turn; /* when that is; 0: too far ahead, no turn was given */
 };
 /* Time between two runs; of slower rates than one in eleven days, that. per_s > 0. */
 us_t limit_interval(double per_s);
@@ -26,8 +26,8 @@ struct limit_turn limit_take(us_t *bucket, double per_s, int64_t burst, us_t now
 
 enum limit_way {
 	LIMIT_RUN,
-	LIMIT_HOLD,       /* for less than a second, in memory */
-	LIMIT_LATER,      /* on the delay ladder, for delay_s */
+	LIMIT_HOLD,  /* for less than a second, in memory */
+	LIMIT_LATER, /* on the delay ladder, for delay_s */
 };
 struct limit_verdict {
 	enum limit_way way;

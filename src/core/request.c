@@ -149,7 +149,9 @@ refuse_poison(struct request *r, us_t wall, struct effects *out)
 	if (r->rules->has_notes || r->deliveries <= DELIVERIES_MAX || r->deliveries <= r->rule->max_lost)
 		return false;
 	buf_reset(&r->note);
-	buf_addf(&r->note, "this message was delivered %lld times and came back each time: the task may end its workers", (long long)r->deliveries);
+	buf_addf(&r->note,
+		"this message was delivered %lld times and came back each time: the task may end its workers",
+		(long long)r->deliveries);
 	err.text = buf_span(&r->note);
 	request_report(out, REPORT_LOST)->text = err.text;
 	request_go_dead(r, "lost", buf_text(&r->note));
@@ -176,7 +178,8 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 			.module = SPAN("celery.exceptions"),
 			.text = r->task.name };
 
-		request_go_dead(r, "unknown-task", "no runner of this pool has registered a task of this name");
+		request_go_dead(
+			r, "unknown-task", "no runner of this pool has registered a task of this name");
 		rep = request_report(out, REPORT_UNKNOWN);
 		rep->text = span_of(r->mail.error.text);
 		request_show_error(r, rep, &err);
@@ -249,7 +252,8 @@ wait_elsewhere(struct request *r, int64_t delay_s, struct effects *out)
 }
 
 void
-request_on_turn(struct request *r, const struct request_turn *in, const struct request_now *now, struct effects *out)
+request_on_turn(
+	struct request *r, const struct request_turn *in, const struct request_now *now, struct effects *out)
 {
 	struct limit_turn t = later_of(&in->worker, &in->cluster);
 	bool no_ladder = r->queue.len > LADDER_QUEUE_MAX;

@@ -16,8 +16,8 @@ request_must_claim(const struct request *r)
 {
 	if (!r->rules->has_notes || r->is_noted || r->task.id.len == 0)
 		return false;
-	return r->rules->all_ask || r->redelivered || r->task.retries > 0 || r->been.lost > 0 || r->been.requeued > 0 || r->been.held > 0 ||
-		r->task.eta != INT64_MIN;
+	return r->rules->all_ask || r->redelivered || r->task.retries > 0 || r->been.lost > 0 ||
+		r->been.requeued > 0 || r->been.held > 0 || r->task.eta != INT64_MIN;
 }
 
 struct note
@@ -53,7 +53,8 @@ request_wants_result(const struct request *r)
 static void
 hold_off(struct request *r, const struct note_answer *a, us_t wall, struct effects *out)
 {
-	int64_t left_s = a->left_ms / 1000 + 1, doubled = r->been.held < 5 ? INT64_C(1) << r->been.held : HELD_MAX_S, delay_s;
+	int64_t left_s = a->left_ms / 1000 + 1,
+		doubled = r->been.held < 5 ? INT64_C(1) << r->been.held : HELD_MAX_S, delay_s;
 	struct report *rep = request_report(out, REPORT_HELD_OFF);
 
 	delay_s = left_s > doubled ? left_s : doubled;
@@ -81,8 +82,8 @@ is_poison(struct request *r, const struct note_answer *a, us_t wall, struct effe
 	if (r->deaths == 0 || lost <= r->rule->max_lost)
 		return false;
 	buf_reset(&r->note);
-	buf_addf(&r->note, "the worker that ran this task, %.*s, ended without a word (run %lld of %lld)", SPAN_FMT(a->words), (long long)lost,
-		(long long)r->rule->max_lost + 1);
+	buf_addf(&r->note, "the worker that ran this task, %.*s, ended without a word (run %lld of %lld)",
+		SPAN_FMT(a->words), (long long)lost, (long long)r->rule->max_lost + 1);
 	err.text = buf_span(&r->note);
 	rep = request_report(out, REPORT_LOST);
 	rep->text = err.text;
@@ -97,7 +98,9 @@ is_poison(struct request *r, const struct note_answer *a, us_t wall, struct effe
 static void
 send_again(struct request *r, const struct note_next *next, us_t wall, struct effects *out)
 {
-	static const enum mail_kind kinds[] = { [NOTE_RETRY] = MAIL_RETRY, [NOTE_LOST] = MAIL_LOST, [NOTE_REQUEUE] = MAIL_REQUEUE };
+	static const enum mail_kind kinds[] = {
+		[NOTE_RETRY] = MAIL_RETRY, [NOTE_LOST] = MAIL_LOST, [NOTE_REQUEUE] = MAIL_REQUEUE
+	};
 
 	request_report(out, REPORT_MOVED_ON);
 	r->mail = (struct mail){ .kind = kinds[next->kind] };
@@ -142,15 +145,18 @@ request_on_claimed(struct request *r, const struct note_answer *a, us_t wall, st
 void
 request_move(struct request *r, us_t due, struct effects *out)
 {
-	static const enum note_next_kind kinds[] = { [MAIL_RETRY] = NOTE_RETRY, [MAIL_LOST] = NOTE_LOST, [MAIL_REQUEUE] = NOTE_REQUEUE };
+	static const enum note_next_kind kinds[] = {
+		[MAIL_RETRY] = NOTE_RETRY, [MAIL_LOST] = NOTE_LOST, [MAIL_REQUEUE] = NOTE_REQUEUE
+	};
 
 	if (!r->rules->has_notes || r->task.id.len == 0) {
 		request_after_store(r, out);
 		return;
 	}
 	r->state = REQUEST_STORING;
-	request_add(out, EFF_MOVE)->u.next =
-		(struct note_next){ .kind = kinds[r->mail.kind], .lost = r->been.lost, .requeued = r->been.requeued, .due = due };
+	request_add(out, EFF_MOVE)->u.next = (struct note_next){
+		.kind = kinds[r->mail.kind], .lost = r->been.lost, .requeued = r->been.requeued, .due = due
+	};
 }
 
 void

@@ -69,8 +69,8 @@ on_error(struct request *r, const struct run_error *cause, const struct request_
 
 /* RETRY is a state on the way, with the cause as its result; the copy is what counts, so it alone is waited for. */
 static void
-run_again(struct request *r, const struct run_error *cause, struct span traceback, double delay_s, const struct request_now *now,
-	struct effects *out)
+run_again(struct request *r, const struct run_error *cause, struct span traceback, double delay_s,
+	const struct request_now *now, struct effects *out)
 {
 	struct result_error err = { .type = cause->type, .module = cause->module, .message = cause->message };
 	struct report *rep = request_report(out, REPORT_RETRY);
@@ -108,7 +108,9 @@ run_again(struct request *r, const struct run_error *cause, struct span tracebac
 static struct retry_wish
 wish_of(const struct run_frame *f, us_t wall)
 {
-	struct retry_wish wish = { .has_delay = f->has_countdown, .delay_s = f->countdown, .max_retries = INT64_MIN };
+	struct retry_wish wish = {
+		.has_delay = f->has_countdown, .delay_s = f->countdown, .max_retries = INT64_MIN
+	};
 	us_t eta;
 
 	if (!f->has_countdown && f->eta.len > 0 && text_parse_time(f->eta, &eta)) {
@@ -132,19 +134,22 @@ on_retry(struct request *r, const struct run_frame *f, const struct request_now 
 	char text[512];
 
 	if (v.again) {
-		run_again(r, &f->error, f->error.type.ptr != NULL ? f->error.traceback : f->traceback, v.delay_s, now, out);
+		run_again(r, &f->error, f->error.type.ptr != NULL ? f->error.traceback : f->traceback,
+			v.delay_s, now, out);
 		return;
 	}
 	if (cause.type.ptr == NULL) {
 		struct buf message;
 
 		buf_init(&message, 0);
-		snprintf(text, sizeof(text), "Can't retry %.*s[%.*s] args:%.*s kwargs:%.*s", SPAN_FMT(r->task.name),
-			SPAN_FMT(r->task.id), SPAN_FMT(r->task.argsrepr), SPAN_FMT(r->task.kwargsrepr));
+		snprintf(text, sizeof(text), "Can't retry %.*s[%.*s] args:%.*s kwargs:%.*s",
+			SPAN_FMT(r->task.name), SPAN_FMT(r->task.id), SPAN_FMT(r->task.argsrepr),
+			SPAN_FMT(r->task.kwargsrepr));
 		buf_addc(&message, '[');
 		js_add_string(&message, span_of(text));
 		buf_addc(&message, ']');
-		cause = (struct run_error){ .type = SPAN("MaxRetriesExceededError"), .module = SPAN("celery.exceptions"),
+		cause = (struct run_error){ .type = SPAN("MaxRetriesExceededError"),
+			.module = SPAN("celery.exceptions"),
 			.message = buf_span(&message) };
 		on_error(r, &cause, now, out);
 		buf_release(&message);
@@ -155,7 +160,8 @@ on_retry(struct request *r, const struct run_frame *f, const struct request_now 
 
 /* An error of a kind that the rule retries by itself. */
 static bool
-retry_by_rule(struct request *r, const struct run_error *cause, const struct request_now *now, struct effects *out)
+retry_by_rule(
+	struct request *r, const struct run_error *cause, const struct request_now *now, struct effects *out)
 {
 	struct retry_wish none = { .max_retries = INT64_MIN };
 	struct retry_verdict v;
@@ -199,7 +205,8 @@ on_reject(struct request *r, const struct run_frame *f, const struct request_now
 }
 
 void
-request_on_frame(struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out)
+request_on_frame(
+	struct request *r, const struct run_frame *f, const struct request_now *now, struct effects *out)
 {
 	bool has_memory;
 
@@ -336,7 +343,8 @@ request_on_lost(struct request *r, const char *how, const struct request_now *no
 	buf_reset(&r->note);
 	buf_addf(&r->note, "the process running this task %s", how);
 	if (r->been.lost > 1)
-		buf_addf(&r->note, " (run %lld of %lld)", (long long)r->been.lost, (long long)r->rule->max_lost + 1);
+		buf_addf(&r->note, " (run %lld of %lld)", (long long)r->been.lost,
+			(long long)r->rule->max_lost + 1);
 	err.text = buf_span(&r->note);
 	rep = request_report(out, REPORT_LOST);
 	rep->text = err.text;

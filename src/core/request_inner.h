@@ -33,9 +33,11 @@ void request_after_mail(struct request *r, struct effects *out);
 /* Whether an end of this kind leaves a result. */
 bool request_leaves_result(const struct request *r, bool is_error);
 /* Ends with this state: stored, or straight on when nothing is to be stored. */
-void request_store_final(struct request *r, const char *state, struct span value, struct span traceback, us_t wall, struct effects *out);
+void request_store_final(struct request *r, const char *state, struct span value, struct span traceback,
+	us_t wall, struct effects *out);
 /* Ends with an error, for all whom it concerns. */
-void request_end_error(struct request *r, const char *state, const struct result_error *err, struct span traceback, us_t wall, struct effects *out);
+void request_end_error(struct request *r, const char *state, const struct result_error *err,
+	struct span traceback, us_t wall, struct effects *out);
 /* The message will be kept as a dead letter. */
 void request_go_dead(struct request *r, const char *reason, const char *error);
 /* Decides what a final end sends and whom it concerns: request.flow. */
@@ -43,7 +45,8 @@ void request_follow(struct request *r, const char *state, struct span value, str
 /* `why` is one of Celery's words: revoked, expired, terminated. */
 void request_end_revoked(struct request *r, struct span why, int signum, us_t wall, struct effects *out);
 /* Ends with a result, for all whom it concerns. */
-void request_end_success(struct request *r, struct span value, int64_t runtime_us, us_t wall, struct effects *out);
+void request_end_success(
+	struct request *r, struct span value, int64_t runtime_us, us_t wall, struct effects *out);
 /* The last run of a series has ended. */
 void request_end_series(struct request *r, int64_t runtime_us, us_t wall, struct effects *out);
 /* A built-in that is due: true when it has ended without a run. */

@@ -73,7 +73,8 @@ request_take_more(struct request *r, const struct run_frame *f, us_t wall)
 struct span
 request_children(struct request *r)
 {
-	struct span own = r->own_children, ours = r->flow.children.len > 0 ? buf_span(&r->flow.children) : SPAN_NONE, all = SPAN_NONE;
+	struct span own = r->own_children,
+		    ours = r->flow.children.len > 0 ? buf_span(&r->flow.children) : SPAN_NONE, all = SPAN_NONE;
 	struct buf b;
 
 	if (own.ptr == NULL || ours.ptr == NULL || jscan_count(own) == 0)

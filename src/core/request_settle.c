@@ -139,7 +139,8 @@ request_leaves_result(const struct request *r, bool is_error)
 }
 
 void
-request_store_final(struct request *r, const char *state, struct span value, struct span traceback, us_t wall, struct effects *out)
+request_store_final(struct request *r, const char *state, struct span value, struct span traceback, us_t wall,
+	struct effects *out)
 {
 	struct effect *e;
 
@@ -157,8 +158,8 @@ request_store_final(struct request *r, const char *state, struct span value, str
 }
 
 void
-request_end_error(struct request *r, const char *state, const struct result_error *err, struct span traceback, us_t wall,
-	struct effects *out)
+request_end_error(struct request *r, const char *state, const struct result_error *err, struct span traceback,
+	us_t wall, struct effects *out)
 {
 	buf_reset(&r->scratch);
 	result_add_error(&r->scratch, err);
@@ -216,7 +217,9 @@ request_follow(struct request *r, const char *state, struct span value, struct s
 void
 request_end_revoked(struct request *r, struct span why, int signum, us_t wall, struct effects *out)
 {
-	struct result_error err = { .type = SPAN("TaskRevokedError"), .module = SPAN("celery.exceptions"), .text = why };
+	struct result_error err = {
+		.type = SPAN("TaskRevokedError"), .module = SPAN("celery.exceptions"), .text = why
+	};
 	struct report *rep = request_report(out, REPORT_REVOKED);
 
 	rep->text = why;

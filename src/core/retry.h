@@ -8,11 +8,11 @@
 #include "base/base.h"
 
 struct retry_rule {
-	int64_t max_retries;      /* < 0: as often as it takes */
-	double delay_s;           /* default_retry_delay */
-	double backoff_s;         /* retry_backoff: factor of 2^retries; 0 = off, delay_s counts */
+	int64_t max_retries; /* < 0: as often as it takes */
+	double delay_s;      /* default_retry_delay */
+	double backoff_s;    /* retry_backoff: factor of 2^retries; 0 = off, delay_s counts */
 	double backoff_max_s;
-	bool jitter;              /* full: any delay up to the one computed */
+	bool jitter;               /* full: any delay up to the one computed */
 	const char *const *errors; /* autoretry_for: patterns of error types, NULL-ended; NULL = only when the task asks */
 };
 
@@ -20,7 +20,7 @@ struct retry_rule {
 struct retry_wish {
 	bool has_delay;
 	double delay_s;
-	int64_t max_retries;      /* INT64_MIN = it did not say */
+	int64_t max_retries; /* INT64_MIN = it did not say */
 };
 
 struct retry_verdict {
@@ -29,7 +29,8 @@ struct retry_verdict {
 };
 
 /* The task asked for a retry. `retries` is the number of those it has had. */
-struct retry_verdict retry_decide(const struct retry_rule *rule, const struct retry_wish *wish, int64_t retries, uint64_t random);
+struct retry_verdict retry_decide(
+	const struct retry_rule *rule, const struct retry_wish *wish, int64_t retries, uint64_t random);
 /* The task failed with an error of this type ("ValueError", or "module.ValueError"). */
 bool retry_covers(const struct retry_rule *rule, struct span type, struct span module);
 

@@ -62,7 +62,8 @@ drop(struct revoked *r, struct entry *e)
 static void
 purge(struct revoked *r, us_t now)
 {
-	while (!list_is_empty(&r->order) && (r->entries.count > r->max || is_over(r, entry_of(r->order.next), now)))
+	while (!list_is_empty(&r->order) &&
+		(r->entries.count > r->max || is_over(r, entry_of(r->order.next), now)))
 		drop(r, entry_of(r->order.next));
 }
 
@@ -159,7 +160,8 @@ has_value(const struct revoked *r, struct span name, const struct val *v, us_t n
 bool
 revoked_has_stamp(const struct revoked *r, const struct table *headers, us_t now)
 {
-	const struct val *stamps = headers != NULL && r->entries.count > 0 ? table_get(headers, "stamps") : NULL;
+	const struct val *stamps =
+		headers != NULL && r->entries.count > 0 ? table_get(headers, "stamps") : NULL;
 	const struct table *t = stamps != NULL && stamps->type == VAL_TABLE ? stamps->u.table : NULL;
 	size_t i, k;
 

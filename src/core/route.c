@@ -10,7 +10,7 @@
 #include <regex.h>
 
 struct rule {
-	struct span glob;       /* SPAN_NONE: the expression decides */
+	struct span glob; /* SPAN_NONE: the expression decides */
 	regex_t regex;
 	bool has_regex;
 	struct route_target target;
@@ -20,7 +20,7 @@ struct routes {
 	struct rule *rules;
 	size_t n;
 	struct route_target fallback;
-	struct arena arena;     /* owns the texts */
+	struct arena arena; /* owns the texts */
 };
 
 /* The expression between the slashes. */
@@ -67,13 +67,14 @@ add_rule(struct routes *r, const struct route *from, struct errtext *t)
 	*rule = (struct rule){ .has_regex = false };
 	if (from->pattern == NULL || *from->pattern == '\0')
 		return err_set(t, E_CONF, "route: the pattern is empty");
-	if (keep(r, from->queue, &queue) != E_OK || keep(r, from->exchange, &exchange) != E_OK
-		|| keep(r, from->routing_key, &key) != E_OK)
+	if (keep(r, from->queue, &queue) != E_OK || keep(r, from->exchange, &exchange) != E_OK ||
+		keep(r, from->routing_key, &key) != E_OK)
 		return err_set(t, E_NOMEM, "out of memory");
 	if (queue.ptr == NULL && exchange.ptr == NULL)
 		return err_set(t, E_CONF, "route '%s': name a queue or an exchange", from->pattern);
 	if (from->priority < -1 || from->priority > 255)
-		return err_set(t, E_CONF, "route '%s': priority %d is not between 0 and 255", from->pattern, from->priority);
+		return err_set(t, E_CONF, "route '%s': priority %d is not between 0 and 255", from->pattern,
+			from->priority);
 	len = strlen(from->pattern);
 	if (len >= 2 && from->pattern[0] == '/' && from->pattern[len - 1] == '/')
 		e = compile_regex(rule, from->pattern, t);
@@ -83,13 +84,15 @@ add_rule(struct routes *r, const struct route *from, struct errtext *t)
 		return e == E_NOMEM ? err_set(t, e, "out of memory") : e;
 	if (key.ptr == NULL)
 		key = queue.ptr != NULL ? queue : SPAN("");
-	rule->target = (struct route_target){ exchange.ptr != NULL ? exchange : SPAN(""), key, queue, from->priority };
+	rule->target = (struct route_target){ exchange.ptr != NULL ? exchange : SPAN(""), key, queue,
+		from->priority };
 	r->n++;
 	return E_OK;
 }
 
 enum err
-routes_new(struct routes **out, const struct route *rules, size_t n, const char *default_queue, struct errtext *t)
+routes_new(struct routes **out, const struct route *rules, size_t n, const char *default_queue,
+	struct errtext *t)
 {
 	struct routes *r = alloc_zero(sizeof(*r));
 	enum err e = E_OK;

@@ -5,16 +5,17 @@
 #include "base/buf.h"
 
 struct route {
-	const char *pattern;      /* glob, or a POSIX extended regular expression between slashes: "/^scrape\\.(de|fr)\\./" */
-	const char *queue;        /* publish to exchange "" with this key, unless exchange is set */
-	const char *exchange;     /* NULL = "" */
-	const char *routing_key;  /* NULL = queue */
-	int priority;             /* -1 = none */
+	const char *pattern; /* glob, or a POSIX extended regular expression between slashes: "/^scrape\\.(de|fr)\\./" */
+	const char *queue;       /* publish to exchange "" with this key, unless exchange is set */
+	const char *exchange;    /* NULL = "" */
+	const char *routing_key; /* NULL = queue */
+	int priority;            /* -1 = none */
 };
 
 struct routes;
 /* Copies and compiles. E_CONF names the rule and what is wrong with it. */
-enum err routes_new(struct routes **out, const struct route *rules, size_t n, const char *default_queue, struct errtext *t) MUSTCHECK;
+enum err routes_new(struct routes **out, const struct route *rules, size_t n, const char *default_queue,
+	struct errtext *t) MUSTCHECK;
 void routes_free(struct routes *r);
 
 struct route_target {

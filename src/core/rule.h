@@ -5,26 +5,26 @@
 #include "core/retry.h"
 
 struct task_rule {
-	const char *pattern;      /* glob over the task's name; NULL in the default rule */
-	double time_limit;        /* seconds until its child is killed; 0 = none. A message may say otherwise. */
-	double soft_time_limit;   /* seconds until it is asked to end */
-	int64_t memory_limit;     /* resident bytes of its child and all that has started; above, it is killed; 0 = none */
+	const char *pattern; /* glob over the task's name; NULL in the default rule */
+	double time_limit;   /* seconds until its child is killed; 0 = none. A message may say otherwise. */
+	double soft_time_limit; /* seconds until it is asked to end */
+	int64_t memory_limit; /* resident bytes of its child and all that has started; above, it is killed; 0 = none */
 	struct retry_rule retry;
-	int64_t max_lost;         /* runs that may end with the death of the child before the task is given up */
-	bool ignore_result;       /* only errors are stored; a message may say so too */
-	bool track_started;       /* STARTED is stored */
-	bool no_events;           /* no task events are told of it, whoever wants them */
-	bool acks_early;          /* acknowledged when it starts: at most one run, and a lost one is lost */
-	bool dead_on_failure;     /* what has finally failed is kept as a dead letter too */
-	bool reject_on_failure;   /* ... and the broker is told to dead-letter it by the queue's own rules */
-	bool inherit_priority;    /* what follows it has the priority of its message */
+	int64_t max_lost;     /* runs that may end with the death of the child before the task is given up */
+	bool ignore_result;   /* only errors are stored; a message may say so too */
+	bool track_started;   /* STARTED is stored */
+	bool no_events;       /* no task events are told of it, whoever wants them */
+	bool acks_early;      /* acknowledged when it starts: at most one run, and a lost one is lost */
+	bool dead_on_failure; /* what has finally failed is kept as a dead letter too */
+	bool reject_on_failure; /* ... and the broker is told to dead-letter it by the queue's own rules */
+	bool inherit_priority;  /* what follows it has the priority of its message */
 	/* Of messages that the worker sends for this task, when nothing else says so: */
-	double expires;           /* seconds; 0 = never */
-	int priority_plus1;       /* 0 = none */
-	double rate;              /* runs that this worker begins in a second; 0 = any number */
-	double cluster_rate;      /* the same of all workers together */
-	int64_t rate_burst;       /* runs that may begin at once after a pause */
-	const char *rate_key;     /* each value of this argument counts by itself: "kwargs.tenant"; NULL = all together */
+	double expires;      /* seconds; 0 = never */
+	int priority_plus1;  /* 0 = none */
+	double rate;         /* runs that this worker begins in a second; 0 = any number */
+	double cluster_rate; /* the same of all workers together */
+	int64_t rate_burst;  /* runs that may begin at once after a pause */
+	const char *rate_key; /* each value of this argument counts by itself: "kwargs.tenant"; NULL = all together */
 };
 
 struct task_rules {

@@ -10,22 +10,22 @@
 #define SCALE_IDLE_MS 30000
 
 struct scale_conf {
-	uint32_t min, max;    /* slots; 1 <= min <= max. max 0: the pool does not scale */
-	ms_t idle_ms;         /* slots go when they were not needed for so long */
+	uint32_t min, max; /* slots; 1 <= min <= max. max 0: the pool does not scale */
+	ms_t idle_ms;      /* slots go when they were not needed for so long */
 };
 
 struct scale {
-	bool was_crowded;     /* at the last look */
+	bool was_crowded; /* at the last look */
 	bool has_begun;
-	ms_t since;           /* of `peak` */
-	uint32_t peak;        /* most busy slots at any look since */
+	ms_t since;    /* of `peak` */
+	uint32_t peak; /* most busy slots at any look since */
 };
 
 struct scale_look {
 	ms_t now;
-	uint32_t size;        /* slots it has or is about to have */
+	uint32_t size; /* slots it has or is about to have */
 	uint32_t busy;
-	uint32_t ready;       /* tasks that wait at the broker */
+	uint32_t ready; /* tasks that wait at the broker */
 };
 /*
  * The number of slots from now on. It grows when two looks in a row find it crowded, so that a burst which the slots

@@ -22,7 +22,7 @@
 static const struct rule {
 	enum view_state state;
 	int rank;
-	enum view_count count;         /* VIEW_COUNTS: in no sum */
+	enum view_count count; /* VIEW_COUNTS: in no sum */
 } rules[] = {
 	[EVENT_TASK_SENT] = { VIEW_PENDING, 8, VIEW_COUNTS },
 	[EVENT_TASK_RECEIVED] = { VIEW_RECEIVED, 5, VIEW_COUNT_RECEIVED },
@@ -37,7 +37,8 @@ static const struct rule {
 const char *
 view_state_name(enum view_state s)
 {
-	static const char *const names[VIEW_STATES] = { "PENDING", "RECEIVED", "STARTED", "SUCCESS", "FAILURE", "RETRY", "REVOKED", "REJECTED" };
+	static const char *const names[VIEW_STATES] = { "PENDING", "RECEIVED", "STARTED", "SUCCESS",
+		"FAILURE", "RETRY", "REVOKED", "REJECTED" };
 
 	return names[s];
 }
@@ -115,7 +116,7 @@ view_release(struct view *v)
 
 	if (v->order.next == NULL)
 		return;
-	LIST_EACH(&v->order, it, tmp)
+	LIST_EACH (&v->order, it, tmp)
 		task_free(container_of(it, struct view_task, link));
 	map_release(&v->tasks, NULL);
 	map_release(&v->workers, worker_free);
@@ -332,10 +333,19 @@ take_texts(struct view *v, struct view_task *t, const struct evt *e)
 		enum view_text to;
 		struct span text;
 	} all[] = {
-		{ VIEW_NAME, e->name }, { VIEW_ARGS, e->args }, { VIEW_KWARGS, e->kwargs }, { VIEW_ROOT_ID, e->root_id },
-		{ VIEW_PARENT_ID, e->parent_id }, { VIEW_ETA, e->eta }, { VIEW_EXPIRES, e->expires }, { VIEW_QUEUE, e->queue },
-		{ VIEW_EXCHANGE, e->exchange }, { VIEW_ROUTING_KEY, e->routing_key }, { VIEW_RESULT, e->result },
-		{ VIEW_EXCEPTION, e->exception }, { VIEW_TRACEBACK, e->traceback },
+		{ VIEW_NAME, e->name },
+		{ VIEW_ARGS, e->args },
+		{ VIEW_KWARGS, e->kwargs },
+		{ VIEW_ROOT_ID, e->root_id },
+		{ VIEW_PARENT_ID, e->parent_id },
+		{ VIEW_ETA, e->eta },
+		{ VIEW_EXPIRES, e->expires },
+		{ VIEW_QUEUE, e->queue },
+		{ VIEW_EXCHANGE, e->exchange },
+		{ VIEW_ROUTING_KEY, e->routing_key },
+		{ VIEW_RESULT, e->result },
+		{ VIEW_EXCEPTION, e->exception },
+		{ VIEW_TRACEBACK, e->traceback },
 	};
 	enum err err = E_OK;
 	size_t i;
@@ -379,7 +389,8 @@ on_task(struct view *v, const struct evt *e, us_t now)
 	merge_state(v, t, e);
 	err = take_texts(v, t, e);
 	if (err == E_OK)
-		err = set_text(&t->texts[e->type == EVENT_TASK_SENT ? VIEW_CLIENT : VIEW_WORKER], e->hostname, v->limits.text);
+		err = set_text(&t->texts[e->type == EVENT_TASK_SENT ? VIEW_CLIENT : VIEW_WORKER], e->hostname,
+			v->limits.text);
 	if (e->type != EVENT_TASK_SENT) {
 		w = worker_of(v, e->hostname);
 		if (w == NULL)

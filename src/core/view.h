@@ -25,17 +25,31 @@ enum view_state {
 const char *view_state_name(enum view_state s);
 
 enum view_text {
-	VIEW_NAME, VIEW_ARGS, VIEW_KWARGS, VIEW_ROOT_ID, VIEW_PARENT_ID, VIEW_ETA, VIEW_EXPIRES, VIEW_QUEUE, VIEW_EXCHANGE, VIEW_ROUTING_KEY,
-	VIEW_RESULT, VIEW_EXCEPTION, VIEW_TRACEBACK, VIEW_WORKER, VIEW_CLIENT, VIEW_TEXTS
+	VIEW_NAME,
+	VIEW_ARGS,
+	VIEW_KWARGS,
+	VIEW_ROOT_ID,
+	VIEW_PARENT_ID,
+	VIEW_ETA,
+	VIEW_EXPIRES,
+	VIEW_QUEUE,
+	VIEW_EXCHANGE,
+	VIEW_ROUTING_KEY,
+	VIEW_RESULT,
+	VIEW_EXCEPTION,
+	VIEW_TRACEBACK,
+	VIEW_WORKER,
+	VIEW_CLIENT,
+	VIEW_TEXTS
 };
 
 struct view_task {
-	struct list link;              /* view.order */
+	struct list link; /* view.order */
 	char *id;
 	enum view_state state;
-	char *texts[VIEW_TEXTS];       /* NULL when not known */
-	double times[VIEW_STATES];     /* seconds since the epoch, of the latest event of each kind; 0 = none */
-	double timestamp;              /* of the event that made the state */
+	char *texts[VIEW_TEXTS];   /* NULL when not known */
+	double times[VIEW_STATES]; /* seconds since the epoch, of the latest event of each kind; 0 = none */
+	double timestamp;          /* of the event that made the state */
 	double runtime;
 	int64_t retries, clock;
 };
@@ -43,38 +57,45 @@ struct view_task {
 struct view_worker {
 	char *name;
 	int64_t pid;
-	double freq;                   /* seconds between heartbeats */
+	double freq; /* seconds between heartbeats */
 	int64_t active, processed;
 	double loadavg[3];
 	char *software, *version, *system; /* NULL when not known */
-	us_t seen;                     /* the latest event came here */
-	bool is_offline;               /* it said goodbye */
+	us_t seen;                         /* the latest event came here */
+	bool is_offline;                   /* it said goodbye */
 };
 
 /* Sums over all tasks of one name, or of the whole cluster. */
-enum view_count { VIEW_COUNT_RECEIVED, VIEW_COUNT_STARTED, VIEW_COUNT_SUCCEEDED, VIEW_COUNT_FAILED, VIEW_COUNT_RETRIED, VIEW_COUNT_REVOKED,
-	VIEW_COUNTS };
+enum view_count {
+	VIEW_COUNT_RECEIVED,
+	VIEW_COUNT_STARTED,
+	VIEW_COUNT_SUCCEEDED,
+	VIEW_COUNT_FAILED,
+	VIEW_COUNT_RETRIED,
+	VIEW_COUNT_REVOKED,
+	VIEW_COUNTS
+};
 #define VIEW_SECONDS 60
 struct view_sums {
 	char *name;
 	uint64_t total[VIEW_COUNTS];
-	double runtime, runtime_max;   /* of those that succeeded */
-	uint32_t ended[VIEW_SECONDS];  /* per second, a ring */
-	int64_t second;                /* the newest of them */
+	double runtime, runtime_max;  /* of those that succeeded */
+	uint32_t ended[VIEW_SECONDS]; /* per second, a ring */
+	int64_t second;               /* the newest of them */
 };
 
 struct view_limits {
-	size_t tasks, workers, names;  /* 0 = 10000, 1000, 1000 */
-	size_t text;                   /* bytes kept of each text; 0 = 1024 */
+	size_t tasks, workers, names; /* 0 = 10000, 1000, 1000 */
+	size_t text;                  /* bytes kept of each text; 0 = 1024 */
 };
 
 struct view {
 	struct view_limits limits;
 	struct map tasks, workers, names;
-	struct list order;             /* tasks, the longest silent first */
-	size_t by_state[VIEW_STATES];  /* of the tasks that are kept */
+	struct list order;            /* tasks, the longest silent first */
+	size_t by_state[VIEW_STATES]; /* of the tasks that are kept */
 	struct view_sums sums;
-	uint64_t events, nameless;     /* got; of them without what they need */
+	uint64_t events, nameless; /* got; of them without what they need */
 };
 
 void view_init(struct view *v, const struct view_limits *limits);

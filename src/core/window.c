@@ -32,7 +32,8 @@ find_spare(const struct window_share *shares, size_t n)
 	size_t best = n;
 
 	for (size_t i = 0; i < n; i++) {
-		uint32_t room = claim(&shares[i]) - shares[i].held, most = best < n ? claim(&shares[best]) - shares[best].held : 0;
+		uint32_t room = claim(&shares[i]) - shares[i].held,
+			 most = best < n ? claim(&shares[best]) - shares[best].held : 0;
 
 		if (shares[i].state != WINDOW_ON)
 			continue;
@@ -65,7 +66,9 @@ window_thinnest(const struct window_queue *queues, size_t n)
 	size_t best = SIZE_MAX;
 
 	for (size_t i = 0; i < n; i++)
-		if (!queues[i].off && (best == SIZE_MAX || queues[i].idle + queues[i].busy < queues[best].idle + queues[best].busy))
+		if (!queues[i].off &&
+			(best == SIZE_MAX ||
+				queues[i].idle + queues[i].busy < queues[best].idle + queues[best].busy))
 			best = i;
 	return best;
 }

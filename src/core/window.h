@@ -23,24 +23,29 @@ enum window_mode window_choose(size_t queues, bool refuses_shared);
  */
 struct window_share {
 	uint32_t prefetch, held;
-	enum { WINDOW_OFF, WINDOW_ON, WINDOW_LEAVING } state; /* leaving: cancelled, and the broker has not yet said so */
+	enum {
+		WINDOW_OFF,
+		WINDOW_ON,
+		WINDOW_LEAVING
+	} state; /* leaving: cancelled, and the broker has not yet said so */
 };
 struct window_change {
 	enum { WINDOW_KEEP, WINDOW_ADD, WINDOW_CANCEL } action;
-	size_t consumer;      /* CANCEL */
-	uint32_t prefetch;    /* ADD: of the new one */
+	size_t consumer;   /* CANCEL */
+	uint32_t prefetch; /* ADD: of the new one */
 };
 /* The most deliveries that these consumers can hold together, now or by what is on its way. */
 uint32_t window_claims(const struct window_share *shares, size_t n);
 /* The next step towards `slots`; KEEP when there is none, or none before something is settled or cancelled. */
-struct window_change window_fit(enum window_mode m, const struct window_share *shares, size_t n, uint32_t slots);
+struct window_change window_fit(
+	enum window_mode m, const struct window_share *shares, size_t n, uint32_t slots);
 
 /* For spread: what each queue looks like now. */
 struct window_queue {
-	uint32_t ready;   /* messages waiting, as the broker says */
-	uint32_t idle;    /* our consumers on it that hold nothing */
-	uint32_t busy;    /* our consumers on it that hold a delivery */
-	bool off;         /* no longer consumed from */
+	uint32_t ready; /* messages waiting, as the broker says */
+	uint32_t idle;  /* our consumers on it that hold nothing */
+	uint32_t busy;  /* our consumers on it that hold a delivery */
+	bool off;       /* no longer consumed from */
 };
 /* Where a further consumer goes: the queue with the fewest. SIZE_MAX: all are off. */
 size_t window_thinnest(const struct window_queue *queues, size_t n);

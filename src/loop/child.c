@@ -181,8 +181,9 @@ child_make_ends(struct child_ends *x, bool channel, bool status)
 	/* Only our ends: to the child they are ordinary, blocking descriptors. */
 	if (!set_nonblocking(x->out[0]) || !set_nonblocking(x->err[0]))
 		return false;
-	return !channel || (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, x->channel) == 0 && lift(&x->channel[0]) &&
-				   lift(&x->channel[1]) && set_nonblocking(x->channel[0]));
+	return !channel ||
+		(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, x->channel) == 0 &&
+			lift(&x->channel[0]) && lift(&x->channel[1]) && set_nonblocking(x->channel[0]));
 }
 
 void
@@ -238,7 +239,8 @@ say_trouble(const struct child_trouble *trouble, const struct child_plan *plan, 
 	case CHILD_STEP_EXEC:
 		/* A script whose interpreter is missing gives the same error as a missing script. */
 		e = child_start_failed(t,
-			code == ENOENT && access(plan->program, F_OK) == 0 ? "cannot find the interpreter of" : "cannot start",
+			code == ENOENT && access(plan->program, F_OK) == 0 ? "cannot find the interpreter of"
+									   : "cannot start",
 			plan->program, code);
 		break;
 	default:
@@ -329,8 +331,8 @@ child_take_ends(struct child *c, struct child_ends *x)
 }
 
 enum err
-child_spawn(struct child **out, struct loop *l, const struct child_conf *conf, const struct child_ops *ops, void *owner,
-	struct errtext *t)
+child_spawn(struct child **out, struct loop *l, const struct child_conf *conf, const struct child_ops *ops,
+	void *owner, struct errtext *t)
 {
 	struct child_ends x = CHILD_NO_ENDS;
 	struct child *c = alloc_zero(sizeof(*c));
@@ -394,7 +396,7 @@ child_is_ours(const struct loop *l, int pid)
 {
 	struct list *it, *tmp;
 
-	LIST_EACH(&l->children, it, tmp)
+	LIST_EACH (&l->children, it, tmp)
 		if (container_of(it, struct child, link)->pid == pid)
 			return true;
 	return false;

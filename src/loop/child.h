@@ -22,11 +22,11 @@ struct child_conf {
 
 /* How a child ended. */
 struct child_end {
-	bool unknown;       /* its parent does not say; the rest is empty */
+	bool unknown; /* its parent does not say; the rest is empty */
 	bool signaled;
-	int code;           /* exit code, or signal number */
+	int code; /* exit code, or signal number */
 	bool core;
-	int64_t max_rss;    /* bytes; at least what the parent had at the fork, as the kernel counts it */
+	int64_t max_rss; /* bytes; at least what the parent had at the fork, as the kernel counts it */
 	us_t user_us, system_us;
 };
 
@@ -41,8 +41,8 @@ struct child_ops {
  * E_MISSING / E_SYS with the exec's own errno when the program cannot be started (known before this returns: a close-on-exec
  * pipe reports it). E_AGAIN when the system has no room for a process, a descriptor or memory now. errno is set in each case.
  */
-enum err child_spawn(struct child **out, struct loop *l, const struct child_conf *conf, const struct child_ops *ops, void *owner,
-	struct errtext *t) MUSTCHECK;
+enum err child_spawn(struct child **out, struct loop *l, const struct child_conf *conf,
+	const struct child_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
 /* 0 for one that is to be forked and not there yet. */
 int child_pid(const struct child *c);
 bool child_is_running(const struct child *c);
@@ -73,8 +73,9 @@ struct child_maker_ops {
 	void (*on_gone)(void *maker, struct child *c);
 };
 /* `theirs` gets the child's ends, to be sent and then closed by the caller: channel, stdout, stderr. E_AGAIN, E_SYS. */
-enum err child_expect(struct child **out, struct loop *l, int theirs[3], const struct child_maker_ops *maker_ops, void *maker,
-	const struct child_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
+enum err child_expect(struct child **out, struct loop *l, int theirs[3],
+	const struct child_maker_ops *maker_ops, void *maker, const struct child_ops *ops, void *owner,
+	struct errtext *t) MUSTCHECK;
 /* It is there. Takes pid_fd; -1 when it was lost on the way: the pid is the child's until its parent reaps it. */
 void child_arrived(struct child *c, int pid, int pid_fd);
 /* How it has ended, or that it never came. */

@@ -18,8 +18,7 @@
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
-static void __attribute__((noreturn))
-give_up(const struct child_plan *plan, enum child_step step)
+static void __attribute__((noreturn)) give_up(const struct child_plan *plan, enum child_step step)
 {
 	struct child_trouble trouble = { .step = step, .sys_errno = errno };
 
@@ -140,5 +139,6 @@ child_find(char **out, const struct child_conf *conf, struct errtext *t)
 		alloc_free(file);
 	}
 	errno = ENOENT;
-	return err_set(t, E_MISSING, "cannot start \"%s\": no such program in PATH (%.*s)", name, SPAN_FMT(path));
+	return err_set(
+		t, E_MISSING, "cannot start \"%s\": no such program in PATH (%.*s)", name, SPAN_FMT(path));
 }

@@ -5,11 +5,11 @@
 #include "loop/child.h"
 
 struct child {
-	struct list link;           /* loop.children */
+	struct list link; /* loop.children */
 	struct loop *loop;
 	const struct child_ops *ops;
 	void *owner;
-	int pid, pid_fd;            /* 0 and -1: it is to be forked, and not there yet */
+	int pid, pid_fd; /* 0 and -1: it is to be forked, and not there yet */
 	int channel, out, err;
 	bool ended, closed;
 	struct loop_fd watch;
@@ -24,7 +24,9 @@ struct child_ends {
 	int null_fd;
 	int out[2], err[2], channel[2], status[2];
 };
+/* clang-format off */
 #define CHILD_NO_ENDS { -1, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } }
+/* clang-format on */
 
 /* False with errno set. */
 bool child_make_ends(struct child_ends *x, bool channel, bool status);

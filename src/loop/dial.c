@@ -64,7 +64,8 @@ attempt_failed(struct dial *d, int code)
 	d->n_tried++;
 	errno = code;
 	d->err = err_of_errno(code);
-	(void)err_sys(&d->why, d->n_tried > 1 ? "cannot connect (tried %d addresses)" : "cannot connect", d->n_tried);
+	(void)err_sys(&d->why, d->n_tried > 1 ? "cannot connect (tried %d addresses)" : "cannot connect",
+		d->n_tried);
 	if (d->at)
 		d->at = d->at->ai_next;
 	loop_defer(d->loop, LOOP_DECIDE, &d->next, on_next, d);
@@ -172,8 +173,8 @@ on_resolved(void *owner, enum err e, struct addrinfo *list, const char *why)
 }
 
 enum err
-dial_start(struct dial *d, struct loop *l, const char *host, int port, const char *path, ms_t limit_ms, dial_fn *fn, void *owner,
-	struct errtext *t)
+dial_start(struct dial *d, struct loop *l, const char *host, int port, const char *path, ms_t limit_ms,
+	dial_fn *fn, void *owner, struct errtext *t)
 {
 	enum err e;
 
@@ -184,8 +185,8 @@ dial_start(struct dial *d, struct loop *l, const char *host, int port, const cha
 	d->end = loop_now(l) + limit_ms;
 	if (path) {
 		if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
-			e = err_set(t, E_CONF, "the socket path \"%s\" is too long: %zu bytes, at most %zu", path, strlen(path),
-				sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+			e = err_set(t, E_CONF, "the socket path \"%s\" is too long: %zu bytes, at most %zu",
+				path, strlen(path), sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
 			goto out;
 		}
 		d->path = alloc_dup(span_of(path));

@@ -15,13 +15,13 @@ struct dial {
 	struct loop *loop;
 	dial_fn *fn;
 	void *owner;
-	ms_t end;                        /* when all of it must be over; its owner watches that */
+	ms_t end; /* when all of it must be over; its owner watches that */
 	struct resolve resolve;
-	struct addrinfo *list, *at;      /* all addresses, and the one being tried */
+	struct addrinfo *list, *at; /* all addresses, and the one being tried */
 	int n_tried;
 	int fd;
 	struct event *ready;
-	struct loop_timer share;         /* one address gets only its share of the time */
+	struct loop_timer share; /* one address gets only its share of the time */
 	struct loop_task next;
 	char *path;
 	enum err err;
@@ -29,8 +29,8 @@ struct dial {
 };
 
 /* fn is called once, later, unless released before. The strings are not kept, but for the path, which is copied. */
-enum err dial_start(struct dial *d, struct loop *l, const char *host, int port, const char *path, ms_t limit_ms, dial_fn *fn,
-	void *owner, struct errtext *t) MUSTCHECK;
+enum err dial_start(struct dial *d, struct loop *l, const char *host, int port, const char *path,
+	ms_t limit_ms, dial_fn *fn, void *owner, struct errtext *t) MUSTCHECK;
 /* A zeroed one is fine. */
 void dial_release(struct dial *d);
 

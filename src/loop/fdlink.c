@@ -43,7 +43,10 @@ on_readable(void *owner)
 	char bytes[READ_MAX];
 	struct iovec v = { .iov_base = bytes, .iov_len = sizeof(bytes) };
 	union control control;
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+	struct msghdr m = { .msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
 	ssize_t n = recvmsg(k->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -58,7 +61,8 @@ on_readable(void *owner)
 }
 
 enum err
-fdlink_open(struct fdlink *k, struct loop *l, int fd, const struct fdlink_ops *ops, void *owner, struct errtext *t)
+fdlink_open(struct fdlink *k, struct loop *l, int fd, const struct fdlink_ops *ops, void *owner,
+	struct errtext *t)
 {
 	unsigned round = k->round + 1;
 

@@ -11,9 +11,9 @@
 
 /* None is called from inside an fdlink_ function; each may close the link. */
 struct fdlink_ops {
-	void (*on_fd)(void *owner, int fd);              /* takes it; it came with the bytes that follow */
+	void (*on_fd)(void *owner, int fd); /* takes it; it came with the bytes that follow */
 	void (*on_data)(void *owner, struct span bytes);
-	void (*on_close)(void *owner);                   /* the peer is gone; fdlink_close is still to be called */
+	void (*on_close)(void *owner); /* the peer is gone; fdlink_close is still to be called */
 };
 
 struct fdlink {
@@ -22,11 +22,12 @@ struct fdlink {
 	const struct fdlink_ops *ops;
 	void *owner;
 	struct loop_fd watch;
-	unsigned round;  /* of opens and closes: tells a callback that closed it */
+	unsigned round; /* of opens and closes: tells a callback that closed it */
 };
 
 /* Takes fd, also when it fails. A zeroed link may be closed. */
-enum err fdlink_open(struct fdlink *k, struct loop *l, int fd, const struct fdlink_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
+enum err fdlink_open(struct fdlink *k, struct loop *l, int fd, const struct fdlink_ops *ops, void *owner,
+	struct errtext *t) MUSTCHECK;
 /* All or nothing; the descriptors stay the caller's. E_AGAIN: the peer does not read; E_CLOSED. */
 enum err fdlink_send(struct fdlink *k, struct span bytes, const int *fds, size_t n) MUSTCHECK;
 void fdlink_close(struct fdlink *k);

@@ -14,8 +14,8 @@
 #include "loop/internal.h"
 
 enum err
-child_expect(struct child **out, struct loop *l, int theirs[3], const struct child_maker_ops *maker_ops, void *maker,
-	const struct child_ops *ops, void *owner, struct errtext *t)
+child_expect(struct child **out, struct loop *l, int theirs[3], const struct child_maker_ops *maker_ops,
+	void *maker, const struct child_ops *ops, void *owner, struct errtext *t)
 {
 	struct child_ends x = CHILD_NO_ENDS;
 	struct child *c = alloc_zero(sizeof(*c));

@@ -20,28 +20,29 @@ struct loop_dead {
 
 struct loop {
 	struct event_base *base;
-	struct event *wake;         /* ends the wait for I/O when the next timer is due */
-	ms_t wake_due;              /* what it is armed for; LOOP_NEVER = not at all */
+	struct event *wake; /* ends the wait for I/O when the next timer is due */
+	ms_t wake_due;      /* what it is armed for; LOOP_NEVER = not at all */
 
 	struct list tasks[LOOP_FLUSH + 1];
 	struct loop_timer **timers; /* a binary heap; the earliest is timers[0] */
-	size_t n_armed, n_timers, timers_cap; /* n_timers: initialised ones, each of which has its place reserved */
+	size_t n_armed, n_timers,
+		timers_cap; /* n_timers: initialised ones, each of which has its place reserved */
 	uint64_t timer_serial;
 
 	struct loop_dead *dead;
 	size_t n_dead, dead_cap;
 	struct loop_dead dead_room[LOOP_REAP_ROOM];
 	struct list remnants;
-	struct list children;       /* struct child that have a process, zombies included */
+	struct list children; /* struct child that have a process, zombies included */
 
-	bool in_turn, is_awake;     /* awake: this turn's wait is over and its clock is read */
+	bool in_turn, is_awake; /* awake: this turn's wait is over and its clock is read */
 	int64_t now_us;
-	us_t wall_us;               /* 0 = not read yet in this turn */
+	us_t wall_us; /* 0 = not read yet in this turn */
 	int64_t lag_us;
 	bool stop;
 	int code;
 
-	char *scratch;              /* LOOP_READ_MAX bytes, good until the reading callback returns */
+	char *scratch; /* LOOP_READ_MAX bytes, good until the reading callback returns */
 };
 
 #define LOOP_NEVER INT64_MAX

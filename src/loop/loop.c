@@ -178,7 +178,8 @@ run_tasks(struct loop *l, enum loop_phase phase)
 static bool
 has_work(const struct loop *l)
 {
-	return !list_is_empty(&l->tasks[LOOP_DECIDE]) || !list_is_empty(&l->tasks[LOOP_FLUSH]) || l->n_dead > 0;
+	return !list_is_empty(&l->tasks[LOOP_DECIDE]) || !list_is_empty(&l->tasks[LOOP_FLUSH]) ||
+		l->n_dead > 0;
 }
 
 static void
@@ -203,7 +204,8 @@ wait_and_dispatch(struct loop *l, ms_t max_wait)
 			/* It was armed before or has memory already (the timers' heap of libevent keeps its size), so what is
 			 * left to fail is the very first one; then the wait must not be for ever. */
 			if (evtimer_add(l->wake, &tv) != 0) {
-				(void)event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
+				(void)event_base_loop(
+					l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
 				return;
 			}
 		}

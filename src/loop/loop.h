@@ -63,7 +63,8 @@ struct loop_signal {
 	void *owner;
 	void *event;
 };
-enum err loop_signal_init(struct loop_signal *s, struct loop *l, int signum, loop_fn *fn, void *owner) MUSTCHECK;
+enum err loop_signal_init(
+	struct loop_signal *s, struct loop *l, int signum, loop_fn *fn, void *owner) MUSTCHECK;
 void loop_signal_release(struct loop_signal *s);
 
 /*

@@ -22,7 +22,9 @@ struct resolve_job {
 	char host[];
 };
 
-static const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
+static const struct addrinfo hints = {
+	.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV
+};
 
 static void
 job_drop(struct resolve_job *job)
@@ -68,7 +70,8 @@ on_done(void *owner)
 		errno = job->sys_errno;
 		e = err_sys(&t, "cannot look up the name \"%s\"", job->host);
 	} else if (job->rc != 0) {
-		e = err_set(&t, E_MISSING, "cannot look up the name \"%s\": %s", job->host, gai_strerror(job->rc));
+		e = err_set(&t, E_MISSING, "cannot look up the name \"%s\": %s", job->host,
+			gai_strerror(job->rc));
 	} else {
 		job->list = NULL;
 	}
@@ -108,7 +111,8 @@ start_thread(struct resolve_job *job)
 }
 
 enum err
-resolve_start(struct resolve *r, struct loop *l, const char *host, int port, resolve_fn *fn, void *owner, struct errtext *t)
+resolve_start(struct resolve *r, struct loop *l, const char *host, int port, resolve_fn *fn, void *owner,
+	struct errtext *t)
 {
 	size_t len = strlen(host) + 1;
 	/* Plain malloc: the last holder may be the thread, and base/alloc.h belongs to the loop's. */

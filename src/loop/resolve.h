@@ -23,8 +23,8 @@ struct resolve {
 /* The address a numeric host stands for; NULL for a name. Never blocks. */
 struct addrinfo *resolve_numeric(const char *host, int port);
 /* fn is called once, later, unless released before. */
-enum err resolve_start(struct resolve *r, struct loop *l, const char *host, int port, resolve_fn *fn, void *owner,
-	struct errtext *t) MUSTCHECK;
+enum err resolve_start(struct resolve *r, struct loop *l, const char *host, int port, resolve_fn *fn,
+	void *owner, struct errtext *t) MUSTCHECK;
 /* A question under way is left to its thread. A zeroed one is fine. */
 void resolve_release(struct resolve *r);
 

@@ -172,7 +172,8 @@ on_timer(void *owner)
 	else if (s->last_words_by <= now)
 		stream_fail(s, s->err, s->why.text);
 	else if (s->connect_by <= now)
-		stream_fail(s, E_TIMEOUT, s->state == STREAM_HELLO ? "no TLS handshake in time" : "no connection in time");
+		stream_fail(s, E_TIMEOUT,
+			s->state == STREAM_HELLO ? "no TLS handshake in time" : "no connection in time");
 	else if (s->linger_by <= now)
 		stream_fail(s, E_TIMEOUT, "not written in time");
 	else if (s->left_at != LOOP_NEVER && s->write_ms && s->left_at + s->write_ms <= now)
@@ -190,7 +191,8 @@ tune(const struct stream *s)
 	int family = 0;
 	socklen_t len = sizeof(family);
 
-	if (getsockopt(s->fd, SOL_SOCKET, SO_DOMAIN, &family, &len) != 0 || (family != AF_INET && family != AF_INET6))
+	if (getsockopt(s->fd, SOL_SOCKET, SO_DOMAIN, &family, &len) != 0 ||
+		(family != AF_INET && family != AF_INET6))
 		return;
 	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
@@ -249,8 +251,8 @@ on_dialled(void *owner, enum err e, int fd, const char *why)
 }
 
 static enum err
-stream_new(struct stream **out, struct loop *l, const struct stream_conf *conf, const struct stream_ops *ops, void *owner,
-	struct errtext *t)
+stream_new(struct stream **out, struct loop *l, const struct stream_conf *conf, const struct stream_ops *ops,
+	void *owner, struct errtext *t)
 {
 	struct stream *s = alloc_zero(sizeof(*s));
 
@@ -278,8 +280,8 @@ stream_new(struct stream **out, struct loop *l, const struct stream_conf *conf, 
 }
 
 enum err
-stream_connect(struct stream **out, struct loop *l, const struct stream_conf *conf, const struct stream_ops *ops, void *owner,
-	struct errtext *t)
+stream_connect(struct stream **out, struct loop *l, const struct stream_conf *conf,
+	const struct stream_ops *ops, void *owner, struct errtext *t)
 {
 	enum err e = stream_new(out, l, conf, ops, owner, t);
 	struct stream *s = *out;
@@ -298,8 +300,8 @@ stream_connect(struct stream **out, struct loop *l, const struct stream_conf *co
 }
 
 enum err
-stream_adopt(struct stream **out, struct loop *l, int fd, const struct stream_conf *conf, const struct stream_ops *ops, void *owner,
-	struct errtext *t)
+stream_adopt(struct stream **out, struct loop *l, int fd, const struct stream_conf *conf,
+	const struct stream_ops *ops, void *owner, struct errtext *t)
 {
 	enum err e = stream_new(out, l, conf, ops, owner, t);
 	struct stream *s = *out;

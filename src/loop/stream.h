@@ -13,22 +13,23 @@ struct stream_tls_conf {
 	const char *ca_file;   /* NULL: the system's */
 	const char *cert_file; /* client certificate; NULL: none */
 	const char *key_file;
-	bool no_verify;        /* only by an explicit setting of the user */
+	bool no_verify; /* only by an explicit setting of the user */
 };
 struct stream_tls;
 /* Reads the files. TLS 1.2 and later. */
-enum err stream_tls_new(struct stream_tls **out, const struct stream_tls_conf *conf, struct errtext *t) MUSTCHECK;
+enum err stream_tls_new(
+	struct stream_tls **out, const struct stream_tls_conf *conf, struct errtext *t) MUSTCHECK;
 void stream_tls_free(struct stream_tls *tls);
 
 struct stream_conf {
-	const char *host;      /* name or address, with port; the peer's certificate must be for it */
+	const char *host; /* name or address, with port; the peer's certificate must be for it */
 	int port;
-	const char *path;      /* or a UNIX socket */
+	const char *path;             /* or a UNIX socket */
 	const struct stream_tls *tls; /* NULL = plain. Must outlive the stream. */
-	ms_t connect_ms;       /* resolving, connecting and TLS together; 0 = 10 s */
-	ms_t idle_ms;          /* nothing read for so long: closed with E_TIMEOUT; 0 = never */
-	ms_t write_ms;         /* bytes wait and none leaves for so long: E_TIMEOUT; 0 = never */
-	size_t write_max;      /* bytes that may wait to be written; 0 = 64 MiB */
+	ms_t connect_ms;              /* resolving, connecting and TLS together; 0 = 10 s */
+	ms_t idle_ms;                 /* nothing read for so long: closed with E_TIMEOUT; 0 = never */
+	ms_t write_ms;                /* bytes wait and none leaves for so long: E_TIMEOUT; 0 = never */
+	size_t write_max;             /* bytes that may wait to be written; 0 = 64 MiB */
 };
 
 /*
@@ -38,14 +39,14 @@ struct stream_conf {
 struct stream_ops {
 	void (*on_open)(void *owner);
 	void (*on_data)(void *owner, struct span bytes); /* all of it is taken; once per piece */
-	void (*on_drain)(void *owner);                   /* may be NULL: the queue fell below half after an E_AGAIN */
+	void (*on_drain)(void *owner); /* may be NULL: the queue fell below half after an E_AGAIN */
 	/* E_CLOSED: the peer ended it; E_REFUSED, E_TIMEOUT, E_MISSING (name), E_SYS. `why` is for a person, without the address. */
 	void (*on_close)(void *owner, enum err e, const char *why);
 };
 
 /* Strings in conf are copied. */
-enum err stream_connect(struct stream **out, struct loop *l, const struct stream_conf *conf, const struct stream_ops *ops,
-	void *owner, struct errtext *t) MUSTCHECK;
+enum err stream_connect(struct stream **out, struct loop *l, const struct stream_conf *conf,
+	const struct stream_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
 /*
  * Takes an open, connected descriptor, also when it fails: a socket, or one end of a pipe. on_open is not called. With conf->tls
  * the handshake (for conf->host, within connect_ms) comes first, and what is written waits for it.

@@ -25,10 +25,10 @@ struct stream {
 	enum stream_state state;
 	bool adopted, muted, paused, can_read;
 	struct loop_remnant remnant; /* while it lingers */
-	bool is_writing;        /* ev_write is added: the socket was full */
-	bool is_broken;         /* a write failed: only reads, for the peer's last words */
+	bool is_writing;             /* ev_write is added: the socket was full */
+	bool is_broken;              /* a write failed: only reads, for the peer's last words */
 	bool want_drain;
-	bool read_again;        /* decrypted bytes wait: read in the next turn without an event */
+	bool read_again; /* decrypted bytes wait: read in the next turn without an event */
 	struct dial dial;
 	int fd;
 	struct event *ev_read, *ev_write;

@@ -42,18 +42,22 @@ load(SSL_CTX *ctx, const struct stream_tls_conf *conf, struct errtext *t)
 {
 	if (conf->ca_file) {
 		if (SSL_CTX_load_verify_locations(ctx, conf->ca_file, NULL) != 1)
-			return err_set(t, E_CONF, "cannot read the CA file \"%s\": %s", conf->ca_file, reason());
+			return err_set(
+				t, E_CONF, "cannot read the CA file \"%s\": %s", conf->ca_file, reason());
 	} else if (SSL_CTX_set_default_verify_paths(ctx) != 1) {
 		return err_set(t, E_CONF, "cannot read the system's CA certificates: %s", reason());
 	}
 	if (conf->key_file && !conf->cert_file)
-		return err_set(t, E_CONF, "the key file \"%s\" is given without a certificate file", conf->key_file);
+		return err_set(
+			t, E_CONF, "the key file \"%s\" is given without a certificate file", conf->key_file);
 	if (!conf->cert_file)
 		return E_OK;
 	if (SSL_CTX_use_certificate_chain_file(ctx, conf->cert_file) != 1)
-		return err_set(t, E_CONF, "cannot read the certificate file \"%s\": %s", conf->cert_file, reason());
+		return err_set(
+			t, E_CONF, "cannot read the certificate file \"%s\": %s", conf->cert_file, reason());
 	/* Both may stand in one file. */
-	if (SSL_CTX_use_PrivateKey_file(ctx, conf->key_file ? conf->key_file : conf->cert_file, SSL_FILETYPE_PEM) != 1)
+	if (SSL_CTX_use_PrivateKey_file(
+		    ctx, conf->key_file ? conf->key_file : conf->cert_file, SSL_FILETYPE_PEM) != 1)
 		return err_set(t, E_CONF, "cannot use the key file \"%s\": %s",
 			conf->key_file ? conf->key_file : conf->cert_file, reason());
 	return E_OK;
@@ -77,7 +81,8 @@ stream_tls_new(struct stream_tls **out, const struct stream_tls_conf *conf, stru
 	SSL_CTX_set_min_proto_version(tls->ctx, TLS1_2_VERSION);
 	SSL_CTX_set_verify(tls->ctx, conf->no_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 	/* The queue of a stream may move between two attempts at the same write. */
-	SSL_CTX_set_mode(tls->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(tls->ctx,
+		SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	/* AMQP and Redis mark the end of what they say themselves, so a peer that leaves without a TLS goodbye cuts nothing off
 	 * unseen. */
 	SSL_CTX_set_options(tls->ctx, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
@@ -157,7 +162,8 @@ say_certificate(struct tls *s, long verdict)
 		snprintf(s->why, sizeof(s->why), "TLS: the certificate has expired");
 		break;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		snprintf(s->why, sizeof(s->why), "TLS: the certificate is not valid yet (is the clock right?)");
+		snprintf(s->why, sizeof(s->why),
+			"TLS: the certificate is not valid yet (is the clock right?)");
 		break;
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
@@ -165,14 +171,17 @@ say_certificate(struct tls *s, long verdict)
 		break;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-		snprintf(s->why, sizeof(s->why), "TLS: the certificate is self-signed and not among the trusted ones (set the CA file)");
+		snprintf(s->why, sizeof(s->why),
+			"TLS: the certificate is self-signed and not among the trusted ones (set the CA file)");
 		break;
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		snprintf(s->why, sizeof(s->why), "TLS: the certificate is from an authority that is not trusted (set the CA file)");
+		snprintf(s->why, sizeof(s->why),
+			"TLS: the certificate is from an authority that is not trusted (set the CA file)");
 		break;
 	default:
-		snprintf(s->why, sizeof(s->why), "TLS: the certificate was refused: %s", X509_verify_cert_error_string(verdict));
+		snprintf(s->why, sizeof(s->why), "TLS: the certificate was refused: %s",
+			X509_verify_cert_error_string(verdict));
 	}
 }
 

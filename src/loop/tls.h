@@ -19,7 +19,8 @@ enum tls_io {
 };
 
 /* A client session for `host`, over fd (which stays the caller's). */
-enum err tls_new(struct tls **out, const struct stream_tls *ctx, int fd, const char *host, struct errtext *t) MUSTCHECK;
+enum err tls_new(struct tls **out, const struct stream_tls *ctx, int fd, const char *host,
+	struct errtext *t) MUSTCHECK;
 void tls_free(struct tls *s);
 enum tls_io tls_hello(struct tls *s);
 enum tls_io tls_read(struct tls *s, void *to, size_t room, size_t *n);

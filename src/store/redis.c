@@ -50,14 +50,14 @@ struct rds {
 	struct stream *stream;
 	struct rds_parser parser;
 	struct buf frame;
-	struct pending *ring;         /* cap is a power of two */
+	struct pending *ring; /* cap is a power of two */
 	size_t head, count, cap;
 	struct loop_timer deadline, retry;
 	unsigned attempt;
 	ms_t up_since;
-	struct map channels;          /* subscribed to; the values mean nothing */
-	bool must_leave;              /* a reply said RDS_RECONNECT */
-	struct errtext refusal;       /* what HELLO was answered */
+	struct map channels;    /* subscribed to; the values mean nothing */
+	bool must_leave;        /* a reply said RDS_RECONNECT */
+	struct errtext refusal; /* what HELLO was answered */
 	bool refused, refused_for_good;
 };
 
@@ -132,7 +132,11 @@ lose(struct rds *r, enum err e, const char *text, bool fatal)
 	}
 	if (r->state == CLOSED)
 		return;
-	down = (struct rds_down){ .err = e, .url = r->target.safe, .text = why.text, .retry_ms = wait, .was_up = was_up,
+	down = (struct rds_down){ .err = e,
+		.url = r->target.safe,
+		.text = why.text,
+		.retry_ms = wait,
+		.was_up = was_up,
 		.fatal = fatal };
 	r->ops->on_down(r->owner, &down);
 }
@@ -159,7 +163,8 @@ on_deadline(void *owner)
 
 /* In any state that has a stream. */
 static enum err
-send_command(struct rds *r, const struct span *argv, size_t argc, ms_t limit_ms, rds_fn *fn, void *owner, bool has_reply)
+send_command(struct rds *r, const struct span *argv, size_t argc, ms_t limit_ms, rds_fn *fn, void *owner,
+	bool has_reply)
 {
 	struct pending p = { .fn = fn, .owner = owner, .due = loop_now(r->loop) + limit_ms };
 	enum err e;
@@ -456,7 +461,8 @@ rds_free(void *p)
 }
 
 enum err
-rds_new(struct rds **out, struct loop *l, const struct rds_conf *conf, const struct rds_ops *ops, void *owner, struct errtext *t)
+rds_new(struct rds **out, struct loop *l, const struct rds_conf *conf, const struct rds_ops *ops, void *owner,
+	struct errtext *t)
 {
 	struct rds *r = alloc_zero(sizeof(*r));
 	enum err e;
@@ -480,7 +486,8 @@ rds_new(struct rds **out, struct loop *l, const struct rds_conf *conf, const str
 		if (e != E_OK)
 			goto out;
 	}
-	if (loop_timer_init(&r->deadline, l, on_deadline, r) != E_OK || loop_timer_init(&r->retry, l, on_retry, r) != E_OK)
+	if (loop_timer_init(&r->deadline, l, on_deadline, r) != E_OK ||
+		loop_timer_init(&r->retry, l, on_retry, r) != E_OK)
 		e = err_set(t, E_NOMEM, "out of memory for a Redis connection");
 out:
 	if (e != E_OK)

@@ -16,20 +16,21 @@
 struct rds;
 
 struct rds_conf {
-	const char *url;         /* redis://[user:password@]host[:6379][/db][?...] */
-	ms_t connect_ms;         /* 0 = 5 s */
-	ms_t command_ms;         /* default deadline of a command; 0 = 5 s */
-	size_t reply_max;        /* bytes of one reply; 0 = 512 MiB */
-	struct stream_tls_conf tls; /* the URL's ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs (none|required) win */
+	const char *url;  /* redis://[user:password@]host[:6379][/db][?...] */
+	ms_t connect_ms;  /* 0 = 5 s */
+	ms_t command_ms;  /* default deadline of a command; 0 = 5 s */
+	size_t reply_max; /* bytes of one reply; 0 = 512 MiB */
+	/* Of these the URL's ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs (none|required) win. */
+	struct stream_tls_conf tls;
 };
 
 struct rds_down {
 	enum err err;
-	const char *url;         /* without the password */
+	const char *url; /* without the password */
 	const char *text;
 	ms_t retry_ms;
 	bool was_up;
-	bool fatal;              /* NOAUTH, WRONGPASS: will not heal by itself; it is tried again all the same */
+	bool fatal; /* NOAUTH, WRONGPASS: will not heal by itself; it is tried again all the same */
 };
 
 struct rds_ops {
@@ -45,7 +46,7 @@ enum rds_type { RDS_NIL, RDS_STATUS, RDS_ERROR, RDS_INTEGER, RDS_STRING, RDS_ARR
 /* Valid during the callback. */
 struct rds_reply {
 	enum rds_type type;
-	struct span str;         /* STATUS, ERROR, STRING */
+	struct span str; /* STATUS, ERROR, STRING */
 	int64_t integer;
 	const struct rds_reply *items;
 	size_t n_items;
@@ -57,7 +58,8 @@ struct rds_reply {
 typedef void rds_fn(void *owner, enum err e, const struct rds_reply *r);
 
 /* E_CONF, E_FORMAT: what is wrong with the URL or its TLS files. */
-enum err rds_new(struct rds **out, struct loop *l, const struct rds_conf *conf, const struct rds_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
+enum err rds_new(struct rds **out, struct loop *l, const struct rds_conf *conf, const struct rds_ops *ops,
+	void *owner, struct errtext *t) MUSTCHECK;
 void rds_start(struct rds *r);
 /* Tests: speaks over this connected descriptor (taken). */
 enum err rds_start_fd(struct rds *r, int fd, struct errtext *t) MUSTCHECK;
@@ -67,7 +69,8 @@ bool rds_is_up(const struct rds *r);
 const char *rds_url(const struct rds *r); /* without the password */
 
 /* E_CLOSED when not up (fn is not called), E_AGAIN when the write queue is full. command_ms 0 = the default. */
-enum err rds_command(struct rds *r, const struct span *argv, size_t argc, ms_t command_ms, rds_fn *fn, void *owner) MUSTCHECK;
+enum err rds_command(struct rds *r, const struct span *argv, size_t argc, ms_t command_ms, rds_fn *fn,
+	void *owner) MUSTCHECK;
 /* Of a connection used for nothing else. Subscriptions are kept and made again on each connect. */
 enum err rds_subscribe(struct rds *r, struct span channel) MUSTCHECK;
 void rds_unsubscribe(struct rds *r, struct span channel);

@@ -125,7 +125,8 @@ rds_parser_next(struct rds_parser *p, struct rds_reply **out, struct errtext *t)
 
 	*out = NULL;
 	if (redisReaderGetReply(p->reader, &reply) != REDIS_OK)
-		return err_set(t, E_FORMAT, "not a reply of Redis, or one that is too large: %s", p->reader->errstr);
+		return err_set(
+			t, E_FORMAT, "not a reply of Redis, or one that is too large: %s", p->reader->errstr);
 	*out = reply;
 	return reply ? E_OK : E_AGAIN;
 }
@@ -148,11 +149,20 @@ rds_trouble(const struct rds_reply *r)
 		const char *word;
 		enum rds_trouble trouble;
 	} words[] = {
-		{ "OOM", RDS_RETRY }, { "LOADING", RDS_RETRY }, { "MISCONF", RDS_RETRY }, { "BUSY", RDS_RETRY },
-		{ "TRYAGAIN", RDS_RETRY }, { "NOREPLICAS", RDS_RETRY },
-		{ "READONLY", RDS_RECONNECT }, { "MOVED", RDS_RECONNECT }, { "ASK", RDS_RECONNECT },
-		{ "CLUSTERDOWN", RDS_RECONNECT }, { "MASTERDOWN", RDS_RECONNECT },
-		{ "NOAUTH", RDS_FATAL }, { "WRONGPASS", RDS_FATAL }, { "NOPERM", RDS_FATAL },
+		{ "OOM", RDS_RETRY },
+		{ "LOADING", RDS_RETRY },
+		{ "MISCONF", RDS_RETRY },
+		{ "BUSY", RDS_RETRY },
+		{ "TRYAGAIN", RDS_RETRY },
+		{ "NOREPLICAS", RDS_RETRY },
+		{ "READONLY", RDS_RECONNECT },
+		{ "MOVED", RDS_RECONNECT },
+		{ "ASK", RDS_RECONNECT },
+		{ "CLUSTERDOWN", RDS_RECONNECT },
+		{ "MASTERDOWN", RDS_RECONNECT },
+		{ "NOAUTH", RDS_FATAL },
+		{ "WRONGPASS", RDS_FATAL },
+		{ "NOPERM", RDS_FATAL },
 	};
 	struct span rest, first;
 

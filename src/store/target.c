@@ -16,7 +16,8 @@ parse_db(struct rds_target *g, struct span text, struct errtext *t)
 {
 	if (text_parse_int(text, &g->db) && g->db >= 0 && g->db <= 65535)
 		return E_OK;
-	return err_set(t, E_CONF, "\"%.*s\" in %s is no number of a Redis database (0, 1, ...)", SPAN_FMT(text), g->safe);
+	return err_set(t, E_CONF, "\"%.*s\" in %s is no number of a Redis database (0, 1, ...)",
+		SPAN_FMT(text), g->safe);
 }
 
 static enum err
@@ -39,7 +40,8 @@ parse_where(struct rds_target *g, struct errtext *t)
 
 	if (strcmp(scheme, "unix") == 0 || strcmp(scheme, "redis+socket") == 0) {
 		if (!g->url.path || !*g->url.path)
-			return err_set(t, E_CONF, "%s names no socket; write unix:///run/redis/redis.sock", g->safe);
+			return err_set(
+				t, E_CONF, "%s names no socket; write unix:///run/redis/redis.sock", g->safe);
 		g->path = alloc_printf("/%s", g->url.path);
 		if (!g->path)
 			return err_set(t, E_NOMEM, "out of memory");
@@ -51,7 +53,8 @@ parse_where(struct rds_target *g, struct errtext *t)
 		if (g->url.path && *g->url.path)
 			return parse_db(g, span_of(g->url.path), t);
 	} else {
-		return err_set(t, E_CONF, "%s is no Redis URL: it must begin with redis://, rediss://, unix:// or redis+socket://",
+		return err_set(t, E_CONF,
+			"%s is no Redis URL: it must begin with redis://, rediss://, unix:// or redis+socket://",
 			g->safe);
 	}
 	return e == E_OK ? parse_db_query(g, "db", t) : e;
@@ -68,7 +71,8 @@ parse_verify(struct rds_target *g, const char *word, struct errtext *t)
 	else if (strcasecmp(bare, "required") == 0 || strcasecmp(bare, "optional") == 0)
 		g->tls.no_verify = false;
 	else
-		return err_set(t, E_CONF, "ssl_cert_reqs=%s in %s is unknown; write required or none", word, g->safe);
+		return err_set(t, E_CONF, "ssl_cert_reqs=%s in %s is unknown; write required or none", word,
+			g->safe);
 	return E_OK;
 }
 

@@ -7,8 +7,8 @@
 
 struct rds_target {
 	struct url url;
-	char *safe;                 /* the URL without its password */
-	char *path;                 /* of a UNIX socket; NULL = host and port */
+	char *safe; /* the URL without its password */
+	char *path; /* of a UNIX socket; NULL = host and port */
 	const char *host;
 	int port;
 	int64_t db;
@@ -18,7 +18,8 @@ struct rds_target {
 };
 
 /* `tls` gives what the URL does not; its strings must live on. */
-enum err rds_target_init(struct rds_target *g, const char *url, const struct stream_tls_conf *tls, struct errtext *t) MUSTCHECK;
+enum err rds_target_init(struct rds_target *g, const char *url, const struct stream_tls_conf *tls,
+	struct errtext *t) MUSTCHECK;
 /* A zeroed one is fine. */
 void rds_target_release(struct rds_target *g);
 

@@ -46,7 +46,7 @@ struct app {
 	size_t n_queues;
 	struct app_route *routes;
 	size_t n_routes;
-	struct app_task *tasks;     /* all of its own, most without options */
+	struct app_task *tasks; /* all of its own, most without options */
 	size_t n_tasks;
 	struct app_note *notes;
 	size_t n_notes;

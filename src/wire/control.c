@@ -45,7 +45,9 @@ take_text(struct span raw, struct arena *a, const char *what, struct span *out, 
 {
 	enum err e = field_text(raw, a, out);
 
-	return e == E_FORMAT ? err_set(t, e, "'%s' of a control request is %s, not text", what, field_kind_name(raw)) : e;
+	return e == E_FORMAT
+		? err_set(t, e, "'%s' of a control request is %s, not text", what, field_kind_name(raw))
+		: e;
 }
 
 static enum err
@@ -59,7 +61,8 @@ take_reply_to(struct control_request *r, struct span raw, struct errtext *t)
 	if (raw.ptr == NULL)
 		return E_OK;
 	if (jscan_kind(raw) != JSCAN_OBJECT)
-		return err_set(t, E_FORMAT, "'reply_to' of a control request is %s, not an object", field_kind_name(raw));
+		return err_set(t, E_FORMAT, "'reply_to' of a control request is %s, not an object",
+			field_kind_name(raw));
 	fields_get(raw, fields, ARRAY_LEN(fields));
 	e = take_text(exchange, r->arena, "reply_to.exchange", &r->reply_exchange, t);
 	if (e == E_OK)
@@ -83,12 +86,14 @@ check_json_object(const struct msg *m, const char *what, struct errtext *t)
 	enum err e;
 
 	if (m->content_type.ptr != NULL && !span_is(m->content_type, "application/json"))
-		return err_set(t, E_FORMAT, "a %s of type '%.*s', not application/json", what, SPAN_FMT(m->content_type));
+		return err_set(t, E_FORMAT, "a %s of type '%.*s', not application/json", what,
+			SPAN_FMT(m->content_type));
 	e = jscan_check(m->body, NULL, NULL, t);
 	if (e != E_OK)
 		return err_prefix(t, e, "a %s is not JSON", what);
 	if (jscan_kind(span_trim(m->body)) != JSCAN_OBJECT)
-		return err_set(t, E_FORMAT, "a %s is %s, not an object", what, field_kind_name(span_trim(m->body)));
+		return err_set(
+			t, E_FORMAT, "a %s is %s, not an object", what, field_kind_name(span_trim(m->body)));
 	return E_OK;
 }
 
@@ -119,7 +124,8 @@ control_decode(struct control_request *r, struct msg *m, struct errtext *t)
 	if (r->arguments.ptr == NULL)
 		r->arguments = SPAN("{}");
 	if (jscan_kind(r->arguments) != JSCAN_OBJECT)
-		return err_set(t, E_FORMAT, "'arguments' of a control request is %s, not an object", field_kind_name(r->arguments));
+		return err_set(t, E_FORMAT, "'arguments' of a control request is %s, not an object",
+			field_kind_name(r->arguments));
 	e = take_text(method, r->arena, "method", &r->method, t);
 	if (e == E_OK && r->method.ptr == NULL)
 		e = err_set(t, E_FORMAT, "a control request without 'method'");
@@ -355,12 +361,15 @@ control_encode(struct msg *to, const struct control_call *call)
 	if (e == E_OK)
 		e = add_header(to, "clock", val_int(call->clock));
 	if (e == E_OK)
-		e = add_header(to, "expires", call->expires > 0 ? (struct val){ .type = VAL_DOUBLE, .u.number = call->expires } : val_int(0));
+		e = add_header(to, "expires",
+			call->expires > 0 ? (struct val){ .type = VAL_DOUBLE, .u.number = call->expires }
+					  : val_int(0));
 	return e;
 }
 
 enum err
-control_encode_reply(struct msg *to, const struct control_request *r, struct span node, struct span answer, int64_t clock)
+control_encode_reply(
+	struct msg *to, const struct control_request *r, struct span node, struct span answer, int64_t clock)
 {
 	struct buf b;
 	struct js w;

@@ -30,8 +30,8 @@ struct control_request {
 	struct span pattern, matcher;
 	struct span ticket;
 	struct span reply_exchange, reply_key; /* SPAN_NONE: no answer is wanted */
-	int64_t clock;           /* 0 = none */
-	struct arena *arena;     /* of its message, for text with escapes */
+	int64_t clock;                         /* 0 = none */
+	struct arena *arena;                   /* of its message, for text with escapes */
 };
 
 /* Borrows from m, whose arena may grow. E_FORMAT: no request; the text says why. */
@@ -52,29 +52,31 @@ struct control_texts {
 	struct jscan_iter it;
 	bool started, single;
 };
-bool control_next_text(const struct control_request *r, const char *key, struct control_texts *w, struct span *out);
+bool control_next_text(
+	const struct control_request *r, const char *key, struct control_texts *w, struct span *out);
 
 /* What a client asks for. Zeroed = everybody, no arguments, no answer. */
 struct control_call {
-	struct span name;        /* see control_exchange_name */
+	struct span name; /* see control_exchange_name */
 	struct span method;
-	struct span arguments;   /* raw object; SPAN_NONE = {} */
+	struct span arguments; /* raw object; SPAN_NONE = {} */
 	const char *const *destination;
 	size_t n_destination;
 	struct span pattern, matcher;
 	struct span ticket, reply_key; /* SPAN_NONE: no answer */
 	int64_t clock;
-	double expires;          /* wall clock in seconds; 0 = none */
+	double expires; /* wall clock in seconds; 0 = none */
 };
 enum err control_encode(struct msg *to, const struct control_call *call) MUSTCHECK;
 
 /* `answer` is raw JSON, SPAN_NONE for null. */
-enum err control_encode_reply(struct msg *to, const struct control_request *r, struct span node, struct span answer, int64_t clock) MUSTCHECK;
+enum err control_encode_reply(struct msg *to, const struct control_request *r, struct span node,
+	struct span answer, int64_t clock) MUSTCHECK;
 
 struct control_reply {
 	struct span ticket;
-	int64_t clock;           /* 0 = none */
-	struct span nodes;       /* raw object, node name -> answer; usually one member */
+	int64_t clock;     /* 0 = none */
+	struct span nodes; /* raw object, node name -> answer; usually one member */
 };
 enum err control_decode_reply(struct control_reply *r, const struct msg *m, struct errtext *t) MUSTCHECK;
 

@@ -101,7 +101,8 @@ dead_encode(struct msg *to, const struct msg *original, const struct dead_letter
 	set_output(&b, d->output);
 	set_int(&b, "x-warren-attempts", d->attempts);
 	if (d->process_died)
-		set_int(&b, d->signal != 0 ? "x-warren-signal" : "x-warren-exit-code", d->signal != 0 ? d->signal : d->exit_code);
+		set_int(&b, d->signal != 0 ? "x-warren-signal" : "x-warren-exit-code",
+			d->signal != 0 ? d->signal : d->exit_code);
 	if (d->process_died && d->peak_memory > 0)
 		set_int(&b, "x-warren-peak-memory", d->peak_memory);
 	to->exchange = SPAN(DEAD_EXCHANGE);

@@ -37,9 +37,8 @@ void dead_queue_name(char out[256], struct span origin);
 /* What a dead letter says about itself. Texts are SPAN_NONE when it does not say. */
 #define DEAD_HANDLE_LEN 17
 struct dead_facts {
-	struct span id, task; /* of the task, where the message tells them */
-	char handle[DEAD_HANDLE_LEN +
-		1]; /* "@9f3c...": made from its contents; names a letter that has no id */
+	struct span id, task;             /* of the task, where the message tells them */
+	char handle[DEAD_HANDLE_LEN + 1]; /* "@9f3c...": made from its contents; names a letter that has no id */
 	struct span reason, error, queue, exchange, host, output;
 	struct span time_text;
 	us_t time;        /* INT64_MIN = unknown */

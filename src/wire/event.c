@@ -9,11 +9,13 @@
 
 enum kind { TEXT, INT, NUMBER, BOOL, SIGNAL, LOAD };
 
+/* clang-format off */
 enum member {
 	M_HOSTNAME, M_UTCOFFSET, M_PID, M_CLOCK, M_TIMESTAMP, M_UUID, M_NAME, M_ARGS, M_KWARGS, M_ROOT_ID, M_PARENT_ID, M_RETRIES, M_ETA,
 	M_EXPIRES, M_QUEUE, M_EXCHANGE, M_ROUTING_KEY, M_RESULT, M_EXCEPTION, M_TRACEBACK, M_RUNTIME, M_TERMINATED, M_EXPIRED, M_REQUEUE,
 	M_SIGNUM, M_FREQ, M_ACTIVE, M_PROCESSED, M_LOADAVG, M_SW_IDENT, M_SW_VER, M_SW_SYS, M_COUNT
 };
+/* clang-format on */
 
 static const struct {
 	const char *name;
@@ -56,7 +58,9 @@ static const struct {
 #undef MEMBER
 };
 
+/* clang-format off */
 #define MEMBERS(...) (const unsigned char[]){ __VA_ARGS__, M_COUNT }
+/* clang-format on */
 #define OF_WORKER MEMBERS(M_FREQ, M_ACTIVE, M_PROCESSED, M_LOADAVG, M_SW_IDENT, M_SW_VER, M_SW_SYS)
 
 /* What a type has between the head (hostname, pid, clock) and the tail (timestamp, type). */
@@ -64,9 +68,12 @@ static const struct {
 	const char *name;
 	const unsigned char *members;
 } types[EVENT_OTHER] = {
-	[EVENT_TASK_SENT] = { "task-sent", MEMBERS(M_UUID, M_ROOT_ID, M_PARENT_ID, M_NAME, M_ARGS, M_KWARGS, M_RETRIES, M_ETA, M_EXPIRES,
-		M_QUEUE, M_EXCHANGE, M_ROUTING_KEY) },
-	[EVENT_TASK_RECEIVED] = { "task-received", MEMBERS(M_UUID, M_NAME, M_ARGS, M_KWARGS, M_ROOT_ID, M_PARENT_ID, M_RETRIES, M_ETA, M_EXPIRES) },
+	[EVENT_TASK_SENT] = { "task-sent",
+		MEMBERS(M_UUID, M_ROOT_ID, M_PARENT_ID, M_NAME, M_ARGS, M_KWARGS, M_RETRIES, M_ETA, M_EXPIRES,
+			M_QUEUE, M_EXCHANGE, M_ROUTING_KEY) },
+	[EVENT_TASK_RECEIVED] = { "task-received",
+		MEMBERS(M_UUID, M_NAME, M_ARGS, M_KWARGS, M_ROOT_ID, M_PARENT_ID, M_RETRIES, M_ETA,
+			M_EXPIRES) },
 	[EVENT_TASK_STARTED] = { "task-started", MEMBERS(M_UUID) },
 	[EVENT_TASK_SUCCEEDED] = { "task-succeeded", MEMBERS(M_UUID, M_RESULT, M_RUNTIME) },
 	[EVENT_TASK_FAILED] = { "task-failed", MEMBERS(M_UUID, M_EXCEPTION, M_TRACEBACK) },
@@ -180,7 +187,8 @@ evt_encode(struct msg *to, struct span exchange, const char *key, struct span no
 	to->priority = 0;
 	to->has_headers = true;
 	to->body = arena_dup(a, body);
-	if (host.ptr == NULL || to->exchange.ptr == NULL || to->routing_key.ptr == NULL || to->body.ptr == NULL)
+	if (host.ptr == NULL || to->exchange.ptr == NULL || to->routing_key.ptr == NULL ||
+		to->body.ptr == NULL)
 		return E_NOMEM;
 	return table_add(&to->headers, a, SPAN("hostname"), val_string(host));
 }

@@ -8,7 +8,7 @@
 #include "base/jscan.h"
 #include "wire/msg.h"
 
-#define EVENT_EXCHANGE "celeryev"     /* unless an application has another name for it; topic, durable */
+#define EVENT_EXCHANGE "celeryev" /* unless an application has another name for it; topic, durable */
 #define EVENT_QUEUE_PREFIX "celeryev."
 #define EVENT_QUEUE_EXPIRES_MS 60000
 #define EVENT_QUEUE_TTL_MS 5000
@@ -34,24 +34,24 @@ struct evt {
 	enum evt_type type;
 	struct span type_name; /* when reading */
 	struct span hostname;
-	int64_t pid, clock;    /* -1 = none */
-	double timestamp;      /* seconds since the epoch */
-	int64_t utcoffset;     /* hours west of UTC. Never written: receivers would shift a timestamp that needs none. */
+	int64_t pid, clock; /* -1 = none */
+	double timestamp;   /* seconds since the epoch */
+	int64_t utcoffset; /* hours west of UTC. Never written: receivers would shift a timestamp that needs none. */
 	/* tasks */
 	struct span uuid, name, args, kwargs, root_id, parent_id;
 	int64_t retries;
-	struct span eta, expires;                  /* ISO text */
-	struct span queue, exchange, routing_key;  /* task-sent */
-	struct span result, exception, traceback;  /* text */
+	struct span eta, expires;                 /* ISO text */
+	struct span queue, exchange, routing_key; /* task-sent */
+	struct span result, exception, traceback; /* text */
 	double runtime;
 	bool terminated, expired, requeue;
-	int64_t signum;        /* 0 = null */
+	int64_t signum; /* 0 = null */
 	/* workers */
-	double freq;           /* seconds between heartbeats */
+	double freq; /* seconds between heartbeats */
 	int64_t active, processed;
 	double loadavg[3];
 	struct span sw_ident, sw_ver, sw_sys;
-	struct span json;      /* when reading: the whole */
+	struct span json; /* when reading: the whole */
 };
 
 const char *evt_type_name(enum evt_type type);
@@ -61,7 +61,8 @@ void evt_add(struct buf *b, const struct evt *e);
 /* "worker.heartbeat": the type as a routing key. */
 void evt_routing_key(char out[64], enum evt_type type);
 /* The message around what evt_add has made: one object, or an array for key EVENT_TASK_MULTI. `body` is copied. */
-enum err evt_encode(struct msg *to, struct span exchange, const char *key, struct span node, struct span body) MUSTCHECK;
+enum err evt_encode(
+	struct msg *to, struct span exchange, const char *key, struct span node, struct span body) MUSTCHECK;
 
 /* Reading: a message holds one event or an array of them. */
 struct evt_reader {

@@ -19,7 +19,9 @@ integer(struct span object, const char *key, int64_t *out, struct errtext *t)
 {
 	struct span value = jscan_member(object, key);
 
-	return jscan_int(value, out) ? E_OK : err_set(t, E_FORMAT, "'%s' is %s, not an integer", key, field_kind_name(value));
+	return jscan_int(value, out)
+		? E_OK
+		: err_set(t, E_FORMAT, "'%s' is %s, not an integer", key, field_kind_name(value));
 }
 
 static enum err

@@ -11,13 +11,13 @@ struct arena;
 
 struct fork_frame {
 	enum fork_type type;
-	int64_t protocol;    /* FORK_HELLO */
-	struct span unsafe;  /* FORK_HELLO: why its children would not work; SPAN_NONE = they would */
-	struct span slot;    /* all others: text */
-	int64_t pid;         /* FORK_FORKED, FORK_EXITED */
-	bool signaled;       /* FORK_EXITED */
-	int code;            /* exit code, or signal number */
-	struct span error;   /* FORK_FAILED: text */
+	int64_t protocol;   /* FORK_HELLO */
+	struct span unsafe; /* FORK_HELLO: why its children would not work; SPAN_NONE = they would */
+	struct span slot;   /* all others: text */
+	int64_t pid;        /* FORK_FORKED, FORK_EXITED */
+	bool signaled;      /* FORK_EXITED */
+	int code;           /* exit code, or signal number */
+	struct span error;  /* FORK_FAILED: text */
 };
 
 /* One line, with or without its newline; texts with escapes go into `a`, the rest borrows. */

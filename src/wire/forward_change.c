@@ -19,7 +19,8 @@ set(struct msg *m, const char *key, struct val v)
 static enum err
 set_buf(struct msg *m, const char *key, const struct buf *b)
 {
-	struct span copy = b->err == E_OK ? arena_dup(&m->arena, b->len > 0 ? buf_span(b) : SPAN("")) : SPAN_NONE;
+	struct span copy =
+		b->err == E_OK ? arena_dup(&m->arena, b->len > 0 ? buf_span(b) : SPAN("")) : SPAN_NONE;
 
 	return copy.ptr != NULL ? set(m, key, val_string(copy)) : E_NOMEM;
 }
@@ -46,7 +47,8 @@ set_reprs(struct msg *m, const struct forward_change *c)
 static enum err
 set_body(struct msg *m, const struct task *t, const struct forward_change *c)
 {
-	struct span link = field_some(jscan_member(c->options, "link")), link_error = field_some(jscan_member(c->options, "link_error"));
+	struct span link = field_some(jscan_member(c->options, "link")),
+		    link_error = field_some(jscan_member(c->options, "link_error"));
 	struct task_call call = {
 		.name = t->name,
 		.args = c->args.ptr != NULL ? c->args : t->args,

@@ -11,15 +11,38 @@ bool
 header_is_standard(struct span key)
 {
 	/* Spans, so that nearly every comparison ends at the length: this runs for each header of each task. */
+/* clang-format off */
 #define NAME(text) { text, sizeof(text) - 1 }
+	/* clang-format on */
 	static const struct span names[] = {
-		NAME("lang"), NAME("task"), NAME("id"), NAME("shadow"), NAME("eta"), NAME("expires"), NAME("group"),
-		NAME("group_index"), NAME("retries"), NAME("timelimit"), NAME("root_id"), NAME("parent_id"),
-		NAME("argsrepr"), NAME("kwargsrepr"), NAME("origin"), NAME("ignore_result"),
-		NAME("replaced_task_nesting"), NAME("stamped_headers"), NAME("stamps"), NAME("compression"),
-		NAME("x-death"), NAME("x-first-death-exchange"), NAME("x-first-death-queue"),
-		NAME("x-first-death-reason"), NAME("x-last-death-exchange"), NAME("x-last-death-queue"),
-		NAME("x-last-death-reason"), NAME("x-warren-lost"),
+		NAME("lang"),
+		NAME("task"),
+		NAME("id"),
+		NAME("shadow"),
+		NAME("eta"),
+		NAME("expires"),
+		NAME("group"),
+		NAME("group_index"),
+		NAME("retries"),
+		NAME("timelimit"),
+		NAME("root_id"),
+		NAME("parent_id"),
+		NAME("argsrepr"),
+		NAME("kwargsrepr"),
+		NAME("origin"),
+		NAME("ignore_result"),
+		NAME("replaced_task_nesting"),
+		NAME("stamped_headers"),
+		NAME("stamps"),
+		NAME("compression"),
+		NAME("x-death"),
+		NAME("x-first-death-exchange"),
+		NAME("x-first-death-queue"),
+		NAME("x-first-death-reason"),
+		NAME("x-last-death-exchange"),
+		NAME("x-last-death-queue"),
+		NAME("x-last-death-reason"),
+		NAME("x-warren-lost"),
 	};
 #undef NAME
 

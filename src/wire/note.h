@@ -23,8 +23,8 @@ struct note {
 	struct span id;
 	int64_t retries, lost, requeued;
 	enum note_state state;
-	int64_t deaths;      /* workers that ended while they ran this attempt */
-	struct span owner;   /* of the worker that writes; no space in it */
+	int64_t deaths;    /* workers that ended while they ran this attempt */
+	struct span owner; /* of the worker that writes; no space in it */
 	struct span words;
 };
 /* Everything but the id. */
@@ -35,7 +35,7 @@ enum note_next_kind { NOTE_RETRY, NOTE_LOST, NOTE_REQUEUE };
 struct note_next {
 	enum note_next_kind kind;
 	int64_t lost, requeued;
-	us_t due;            /* 0 = at once */
+	us_t due; /* 0 = at once */
 };
 void note_add_next(struct buf *b, const struct note_next *next);
 bool note_read_next(struct span words, struct note_next *next);

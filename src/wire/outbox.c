@@ -59,11 +59,13 @@ outbox_decode(struct outbox_letter *l, const struct msg *m, struct errtext *why)
 {
 	int64_t bytes;
 
-	*l = (struct outbox_letter){ .id = table_get_string(&m->headers, ID_HEADER), .queue = table_get_string(&m->headers, QUEUE_HEADER) };
+	*l = (struct outbox_letter){ .id = table_get_string(&m->headers, ID_HEADER),
+		.queue = table_get_string(&m->headers, QUEUE_HEADER) };
 	if (l->id.len == 0 || !table_get_int(&m->headers, BYTES_HEADER, &bytes))
 		return err_set(why, E_FORMAT, "its headers do not say whose result it is");
 	if (bytes <= 0 || (uint64_t)bytes > m->body.len)
-		return err_set(why, E_FORMAT, "its result should have %lld bytes, and its body has %zu", (long long)bytes, m->body.len);
+		return err_set(why, E_FORMAT, "its result should have %lld bytes, and its body has %zu",
+			(long long)bytes, m->body.len);
 	l->result = (struct span){ m->body.ptr, (size_t)bytes };
 	if (l->queue.len == 0)
 		l->queue = SPAN_NONE;

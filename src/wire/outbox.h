@@ -10,9 +10,9 @@
 #include "wire/msg.h"
 
 struct outbox_letter {
-	struct span id;        /* of the task */
-	struct span result;    /* text */
-	struct span queue;     /* of the task's message; SPAN_NONE: it is not along */
+	struct span id;     /* of the task */
+	struct span result; /* text */
+	struct span queue;  /* of the task's message; SPAN_NONE: it is not along */
 };
 
 /* Fills `to` (initialised, empty), persistent. `task` is NULL or the task's message; then l->queue says where it came from. */

@@ -12,6 +12,7 @@
 void reply_encode(struct buf *b, const struct result *r);
 
 /* Fills m (initialised, empty), which borrows all texts. */
-void reply_address(struct msg *m, struct span reply_to, struct span correlation_id, struct span body, bool is_persistent);
+void reply_address(struct msg *m, struct span reply_to, struct span correlation_id, struct span body,
+	bool is_persistent);
 
 #endif

@@ -13,8 +13,8 @@
 
 #define ERROR_TEXT_MAX 1000
 
-/* Sorted. */
-/* clang-format off: one name a line would be three screens. */
+/* Sorted. One name a line would be three screens. */
+/* clang-format off */
 static const char *const python_builtins[] = {
 	"ArithmeticError",
 	"AssertionError",

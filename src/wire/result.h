@@ -29,7 +29,8 @@ struct result {
 	struct span children;            /* raw JSON; SPAN_NONE = [] */
 	us_t date_done;                  /* 0 = null */
 	struct span group_id, parent_id; /* written when present */
-	struct span reply_to, correlation_id; /* of the task's message: where a reply goes (wire/reply.h); not written */
+	struct span reply_to,
+		correlation_id; /* of the task's message: where a reply goes (wire/reply.h); not written */
 	/* result_extended; written when `extended` */
 	bool extended;
 	struct span name, args, kwargs, worker, queue; /* args, kwargs raw JSON */

@@ -141,7 +141,8 @@ decode_state(struct decoder *d, struct span body)
 	enum err e;
 
 	fields_get(body, fields, ARRAY_LEN(fields));
-	if ((e = needed_text(d, "id", id, &d->f->id)) != E_OK || (e = needed_text(d, "state", state, &d->f->state)) != E_OK ||
+	if ((e = needed_text(d, "id", id, &d->f->id)) != E_OK ||
+		(e = needed_text(d, "state", state, &d->f->state)) != E_OK ||
 		(e = text(d, "traceback", traceback, &d->f->traceback)) != E_OK)
 		return e;
 	return some_of_kind(d, "children", children, JSCAN_ARRAY, &d->f->children);
@@ -236,7 +237,8 @@ decode_retry(struct decoder *d, struct span body)
 		return refuse(d, "max_retries", max_retries, "an integer from 0 on");
 	if ((field_some(args).ptr != NULL) != (field_some(kwargs).ptr != NULL))
 		return err_set(d->t, E_FORMAT, "%s frame: of 'args' and 'kwargs' there is only one", d->name);
-	if ((e = text(d, "eta", eta, &f->eta)) != E_OK || (e = text(d, "traceback", traceback, &f->traceback)) != E_OK ||
+	if ((e = text(d, "eta", eta, &f->eta)) != E_OK ||
+		(e = text(d, "traceback", traceback, &f->traceback)) != E_OK ||
 		(e = some_of_kind(d, "args", args, JSCAN_ARRAY, &f->new_args)) != E_OK ||
 		(e = some_of_kind(d, "kwargs", kwargs, JSCAN_OBJECT, &f->new_kwargs)) != E_OK ||
 		(e = some_of_kind(d, "options", options, JSCAN_OBJECT, &f->options)) != E_OK)

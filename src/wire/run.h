@@ -52,9 +52,9 @@ struct run_frame {
 	struct span reason;  /* RUN_CANCEL, RUN_REJECT: text */
 	bool no_store;       /* nothing of this end goes to the backend */
 	bool must_store;     /* it does, although the message says ignore_result */
-	struct span errbacks_called;        /* RUN_ERROR: raw array of places in the request's errbacks; SPAN_NONE: the rule may retry it */
-	struct span new_args, new_kwargs;   /* RUN_RETRY: raw, both or none */
-	struct span options;                /* RUN_RETRY: raw object; SPAN_NONE = none */
+	struct span errbacks_called; /* RUN_ERROR: raw array of places in the request's errbacks; SPAN_NONE: the rule may retry it */
+	struct span new_args, new_kwargs; /* RUN_RETRY: raw, both or none */
+	struct span options;              /* RUN_RETRY: raw object; SPAN_NONE = none */
 };
 
 /* Appends the frame with its newline. Raw parts must be free of raw newlines. */

@@ -187,8 +187,7 @@ read_array_body(struct reader *r)
 	if (n != ARRAY_LEN(parts))
 		return FAULT(r, TASK_FAULT_MALFORMED, "the body is not an array of args, kwargs and embed");
 	if (jscan_kind(parts[2]) != JSCAN_NULL && jscan_kind(parts[2]) != JSCAN_OBJECT)
-		return FAULT(
-			r, TASK_FAULT_MALFORMED, "embed is %s, not an object", field_kind_name(parts[2]));
+		return FAULT(r, TASK_FAULT_MALFORMED, "embed is %s, not an object", field_kind_name(parts[2]));
 	f = reader_set_arguments(r, parts[0], parts[1]);
 	if (f != TASK_FINE)
 		return f;

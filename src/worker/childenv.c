@@ -9,17 +9,17 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
-static const char *const allowed[] = {
-	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "PYTHON*", "VIRTUAL_ENV",
-	"LD_LIBRARY_PATH", "CUDA_*", "NVIDIA_*", "OMP_*", "SSL_CERT_*", "DJANGO_SETTINGS_MODULE", "ASAN_OPTIONS", "UBSAN_OPTIONS",
-};
+static const char *const allowed[] = { "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*",
+	"TZ", "TMPDIR", "PYTHON*", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "CUDA_*", "NVIDIA_*", "OMP_*",
+	"SSL_CERT_*", "DJANGO_SETTINGS_MODULE", "ASAN_OPTIONS", "UBSAN_OPTIONS" };
 
 /* Where our own secrets are; they pass only when a pool names them in its pass_env or sets them in its env. */
-static const char *const never[] = { "WARREN_*", "CELERY_BROKER_*", "CELERY_RESULT_BACKEND", "NOTIFY_SOCKET", "LISTEN_*",
-	"WATCHDOG_*", "CREDENTIALS_DIRECTORY" };
+static const char *const never[] = { "WARREN_*", "CELERY_BROKER_*", "CELERY_RESULT_BACKEND", "NOTIFY_SOCKET",
+	"LISTEN_*", "WATCHDOG_*", "CREDENTIALS_DIRECTORY" };
 
 /* Ours, and the service manager's words for us: not even a whole environment has them. */
-static const char *const ours_alone[] = { "WARREN_*", "NOTIFY_SOCKET", "LISTEN_*", "WATCHDOG_*", "CREDENTIALS_DIRECTORY" };
+static const char *const ours_alone[] = { "WARREN_*", "NOTIFY_SOCKET", "LISTEN_*", "WATCHDOG_*",
+	"CREDENTIALS_DIRECTORY" };
 
 static bool
 matches(const char *const *patterns, size_t n, struct span name)
@@ -84,7 +84,8 @@ passes(const struct pool_conf *conf, struct span key)
 	if (conf->pass_all)
 		return !matches(ours_alone, ARRAY_LEN(ours_alone), key);
 	return !matches(never, ARRAY_LEN(never), key) &&
-		(matches(allowed, ARRAY_LEN(allowed), key) || matches(conf->pass_env, length(conf->pass_env), key));
+		(matches(allowed, ARRAY_LEN(allowed), key) ||
+			matches(conf->pass_env, length(conf->pass_env), key));
 }
 
 enum err
@@ -122,7 +123,8 @@ childenv_argv(char ***out, const char *const *runner, struct errtext *t)
 
 	*out = NULL;
 	if (n == 0)
-		return err_set(t, E_CONF, "no runner is configured: name a program, a Python module (-A) or a C module (--module)");
+		return err_set(t, E_CONF,
+			"no runner is configured: name a program, a Python module (-A) or a C module (--module)");
 	list = must_alloc(sizeof(*list) * (n + 1));
 	for (size_t i = 0; i < n; i++)
 		list[i] = must_dup(span_of(runner[i]));

@@ -9,7 +9,8 @@
 static void
 add_tag(char *out, size_t size, const struct consumer *c)
 {
-	snprintf(out, size, "%s/%s/%zu", c->feed->pool->worker->conf->node, c->feed->pool->conf->name, c->index);
+	snprintf(out, size, "%s/%s/%zu", c->feed->pool->worker->conf->node, c->feed->pool->conf->name,
+		c->index);
 }
 
 static void
@@ -53,7 +54,8 @@ consumer_start(struct consumer *c, const char *queue)
 	c->moves = c->is_unwanted = false;
 	arena_init(&arena, 0);
 	has_args = add_timeout(&args, &arena, c->feed->pool->worker);
-	e = bus_consume(c->feed->chan, span_of(queue), span_of(tag), false, false, has_args ? &args : NULL, on_consuming, c);
+	e = bus_consume(c->feed->chan, span_of(queue), span_of(tag), false, false, has_args ? &args : NULL,
+		on_consuming, c);
 	arena_release(&arena);
 	if (e != E_OK)
 		return false;

@@ -17,13 +17,13 @@ enum consumer_state { CONSUMER_OFF, CONSUMER_STARTING, CONSUMER_ON, CONSUMER_CAN
 struct consumer {
 	struct feed *feed;
 	size_t index;
-	size_t queue;          /* where it is, and where it was */
-	size_t next_queue;     /* where it goes on when `moves` */
-	uint32_t prefetch;     /* its share of the window; 0 where the channel has one window */
-	uint32_t held;         /* deliveries not settled */
+	size_t queue;      /* where it is, and where it was */
+	size_t next_queue; /* where it goes on when `moves` */
+	uint32_t prefetch; /* its share of the window; 0 where the channel has one window */
+	uint32_t held;     /* deliveries not settled */
 	enum consumer_state state;
-	bool moves;            /* it ends only to go on somewhere else */
-	bool is_unwanted;      /* while it starts: it is cancelled as soon as it is on, no earlier (bus_cancel) */
+	bool moves;       /* it ends only to go on somewhere else */
+	bool is_unwanted; /* while it starts: it is cancelled as soon as it is on, no earlier (bus_cancel) */
 };
 
 /* Consumes from c->queue; true when the broker was asked. The feed hears of the answer: feed_on_consumer. */

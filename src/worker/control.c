@@ -221,7 +221,9 @@ on_inbox_open(void *owner)
 	struct table args = { .pairs = pairs, .count = ARRAY_LEN(pairs), .cap = ARRAY_LEN(pairs) };
 	char name[CONTROL_NAME_MAX + 1];
 	struct bus_exchange x = { .type = SPAN("fanout") };
-	struct bus_queue q = { .name = span_of(c->queue), .exclusive = true, .auto_delete = true, .args = &args };
+	struct bus_queue q = {
+		.name = span_of(c->queue), .exclusive = true, .auto_delete = true, .args = &args
+	};
 	enum err e;
 
 	control_exchange_name(name, span_of(c->worker->conf->control_exchange));
@@ -298,9 +300,10 @@ on_outbox_close(void *owner UNUSED, const struct bus_close *why)
 enum err
 control_open(struct control *c, struct worker *w)
 {
-	static const struct bus_chan_ops in = {
-		.on_open = on_inbox_open, .on_close = on_inbox_close, .on_deliver = on_deliver, .on_cancel = on_inbox_cancel
-	};
+	static const struct bus_chan_ops in = { .on_open = on_inbox_open,
+		.on_close = on_inbox_close,
+		.on_deliver = on_deliver,
+		.on_cancel = on_inbox_cancel };
 	static const struct bus_chan_ops out = { .on_open = on_outbox_open, .on_close = on_outbox_close };
 	enum err e;
 

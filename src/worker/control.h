@@ -12,14 +12,14 @@ struct worker;
 
 struct control {
 	struct worker *worker;
-	struct bus_chan *inbox;     /* of the consuming connection */
-	struct bus_chan *outbox;    /* of the publishing connection */
+	struct bus_chan *inbox;  /* of the consuming connection */
+	struct bus_chan *outbox; /* of the publishing connection */
 	char queue[256];
-	bool is_settled;            /* listening, refused, or not wanted: nobody needs to wait for it */
-	bool name_taken;            /* somebody else has this node's queue */
-	bool has_complained;        /* of that */
+	bool is_settled;     /* listening, refused, or not wanted: nobody needs to wait for it */
+	bool name_taken;     /* somebody else has this node's queue */
+	bool has_complained; /* of that */
 	struct loop_timer patience;
-	struct list inquiries;      /* answers that wait for the backend, worker/inquiry.h */
+	struct list inquiries; /* answers that wait for the backend, worker/inquiry.h */
 };
 
 enum err control_open(struct control *c, struct worker *w) MUSTCHECK;

@@ -12,8 +12,8 @@ struct ctl {
 	const struct control_request *req;
 	struct js *js;
 	bool is_silent;
-	struct msg *msg;         /* the request's */
-	bool is_kept;            /* whoever set this owns msg now, and calls control_answer later */
+	struct msg *msg; /* the request's */
+	bool is_kept;    /* whoever set this owns msg now, and calls control_answer later */
 };
 
 /* {"ok": "..."} and {"error": "..."} */

@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "loop/usage.h"
 #include "base/text.h"
+#include "loop/usage.h"
 
 void
 ctl_ping(struct ctl *c)
@@ -240,7 +240,9 @@ add_queue(struct js *js, const struct bus_topo_queue *q)
 	js_key(js, "bindings");
 	js_array(js);
 	js_array_end(js);
-	add_nulls(js, (const char *const[]){ "no_declare", "expires", "message_ttl", "max_length", "max_length_bytes", NULL });
+	add_nulls(js,
+		(const char *const[]){
+			"no_declare", "expires", "message_ttl", "max_length", "max_length_bytes", NULL });
 	js_key(js, "max_priority");
 	if (q->max_priority > 0)
 		js_int(js, q->max_priority);
@@ -268,7 +270,8 @@ void
 ctl_conf(struct ctl *c)
 {
 	const struct worker_conf *conf = c->worker->conf;
-	const char *text = control_arg_flag(c->req, "with_defaults", false) ? conf->settings_all : conf->settings;
+	const char *text =
+		control_arg_flag(c->req, "with_defaults", false) ? conf->settings_all : conf->settings;
 
 	js_raw(c->js, text != NULL ? span_of(text) : SPAN("{}"));
 }
@@ -284,8 +287,10 @@ ctl_report(struct ctl *c)
 	/* Fails for a bad pointer only; then the fields stay as they are. */
 	if (uname(&system) != 0)
 		system.release[0] = system.machine[0] = '\0';
-	buf_addf(&b, "\nsoftware -> warren:%s rabbitmq:%s\n", w->conf->version, bus_conn_server_version(w->consume));
-	buf_addf(&b, "platform -> system:%s arch:%s kernel:%s\n", system.sysname, system.machine, system.release);
+	buf_addf(&b, "\nsoftware -> warren:%s rabbitmq:%s\n", w->conf->version,
+		bus_conn_server_version(w->consume));
+	buf_addf(&b, "platform -> system:%s arch:%s kernel:%s\n", system.sysname, system.machine,
+		system.release);
 	buf_addf(&b, "broker -> %s\nresults -> %s\n", bus_conn_url(w->consume), backend_url(w->backend));
 	for (size_t i = 0; i < w->n_pools; i++) {
 		const struct pool *p = &w->pools[i];

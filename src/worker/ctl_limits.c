@@ -40,7 +40,8 @@ override(struct ctl *c, struct span task_name)
 	rule->pattern = must_dup(task_name);
 	/* The rest of its texts belong to the settings as they are now. */
 	reload_pin(&w->reload);
-	rules->overrides = must_resize(rules->overrides, sizeof(struct task_rule *) * (rules->n_overrides + 1));
+	rules->overrides =
+		must_resize(rules->overrides, sizeof(struct task_rule *) * (rules->n_overrides + 1));
 	rules->overrides[rules->n_overrides++] = rule;
 	return rule;
 }
@@ -79,7 +80,9 @@ bad_rate(struct ctl *c, struct span text)
 	double number;
 
 	if (!text_parse_double(span_split(&unit, '/'), &number) || unit.ptr == NULL)
-		ctl_error(c, "Invalid rate limit string: ValueError(\"could not convert string to float: '%.*s'\")", SPAN_FMT(text));
+		ctl_error(c,
+			"Invalid rate limit string: ValueError(\"could not convert string to float: '%.*s'\")",
+			SPAN_FMT(text));
 	else
 		ctl_error(c, "KeyError('%.*s')", SPAN_FMT(unit));
 }

@@ -70,7 +70,8 @@ static bool
 is_by_hand(struct ctl *c, const struct pool *p)
 {
 	if (p->scaling.max > 0)
-		ctl_error(c, "%.*s is not supported with autoscale. Adjust autoscale range instead.", SPAN_FMT(c->req->method));
+		ctl_error(c, "%.*s is not supported with autoscale. Adjust autoscale range instead.",
+			SPAN_FMT(c->req->method));
 	return p->scaling.max == 0;
 }
 
@@ -104,8 +105,9 @@ ctl_pool_shrink(struct ctl *c)
 	if (p == NULL || !is_by_hand(c, p) || !get_slots(c, "n", 1, &n))
 		return;
 	if (n >= p->size) {
-		ctl_error(c, "the pool has %zu slot%s and keeps at least one: to take nothing any more, cancel its queues", p->size,
-			p->size == 1 ? "" : "s");
+		ctl_error(c,
+			"the pool has %zu slot%s and keeps at least one: to take nothing any more, cancel its queues",
+			p->size, p->size == 1 ? "" : "s");
 		return;
 	}
 	pool_set_size(p, p->size - n, "remote control");
@@ -175,8 +177,8 @@ get_text(struct ctl *c, const char *key, const char *otherwise)
 static bool
 is_exchange_type(const char *type)
 {
-	return type == NULL || strcmp(type, "direct") == 0 || strcmp(type, "topic") == 0 || strcmp(type, "fanout") == 0 ||
-		strcmp(type, "headers") == 0;
+	return type == NULL || strcmp(type, "direct") == 0 || strcmp(type, "topic") == 0 ||
+		strcmp(type, "fanout") == 0 || strcmp(type, "headers") == 0;
 }
 
 /* As the settings have it, if they know it; what the request says comes first. */
@@ -202,7 +204,8 @@ ctl_add_consumer(struct ctl *c)
 	q.exchange_type = get_text(c, "exchange_type", q.exchange_type);
 	q.routing_key = get_text(c, "routing_key", q.routing_key);
 	if (!is_exchange_type(q.exchange_type)) {
-		ctl_error(c, "exchange_type must be direct, topic, fanout or headers, not '%s'", q.exchange_type);
+		ctl_error(c, "exchange_type must be direct, topic, fanout or headers, not '%s'",
+			q.exchange_type);
 		return;
 	}
 	/* Who names a way to the queue wants it to be there. */

@@ -50,7 +50,9 @@ revoke_one(struct ctl *c, struct span id, bool terminate, int signum, struct inq
 
 	revocation_add(&c->worker->revocation, id);
 	if (j != NULL)
-		state = j->request.state < REQUEST_RUNNING ? "waiting" : j->request.state == REQUEST_RUNNING ? "running" : "finished";
+		state = j->request.state < REQUEST_RUNNING    ? "waiting"
+			: j->request.state == REQUEST_RUNNING ? "running"
+							      : "finished";
 	inquiry_add(q, id, j != NULL ? state : NULL, terminate && j != NULL);
 	if (j == NULL)
 		return;
@@ -153,10 +155,11 @@ terminate_covered(struct ctl *c, int signum)
 	for (size_t i = 0; i < c->worker->n_pools; i++) {
 		struct list *it, *tmp;
 
-		LIST_EACH(&c->worker->pools[i].jobs, it, tmp) {
+		LIST_EACH (&c->worker->pools[i].jobs, it, tmp) {
 			struct job *j = container_of(it, struct job, link);
 
-			if (j->request.state != REQUEST_RUNNING || !revocation_covers(&c->worker->revocation, &j->request.task))
+			if (j->request.state != REQUEST_RUNNING ||
+				!revocation_covers(&c->worker->revocation, &j->request.task))
 				continue;
 			job_on_terminated(j, signum);
 			n++;
@@ -182,7 +185,8 @@ ctl_revoke_by_stamped_headers(struct ctl *c)
 	} else {
 		revocation_apply(&c->worker->revocation);
 		if (!terminate)
-			ctl_ok(c, "headers {%.*s} flagged as revoked, but not terminated", SPAN_FMT(buf_span(&shown)));
+			ctl_ok(c, "headers {%.*s} flagged as revoked, but not terminated",
+				SPAN_FMT(buf_span(&shown)));
 		else if (terminate_covered(c, signum) == 0)
 			ctl_ok(c, "headers {%.*s} were not terminated", SPAN_FMT(buf_span(&shown)));
 		else

@@ -60,7 +60,8 @@ add_writes(struct ctl *c)
 		for (size_t k = 0; k < w->pools[i].n_slots; k++) {
 			int64_t runs = w->pools[i].slots[k]->runs;
 
-			buf_addf(&all, "%s%.2f", all.len > 0 ? ", " : "", total > 0 ? (double)runs / (double)total : 0.0);
+			buf_addf(&all, "%s%.2f", all.len > 0 ? ", " : "",
+				total > 0 ? (double)runs / (double)total : 0.0);
 			buf_addf(&raw, "%s%lld", raw.len > 0 ? ", " : "", (long long)runs);
 		}
 	js_key(c->js, "writes");

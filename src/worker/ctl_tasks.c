@@ -14,7 +14,8 @@ is_active(const struct job *j)
 static bool
 is_reserved(const struct job *j)
 {
-	return j->request.state == REQUEST_CHECKING || j->request.state == REQUEST_ASKING || j->request.state == REQUEST_WAITING;
+	return j->request.state == REQUEST_CHECKING || j->request.state == REQUEST_ASKING ||
+		j->request.state == REQUEST_WAITING;
 }
 
 static bool
@@ -109,7 +110,7 @@ each(struct ctl *c, bool (*is)(const struct job *j), void (*fn)(struct ctl *c, c
 	for (size_t i = 0; i < c->worker->n_pools; i++) {
 		struct list *it, *tmp;
 
-		LIST_EACH(&c->worker->pools[i].jobs, it, tmp) {
+		LIST_EACH (&c->worker->pools[i].jobs, it, tmp) {
 			const struct job *j = container_of(it, struct job, link);
 
 			if (is(j) && j->request.task.id.len > 0)

@@ -43,7 +43,7 @@ worker_find_job(struct worker *w, struct span id)
 	struct list *it, *tmp;
 
 	for (size_t i = 0; i < w->n_pools; i++)
-		LIST_EACH(&w->pools[i].jobs, it, tmp) {
+		LIST_EACH (&w->pools[i].jobs, it, tmp) {
 			struct job *j = container_of(it, struct job, link);
 
 			if (span_eq(j->request.task.id, id))

@@ -58,7 +58,9 @@ shares_of(const struct feed *f)
 
 		shares[i].prefetch = c->prefetch;
 		shares[i].held = c->held;
-		shares[i].state = c->state == CONSUMER_OFF ? WINDOW_OFF : is_staying(c) ? WINDOW_ON : WINDOW_LEAVING;
+		shares[i].state = c->state == CONSUMER_OFF ? WINDOW_OFF
+			: is_staying(c)                    ? WINDOW_ON
+							   : WINDOW_LEAVING;
 	}
 	return shares;
 }
@@ -160,8 +162,9 @@ fit_shares(struct feed *f)
 		struct window_change c = window_fit(f->mode, shares, f->n_consumers, f->window);
 
 		alloc_free(shares);
-		if (c.action == WINDOW_CANCEL ? !consumer_cancel(f->consumers[c.consumer])
-			: c.action == WINDOW_KEEP || !add_consumer(f, c.prefetch, thinnest_queue(f)))
+		if (c.action == WINDOW_CANCEL
+				? !consumer_cancel(f->consumers[c.consumer])
+				: c.action == WINDOW_KEEP || !add_consumer(f, c.prefetch, thinnest_queue(f)))
 			break;
 	}
 	f->fits = standing(f) == f->window;
@@ -336,7 +339,8 @@ move_one(struct feed *f, struct window_move m)
 	for (size_t i = 0; i < f->n_consumers; i++) {
 		struct consumer *c = f->consumers[i];
 
-		if (c->state == CONSUMER_ON && !c->is_unwanted && c->queue == m.from && (best == NULL || c->held < best->held))
+		if (c->state == CONSUMER_ON && !c->is_unwanted && c->queue == m.from &&
+			(best == NULL || c->held < best->held))
 			best = c;
 	}
 	if (best == NULL)
@@ -370,7 +374,9 @@ held_by_all(const struct feed *f)
 static void
 look(struct feed *f, uint32_t ready)
 {
-	struct watchdog_look now = { .is_consuming = feed_is_consuming(f), .deliveries = f->deliveries, .ready = ready };
+	struct watchdog_look now = {
+		.is_consuming = feed_is_consuming(f), .deliveries = f->deliveries, .ready = ready
+	};
 
 	if (loop_now(f->pool->worker->loop) < f->next_look)
 		return;
@@ -481,7 +487,8 @@ blame_added(struct feed *f, const char *why)
 	bool any_named = false;
 
 	for (size_t i = 0; i < f->n_consumers; i++)
-		any_named |= f->consumers[i]->state == CONSUMER_STARTING && is_named(why, queue_name(f, f->consumers[i]->queue));
+		any_named |= f->consumers[i]->state == CONSUMER_STARTING &&
+			is_named(why, queue_name(f, f->consumers[i]->queue));
 	for (size_t i = 0; i < f->n_consumers; i++) {
 		size_t queue = f->consumers[i]->queue;
 
@@ -501,7 +508,8 @@ on_close(void *owner, const struct bus_close *why)
 		blame_added(f, why->text);
 	forget_consumers(f);
 	if (why->by_server) {
-		LOG(CHANNEL_CLOSED, LOG_STR("pool", f->pool->conf->name), LOG_INT("code", why->code), LOG_STR("why", why->text));
+		LOG(CHANNEL_CLOSED, LOG_STR("pool", f->pool->conf->name), LOG_INT("code", why->code),
+			LOG_STR("why", why->text));
 		f->topology_ok = false;
 		worker_ensure_queues(f->pool->worker);
 	}
@@ -517,7 +525,8 @@ on_deliver(void *owner, struct bus_delivery *d)
 	if (c == NULL) {
 		/* Not one of ours: cannot be, but must not be kept. */
 		if (bus_nack(f->chan, d->tag, true) != E_OK)
-			LOG(CHANNEL_CLOSED, LOG_STR("pool", f->pool->conf->name), LOG_INT("code", 0), LOG_STR("why", "unknown consumer"));
+			LOG(CHANNEL_CLOSED, LOG_STR("pool", f->pool->conf->name), LOG_INT("code", 0),
+				LOG_STR("why", "unknown consumer"));
 		bus_msg_free(d->msg);
 		return;
 	}
@@ -534,7 +543,8 @@ on_cancel(void *owner, struct span tag)
 
 	if (c == NULL)
 		return;
-	LOG(CONSUMER_CANCELLED, LOG_STR("pool", f->pool->conf->name), LOG_STR("queue", queue_name(f, c->queue)));
+	LOG(CONSUMER_CANCELLED, LOG_STR("pool", f->pool->conf->name),
+		LOG_STR("queue", queue_name(f, c->queue)));
 	/* Of one that we have cancelled as well the answer is still to come, and must not be taken for the next one's. */
 	if (c->state != CONSUMER_CANCELLING)
 		c->state = CONSUMER_OFF;
@@ -545,7 +555,9 @@ on_cancel(void *owner, struct span tag)
 enum err
 feed_open(struct feed *f, struct pool *p, struct bus_conn *c, struct errtext *t)
 {
-	static const struct bus_chan_ops ops = { .on_open = on_open, .on_close = on_close, .on_deliver = on_deliver, .on_cancel = on_cancel };
+	static const struct bus_chan_ops ops = {
+		.on_open = on_open, .on_close = on_close, .on_deliver = on_deliver, .on_cancel = on_cancel
+	};
 	static const struct bus_chan_ops probe_ops = { .on_open = on_probe_open, .on_close = on_probe_close };
 	enum err e;
 

@@ -16,17 +16,17 @@ struct pool;
 struct feed {
 	struct pool *pool;
 	struct bus_chan *chan;
-	struct bus_chan *probe;     /* passive declares, whose 404 must not cost the deliveries */
+	struct bus_chan *probe; /* passive declares, whose 404 must not cost the deliveries */
 	enum window_mode mode;
-	bool has_mode;              /* on this opening of the channel */
-	bool refuses_shared;        /* learnt from the broker: one of the queues is a quorum queue */
+	bool has_mode;       /* on this opening of the channel */
+	bool refuses_shared; /* learnt from the broker: one of the queues is a quorum queue */
 	bool wanted, topology_ok;
-	bool fits;                  /* nothing is to be done about the consumers before something changes */
-	uint32_t window;            /* deliveries it may hold */
-	uint32_t granted;           /* shared: the most that the broker may still go by */
-	int qos;                    /* prefetch that the channel gives to new consumers; -1 = never set */
-	int shared_qos;             /* shared: the window that was asked for; -1 = none */
-	int qos_due;                /* ... and how often the broker has still to say so */
+	bool fits;                   /* nothing is to be done about the consumers before something changes */
+	uint32_t window;             /* deliveries it may hold */
+	uint32_t granted;            /* shared: the most that the broker may still go by */
+	int qos;                     /* prefetch that the channel gives to new consumers; -1 = never set */
+	int shared_qos;              /* shared: the window that was asked for; -1 = none */
+	int qos_due;                 /* ... and how often the broker has still to say so */
 	struct consumer **consumers; /* their answers point to them, so they stay where they are */
 	size_t n_consumers;
 	struct window_queue *counts; /* of the probe under way, by queue of the pool */
@@ -35,8 +35,8 @@ struct feed {
 	struct loop_timer probe_timer;
 	ms_t probe_every;
 	struct watchdog watchdog;
-	ms_t next_look;             /* of the watchdog */
-	uint64_t deliveries;        /* got so far */
+	ms_t next_look;      /* of the watchdog */
+	uint64_t deliveries; /* got so far */
 };
 
 enum err feed_open(struct feed *f, struct pool *p, struct bus_conn *c, struct errtext *t) MUSTCHECK;

@@ -6,14 +6,14 @@
 struct fate {
 	struct inquiry *inquiry;
 	struct span id;
-	const char *state;     /* NULL = not here */
+	const char *state; /* NULL = not here */
 };
 
 struct inquiry {
-	struct list link;      /* control.inquiries while it waits */
+	struct list link; /* control.inquiries while it waits */
 	struct worker *worker;
 	struct control_request req;
-	struct msg *msg;       /* owner, while it waits */
+	struct msg *msg; /* owner, while it waits */
 	bool terminate;
 	struct buf names, terminated;
 	struct fate *fates;
@@ -132,7 +132,8 @@ inquiry_begin(struct inquiry *q, struct ctl *c)
 	struct backend *b = q->worker->backend;
 
 	for (size_t i = 0; i < q->count && c->req->reply_exchange.ptr != NULL && backend_is_up(b); i++)
-		if (q->fates[i].state == NULL && backend_load(b, q->fates[i].id, on_loaded, &q->fates[i]) == E_OK)
+		if (q->fates[i].state == NULL &&
+			backend_load(b, q->fates[i].id, on_loaded, &q->fates[i]) == E_OK)
 			q->due++;
 	if (q->due == 0) {
 		write_answer(q, c->js);
@@ -149,6 +150,6 @@ inquiries_release(struct list *inquiries)
 {
 	struct list *it, *tmp;
 
-	LIST_EACH(inquiries, it, tmp)
+	LIST_EACH (inquiries, it, tmp)
 		inquiry_free(container_of(it, struct inquiry, link));
 }

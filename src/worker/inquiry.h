@@ -5,8 +5,8 @@
 #ifndef WARREN_WORKER_INQUIRY_H
 #define WARREN_WORKER_INQUIRY_H
 
-#include "base/list.h"
 #include "base/base.h"
+#include "base/list.h"
 
 struct ctl;
 struct inquiry;

@@ -72,7 +72,7 @@ job_free(struct job *j)
 
 	list_unlink(&j->link);
 	list_unlink(&j->wait);
-	LIST_EACH(&j->letters, it, tmp)
+	LIST_EACH (&j->letters, it, tmp)
 		post_drop(&j->pool->worker->post, container_of(it, struct letter, link));
 	ledger_release(&j->ledger);
 	/* No-op unless it is asked for the result just now. */
@@ -111,7 +111,9 @@ job_finish(struct job *j, enum settle how)
 	if (e == E_OK && !j->tag_lost && how != SETTLE_FORGET)
 		feed_on_settled(&p->feed, j->consumer);
 	/* A copy for later is the same attempt, which is not over. */
-	runs_end(j, (how == SETTLE_ACK || how == SETTLE_REJECT || j->request.acked) && j->request.mail.kind != MAIL_LATER);
+	runs_end(j,
+		(how == SETTLE_ACK || how == SETTLE_REJECT || j->request.acked) &&
+			j->request.mail.kind != MAIL_LATER);
 	p->worker->processed++;
 	job_free(j);
 	pool_on_job_gone(p);
@@ -268,7 +270,7 @@ send_letters(struct job *j)
 	}
 	if (r->mail.kind != MAIL_NONE && letter_of_mail(&l, j) != E_OK)
 		abort();
-	LIST_EACH(&j->letters, it, tmp)
+	LIST_EACH (&j->letters, it, tmp)
 		post_send(&j->pool->worker->post, container_of(it, struct letter, link));
 	return list_is_empty(&j->letters) && all_confirmed(j);
 }
@@ -349,7 +351,9 @@ job_apply(struct job *j, const struct effects *fx)
 static struct request_now
 now_of(void)
 {
-	return (struct request_now){ .mono_us = clock_mono_us(), .wall = clock_wall_us(), .random = id_random_u64() };
+	return (struct request_now){
+		.mono_us = clock_mono_us(), .wall = clock_wall_us(), .random = id_random_u64()
+	};
 }
 
 /* --- events -------------------------------------------------------------------------------------------------------- */
@@ -378,7 +382,8 @@ job_begin(struct pool *p, struct bus_delivery *d, size_t consumer)
 	FAIL_POINT("P1");
 	in.is_revoked = in.fault == TASK_FINE && revocation_covers(&p->worker->revocation, &j->request.task);
 	in.is_known = in.fault == TASK_FINE && pool_knows(p, j->request.task.name);
-	if (in.fault == TASK_FINE && !pool_names(p, j->request.task.name) && request_is_builtin(&j->request, &runs))
+	if (in.fault == TASK_FINE && !pool_names(p, j->request.task.name) &&
+		request_is_builtin(&j->request, &runs))
 		in.is_known = runs.ptr == NULL || pool_knows(p, runs);
 	in.may_wait = in.fault == TASK_FINE && j->request.task.eta != INT64_MIN && pool_may_wait(p);
 	request_on_received(&j->request, &in, &fx);

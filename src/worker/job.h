@@ -13,35 +13,35 @@ struct pool;
 struct slot;
 
 struct job {
-	struct list link;             /* pool.jobs */
-	struct list wait;             /* pool.waiting */
-	struct pool *pool;            /* owner */
-	struct reading *reading;      /* the settings that were in force when it came */
+	struct list link;        /* pool.jobs */
+	struct list wait;        /* pool.waiting */
+	struct pool *pool;       /* owner */
+	struct reading *reading; /* the settings that were in force when it came */
 	struct request request;
 	struct msg *msg;
-	struct errtext why;           /* of a decoding fault */
-	struct child_end end;         /* lost: how its process ended, when `process_died` */
+	struct errtext why;   /* of a decoding fault */
+	struct child_end end; /* lost: how its process ended, when `process_died` */
 	bool process_died;
-	struct buf output;            /* lost, rejected, failed for good: the last lines it wrote */
+	struct buf output; /* lost, rejected, failed for good: the last lines it wrote */
 	struct bus_tag tag;
-	bool tag_lost;                /* its channel is gone; a redelivery may bind a new tag */
-	size_t consumer;              /* which of the feed's consumers it came through */
-	struct slot *slot;            /* while it runs */
-	us_t started;                 /* its run, by the wall clock */
+	bool tag_lost;     /* its channel is gone; a redelivery may bind a new tag */
+	size_t consumer;   /* which of the feed's consumers it came through */
+	struct slot *slot; /* while it runs */
+	us_t started;      /* its run, by the wall clock */
 	struct backend_store final;
 	struct backend_store state;
 	bool state_busy;
-	struct buf next_state;        /* name of the newest state that waits for `state`; empty = none */
+	struct buf next_state; /* name of the newest state that waits for `state`; empty = none */
 	struct buf next_meta;
-	struct loop_timer timer;      /* until it is due, or the backend can be asked again */
-	bool has_note;                /* the note in the backend says that it is ours */
-	bool is_claiming;            /* has asked who runs it, and waits for the answer */
-	bool waits_for_backend;       /* it has to ask before it runs */
+	struct loop_timer timer; /* until it is due, or the backend can be asked again */
+	bool has_note;           /* the note in the backend says that it is ours */
+	bool is_claiming;        /* has asked who runs it, and waits for the answer */
+	bool waits_for_backend;  /* it has to ask before it runs */
 	ms_t noted_at;
 	ms_t delivered_at;
-	ms_t asked_backend_at;        /* since when it waits for an answer of the backend; 0 = it does not */
-	struct list letters;          /* not confirmed yet */
-	struct ledger ledger;           /* what its canvas has in the backend */
+	ms_t asked_backend_at; /* since when it waits for an answer of the backend; 0 = it does not */
+	struct list letters;   /* not confirmed yet */
+	struct ledger ledger;  /* what its canvas has in the backend */
 };
 
 /* Takes d->msg. The first decision is made and applied. */

@@ -175,11 +175,9 @@ count_next(struct ledger *t)
 	o = op_new(t);
 	buf_init(&kept, 0);
 	resume_keep(&kept, p);
-	part = (struct backend_part){ .group = p->group,
-		.id = p->id,
-		.index = p->index,
-		.member = p->member,
-		.kept = buf_span(&kept) };
+	part = (struct backend_part){
+		.group = p->group, .id = p->id, .index = p->index, .member = p->member, .kept = buf_span(&kept)
+	};
 	begun(o, kept.err == E_OK ? backend_chord_part(t->backend, &o->chord, &part, on_counted) : kept.err);
 	buf_release(&kept);
 }

@@ -20,7 +20,10 @@ letter_new(struct job *j)
 {
 	struct letter *l = must_alloc(sizeof(*l));
 
-	*l = (struct letter){ .worker = j->pool->worker, .job = j, .fn = on_confirmed_for_job, .about = j->request.task.id,
+	*l = (struct letter){ .worker = j->pool->worker,
+		.job = j,
+		.fn = on_confirmed_for_job,
+		.about = j->request.task.id,
 		.origin = j->request.queue };
 	msg_init(&l->msg, 0);
 	list_push(&j->letters, &l->link);
@@ -72,7 +75,10 @@ encode_forward(struct letter *l)
 {
 	const struct job *j = l->job;
 	const struct mail *mail = &j->request.mail;
-	struct forward f = { .exchange = SPAN(""), .routing_key = j->request.queue, .is_retry = mail->kind == MAIL_RETRY, .eta = mail->eta };
+	struct forward f = { .exchange = SPAN(""),
+		.routing_key = j->request.queue,
+		.is_retry = mail->kind == MAIL_RETRY,
+		.eta = mail->eta };
 	char key[256], level[32];
 	enum err e;
 
@@ -98,7 +104,8 @@ encode_park(struct letter *l)
 {
 	const struct job *j = l->job;
 	bool with_task = j->request.mail.with_task;
-	struct outbox_letter o = { .id = j->request.task.id, .result = buf_span(&j->final.payload),
+	struct outbox_letter o = { .id = j->request.task.id,
+		.result = buf_span(&j->final.payload),
 		.queue = with_task ? j->request.queue : SPAN_NONE };
 	const char *queue = j->pool->worker->outbox.queue;
 	enum err e = outbox_encode(&l->msg, &o, with_task ? j->msg : NULL);
@@ -114,7 +121,9 @@ letter_of_mail(struct letter **out, struct job *j)
 {
 	enum mail_kind kind = j->request.mail.kind;
 	struct letter *l = letter_new(j);
-	enum err e = kind == MAIL_DEAD ? encode_dead(l) : kind == MAIL_PARK ? encode_park(l) : encode_forward(l);
+	enum err e = kind == MAIL_DEAD ? encode_dead(l)
+		: kind == MAIL_PARK    ? encode_park(l)
+				       : encode_forward(l);
 
 	*out = l;
 	if (e != E_OK) {
@@ -128,12 +137,15 @@ letter_of_mail(struct letter **out, struct job *j)
 static enum err
 address(struct letter *l, const struct flow_step *s)
 {
-	struct route_target to = { .exchange = s->exchange, .routing_key = s->routing_key, .queue = s->routing_key };
+	struct route_target to = {
+		.exchange = s->exchange, .routing_key = s->routing_key, .queue = s->routing_key
+	};
 
 	if (s->exchange.ptr == NULL || s->routing_key.ptr == NULL)
 		to = routes_find(l->worker->conf->routes, s->call.name);
 	if (to.exchange.len == 0)
-		snprintf(l->road, sizeof(l->road), "queue/%.*s", SPAN_FMT(to.queue.ptr != NULL ? to.queue : to.routing_key));
+		snprintf(l->road, sizeof(l->road), "queue/%.*s",
+			SPAN_FMT(to.queue.ptr != NULL ? to.queue : to.routing_key));
 	l->msg.exchange = arena_dup(&l->msg.arena, to.exchange);
 	l->msg.routing_key = arena_dup(&l->msg.arena, to.routing_key);
 	return l->msg.exchange.ptr == NULL || l->msg.routing_key.ptr == NULL ? E_NOMEM : E_OK;
@@ -190,8 +202,8 @@ letter_of_step(struct letter **out, struct job *j, const struct flow_step *s, st
 }
 
 enum err
-letter_of_flow(struct letter **out, struct worker *w, struct list *list, const struct flow_step *s, void (*fn)(struct letter *l), void *owner,
-	struct errtext *t)
+letter_of_flow(struct letter **out, struct worker *w, struct list *list, const struct flow_step *s,
+	void (*fn)(struct letter *l), void *owner, struct errtext *t)
 {
 	struct letter *l = must_alloc(sizeof(*l));
 	enum err e;

@@ -79,11 +79,14 @@ static bool
 answer(struct limiter *l, struct job *j, struct request_turn *in)
 {
 	const struct task_rule *rule = j->request.rule;
-	struct request_now now = { .mono_us = clock_mono_us(), .wall = clock_wall_us(), .random = id_random_u64() };
+	struct request_now now = {
+		.mono_us = clock_mono_us(), .wall = clock_wall_us(), .random = id_random_u64()
+	};
 	struct effects fx = { .count = 0 };
 
 	if (in->err == E_OK && rule->rate > 0 && (rule->cluster_rate <= 0 || in->cluster.turn != 0))
-		in->worker = limit_take(bucket_of(l, name_of(l, j), now.wall), rule->rate, rule->rate_burst, now.wall, j->request.been.turn);
+		in->worker = limit_take(bucket_of(l, name_of(l, j), now.wall), rule->rate, rule->rate_burst,
+			now.wall, j->request.been.turn);
 	in->may_hold = pool_may_wait(j->pool);
 	request_on_turn(&j->request, in, &now, &fx);
 	return job_apply(j, &fx);
@@ -116,8 +119,11 @@ static enum err
 ask_cluster(struct limiter *l, struct job *j)
 {
 	const struct task_rule *rule = j->request.rule;
-	struct backend_turn_ask ask = { .interval = limit_interval(rule->cluster_rate), .burst = rule->rate_burst,
-		.turn = j->request.been.cluster_turn, .late = LIMIT_LATE_US, .ahead = LIMIT_AHEAD_US };
+	struct backend_turn_ask ask = { .interval = limit_interval(rule->cluster_rate),
+		.burst = rule->rate_burst,
+		.turn = j->request.been.cluster_turn,
+		.late = LIMIT_LATE_US,
+		.ahead = LIMIT_AHEAD_US };
 	char rate[RULE_RATE_MAX];
 
 	rule_format_rate(rule->cluster_rate, rate);

@@ -5,18 +5,18 @@
 #ifndef WARREN_WORKER_LIMITER_H
 #define WARREN_WORKER_LIMITER_H
 
-#include "base/map.h"
 #include "backend/backend.h"
+#include "base/map.h"
 
 struct job;
 struct worker;
 
 struct limiter {
 	struct worker *worker;
-	struct map buckets;       /* "task\nkey" -> us_t, of this worker's limits */
-	size_t sweep_at;          /* so many buckets: look for those that are over */
-	struct buf name;          /* scratch of one call */
-	bool has_complained;      /* the cluster's limits are out of reach */
+	struct map buckets;  /* "task\nkey" -> us_t, of this worker's limits */
+	size_t sweep_at;     /* so many buckets: look for those that are over */
+	struct buf name;     /* scratch of one call */
+	bool has_complained; /* the cluster's limits are out of reach */
 };
 
 void limiter_init(struct limiter *l, struct worker *w);

@@ -5,9 +5,9 @@
 #include "loop/loop.h"
 
 struct notify {
-	int fd;                   /* -1: nobody wants to know */
-	struct loop_timer timer;  /* of the watchdog */
-	ms_t watchdog_ms;         /* half of what systemd waits for; 0 = it does not */
+	int fd;                  /* -1: nobody wants to know */
+	struct loop_timer timer; /* of the watchdog */
+	ms_t watchdog_ms;        /* half of what systemd waits for; 0 = it does not */
 };
 
 /* Reads NOTIFY_SOCKET and WATCHDOG_USEC. Without them everything below does nothing. */

@@ -6,9 +6,9 @@
 
 #include "base/id.h"
 #include "base/log.h"
+#include "wire/outbox.h"
 #include "worker/job.h"
 #include "worker/state.h"
-#include "wire/outbox.h"
 
 #define PREFETCH 100
 #define RETRY_MS 30000
@@ -49,7 +49,8 @@ item_done(struct item *it)
 	LOG(RESULT_UNPARKED, LOG_SPAN("id", it->letter.id));
 	/* E_CLOSED: it comes again, and is found stored. */
 	if (bus_ack(it->outbox->chan, it->tag) != E_OK)
-		LOG(OUTBOX_REFUSED, LOG_STR("queue", it->outbox->queue), LOG_STR("why", "the channel was lost before the acknowledgement"),
+		LOG(OUTBOX_REFUSED, LOG_STR("queue", it->outbox->queue),
+			LOG_STR("why", "the channel was lost before the acknowledgement"),
 			LOG_INT("retry", 0));
 	item_free(it);
 }
@@ -57,7 +58,8 @@ item_done(struct item *it)
 static void
 stuck(struct item *it, const char *why)
 {
-	LOG(OUTBOX_STUCK, LOG_STR("queue", it->outbox->queue), LOG_SPAN("id", it->letter.id), LOG_STR("why", why), LOG_INT("retry", RETRY_MS / 1000));
+	LOG(OUTBOX_STUCK, LOG_STR("queue", it->outbox->queue), LOG_SPAN("id", it->letter.id),
+		LOG_STR("why", why), LOG_INT("retry", RETRY_MS / 1000));
 	loop_timer_arm(&it->retry, RETRY_MS);
 }
 
@@ -106,7 +108,8 @@ on_stored(struct backend_store *s, enum err e, const char *why)
 static void
 store(struct item *it)
 {
-	enum err e = backend_store_text(it->outbox->worker->backend, &it->store, it->letter.id, it->letter.result, on_stored);
+	enum err e = backend_store_text(
+		it->outbox->worker->backend, &it->store, it->letter.id, it->letter.result, on_stored);
 
 	if (e != E_OK)
 		stuck(it, err_name(e));
@@ -135,8 +138,8 @@ on_deliver(void *owner, struct bus_delivery *d)
 		return;
 	}
 	/* Somebody else's: nothing of ours is lost with it, but it is not ours to throw away. It stays unacknowledged, out of the way. */
-	LOG(OUTBOX_STUCK, LOG_STR("queue", o->queue), LOG_STR("id", ""), LOG_STR("why", d->spoiled != NULL ? d->spoiled : why.text),
-		LOG_INT("retry", 0));
+	LOG(OUTBOX_STUCK, LOG_STR("queue", o->queue), LOG_STR("id", ""),
+		LOG_STR("why", d->spoiled != NULL ? d->spoiled : why.text), LOG_INT("retry", 0));
 }
 
 /* --- listening --------------------------------------------------------------------------------------------------------- */
@@ -161,7 +164,8 @@ on_topology(void *owner, const struct bus_topo_report *r)
 		o->has_complained = false;
 	if (r->err != E_OK && r->err != E_CLOSED) {
 		if (!o->has_complained)
-			LOG(OUTBOX_REFUSED, LOG_STR("queue", o->queue), LOG_STR("why", r->text), LOG_INT("retry", RETRY_MS / 1000));
+			LOG(OUTBOX_REFUSED, LOG_STR("queue", o->queue), LOG_STR("why", r->text),
+				LOG_INT("retry", RETRY_MS / 1000));
 		o->has_complained = true;
 		loop_timer_arm(&o->retry, RETRY_MS);
 	}
@@ -177,7 +181,8 @@ outbox_look(struct outbox *o)
 	if (o->after_ms == 0 || worker_is_stopping(w) || !bus_conn_is_up(w->consume))
 		return;
 	if (!o->is_there) {
-		if (o->topo == NULL && !o->retry.armed && bus_topo_ensure(&o->topo, w->consume, &q, 1, on_topology, o) != E_OK)
+		if (o->topo == NULL && !o->retry.armed &&
+			bus_topo_ensure(&o->topo, w->consume, &q, 1, on_topology, o) != E_OK)
 			loop_timer_arm(&o->retry, RETRY_MS);
 		return;
 	}
@@ -187,7 +192,8 @@ outbox_look(struct outbox *o)
 		o->is_consuming = bus_cancel(o->chan, SPAN(TAG), NULL, NULL) != E_OK;
 	else
 		o->is_consuming = bus_qos(o->chan, PREFETCH, false, NULL, NULL) == E_OK &&
-			bus_consume(o->chan, span_of(o->queue), SPAN(TAG), false, false, NULL, on_consuming, o) == E_OK;
+			bus_consume(o->chan, span_of(o->queue), SPAN(TAG), false, false, NULL, on_consuming,
+				o) == E_OK;
 }
 
 static void
@@ -207,7 +213,7 @@ forget_items(struct outbox *o)
 {
 	struct list *it, *tmp;
 
-	LIST_EACH(&o->items, it, tmp)
+	LIST_EACH (&o->items, it, tmp)
 		item_free(container_of(it, struct item, link));
 	o->is_consuming = false;
 }
@@ -249,10 +255,11 @@ hand_over(struct outbox *o, ms_t after_ms)
 	for (size_t i = 0; i < w->n_pools; i++) {
 		struct list *it, *tmp;
 
-		LIST_EACH(&w->pools[i].jobs, it, tmp) {
+		LIST_EACH (&w->pools[i].jobs, it, tmp) {
 			struct job *j = container_of(it, struct job, link);
 
-			if (j->asked_backend_at != 0 && now - j->delivered_at >= after_ms && now - j->asked_backend_at >= least(after_ms, AWAY_MS))
+			if (j->asked_backend_at != 0 && now - j->delivered_at >= after_ms &&
+				now - j->asked_backend_at >= least(after_ms, AWAY_MS))
 				job_on_backend_away(j);
 		}
 	}
@@ -305,7 +312,8 @@ outbox_open(struct outbox *o, struct worker *w, ms_t after_ms)
 	o->worker = w;
 	o->after_ms = backend_keeps(w->backend) ? after_ms : 0;
 	list_init(&o->items);
-	snprintf(o->queue, sizeof(o->queue), "warren.outbox.%08x", fingerprint(backend_url(w->backend), w->conf->backend.key_prefix));
+	snprintf(o->queue, sizeof(o->queue), "warren.outbox.%08x",
+		fingerprint(backend_url(w->backend), w->conf->backend.key_prefix));
 	e = loop_timer_init(&o->tick, w->loop, on_tick, o);
 	if (e == E_OK)
 		e = loop_timer_init(&o->retry, w->loop, on_retry, o);

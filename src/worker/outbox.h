@@ -12,16 +12,16 @@ struct worker;
 
 struct outbox {
 	struct worker *worker;
-	char queue[64];        /* one for each backend: "warren.outbox.1f3a90c2" */
-	ms_t after_ms;         /* a delivery is held no longer than so; 0 = for ever: there is no outbox */
+	char queue[64]; /* one for each backend: "warren.outbox.1f3a90c2" */
+	ms_t after_ms;  /* a delivery is held no longer than so; 0 = for ever: there is no outbox */
 	struct loop_timer tick;
 	struct bus_chan *chan;
 	struct bus_topo *topo;
 	struct loop_timer retry;
-	bool is_there;         /* the queue, on this broker */
+	bool is_there; /* the queue, on this broker */
 	bool is_consuming;
-	bool has_complained;   /* that it cannot be made */
-	struct list items;     /* deliveries */
+	bool has_complained; /* that it cannot be made */
+	struct list items;   /* deliveries */
 };
 
 enum err outbox_open(struct outbox *o, struct worker *w, ms_t after_ms) MUSTCHECK;

@@ -25,9 +25,11 @@ log_line(const struct output *o, struct span line)
 		else
 			LOG(CHILD_STDOUT, LOG_STR("pool", o->pool->conf->name), LOG_SPAN("line", line));
 	} else if (o->is_stderr) {
-		LOG(TASK_STDERR, LOG_STR("task", s->task_name), LOG_STR("id", s->task_id), LOG_SPAN("line", line));
+		LOG(TASK_STDERR, LOG_STR("task", s->task_name), LOG_STR("id", s->task_id),
+			LOG_SPAN("line", line));
 	} else {
-		LOG(TASK_STDOUT, LOG_STR("task", s->task_name), LOG_STR("id", s->task_id), LOG_SPAN("line", line));
+		LOG(TASK_STDOUT, LOG_STR("task", s->task_name), LOG_STR("id", s->task_id),
+			LOG_SPAN("line", line));
 	}
 }
 
@@ -46,7 +48,8 @@ show(struct output *o, struct span line)
 		return;
 	o->shown += (int64_t)line.len;
 	if (o->shown > max)
-		LOG(OUTPUT_CUT, LOG_STR("task", s != NULL ? s->task_name : ""), LOG_STR("id", s != NULL ? s->task_id : ""), LOG_INT("max", max));
+		LOG(OUTPUT_CUT, LOG_STR("task", s != NULL ? s->task_name : ""),
+			LOG_STR("id", s != NULL ? s->task_id : ""), LOG_INT("max", max));
 	else
 		log_line(o, line);
 }
@@ -88,7 +91,8 @@ on_close(void *owner, enum err e UNUSED, const char *why UNUSED)
 }
 
 enum err
-output_open(struct output *o, struct pool *p, struct slot *s, struct tail *tail, int fd, bool is_stderr, struct errtext *t)
+output_open(struct output *o, struct pool *p, struct slot *s, struct tail *tail, int fd, bool is_stderr,
+	struct errtext *t)
 {
 	static const struct stream_ops ops = { .on_data = on_data, .on_close = on_close };
 	struct stream_conf conf = { .write_max = 1 };

@@ -11,18 +11,19 @@ struct tail;
 
 struct output {
 	struct pool *pool;
-	struct slot *slot;     /* whose task it is that writes; NULL: it never runs any */
+	struct slot *slot; /* whose task it is that writes; NULL: it never runs any */
 	struct tail *tail;
 	bool is_stderr;
 	struct stream *stream;
-	int fd;                /* the stream's */
-	struct buf line;       /* the unfinished line */
-	int64_t shown;         /* bytes logged for the current task */
-	char last[256];        /* the last line that was not empty, for error reports */
+	int fd;          /* the stream's */
+	struct buf line; /* the unfinished line */
+	int64_t shown;   /* bytes logged for the current task */
+	char last[256];  /* the last line that was not empty, for error reports */
 };
 
 /* Takes fd. `tail` keeps the last lines. */
-enum err output_open(struct output *o, struct pool *p, struct slot *s, struct tail *tail, int fd, bool is_stderr, struct errtext *t) MUSTCHECK;
+enum err output_open(struct output *o, struct pool *p, struct slot *s, struct tail *tail, int fd,
+	bool is_stderr, struct errtext *t) MUSTCHECK;
 /* A new task begins: its own allowance. */
 void output_begin(struct output *o);
 /* What the child left unread is taken first; an unfinished line is logged too. */

@@ -102,7 +102,8 @@ find_spare(const struct pool *p)
 		struct slot *s = p->slots[i];
 
 		/* Not yet up rather than up, and of two such the younger. */
-		if (!s->stopping && s->job == NULL && s->state != SLOT_BUSY && (best == NULL || s->state <= best->state))
+		if (!s->stopping && s->job == NULL && s->state != SLOT_BUSY &&
+			(best == NULL || s->state <= best->state))
 			best = s;
 	}
 	return best;
@@ -156,7 +157,8 @@ pool_set_size(struct pool *p, size_t size, const char *why)
 
 	if (size == p->size)
 		return;
-	LOG(POOL_SIZE, LOG_STR("pool", p->conf->name), LOG_INT("before", p->size), LOG_INT("size", size), LOG_STR("why", why));
+	LOG(POOL_SIZE, LOG_STR("pool", p->conf->name), LOG_INT("before", p->size), LOG_INT("size", size),
+		LOG_STR("why", why));
 	p->size = size;
 	for (; live < size; live++) {
 		struct slot *s = add_slot(p);
@@ -172,7 +174,9 @@ pool_set_size(struct pool *p, size_t size, const char *why)
 void
 pool_on_look(struct pool *p, uint32_t ready)
 {
-	struct scale_look look = { .now = loop_now(p->worker->loop), .size = (uint32_t)p->size, .ready = ready };
+	struct scale_look look = {
+		.now = loop_now(p->worker->loop), .size = (uint32_t)p->size, .ready = ready
+	};
 
 	if (p->scaling.max == 0 || worker_is_stopping(p->worker))
 		return;
@@ -223,7 +227,7 @@ pool_release(struct pool *p)
 		return;
 	loop_undefer(&p->dispatch);
 	loop_undefer(&p->tidy);
-	LIST_EACH(&p->jobs, it, tmp)
+	LIST_EACH (&p->jobs, it, tmp)
 		job_free(container_of(it, struct job, link));
 	for (size_t i = 0; i < p->n_slots; i++) {
 		slot_release(p->slots[i]);
@@ -277,12 +281,12 @@ find_orphan(struct pool *p, const struct bus_delivery *d)
 		return NULL;
 	if (!table_get_int(&d->msg->headers, "retries", &retries))
 		retries = 0;
-	LIST_EACH(&p->jobs, it, tmp) {
+	LIST_EACH (&p->jobs, it, tmp) {
 		struct job *j = container_of(it, struct job, link);
 		const struct request *r = &j->request;
 
-		if (j->tag_lost && !r->acked && span_eq(r->task.id, id) && r->task.retries == retries && r->came_lost == been.lost &&
-			r->came_requeued == been.requeued)
+		if (j->tag_lost && !r->acked && span_eq(r->task.id, id) && r->task.retries == retries &&
+			r->came_lost == been.lost && r->came_requeued == been.requeued)
 			return j;
 	}
 	return NULL;
@@ -313,7 +317,7 @@ pool_may_wait(const struct pool *p)
 	struct list *it, *tmp;
 	size_t n = 0;
 
-	LIST_EACH(&p->jobs, it, tmp)
+	LIST_EACH (&p->jobs, it, tmp)
 		n += container_of(it, struct job, link)->request.state == REQUEST_HELD;
 	return n < p->feed.window / 2;
 }
@@ -323,7 +327,7 @@ pool_on_channel_lost(struct pool *p)
 {
 	struct list *it, *tmp;
 
-	LIST_EACH(&p->jobs, it, tmp)
+	LIST_EACH (&p->jobs, it, tmp)
 		job_on_channel_lost(container_of(it, struct job, link));
 }
 
@@ -345,7 +349,7 @@ pool_return_waiting(struct pool *p)
 {
 	struct list *it, *tmp;
 
-	LIST_EACH(&p->jobs, it, tmp) {
+	LIST_EACH (&p->jobs, it, tmp) {
 		struct job *j = container_of(it, struct job, link);
 
 		if (j->request.state < REQUEST_RUNNING)
@@ -358,7 +362,7 @@ pool_return_all(struct pool *p)
 {
 	struct list *it, *tmp;
 
-	LIST_EACH(&p->jobs, it, tmp)
+	LIST_EACH (&p->jobs, it, tmp)
 		job_return(container_of(it, struct job, link));
 }
 
@@ -403,7 +407,8 @@ pool_on_slot_idle(struct pool *p, struct slot *s)
 void
 pool_check_start(struct pool *p)
 {
-	if (!list_is_empty(&p->idle) && !p->feed.wanted && p->worker->phase <= WORKER_RUNNING && p->worker->revocation.is_settled)
+	if (!list_is_empty(&p->idle) && !p->feed.wanted && p->worker->phase <= WORKER_RUNNING &&
+		p->worker->revocation.is_settled)
 		feed_start(&p->feed);
 }
 
@@ -437,7 +442,8 @@ void
 pool_on_start_failed(struct pool *p, struct slot *s, bool is_passing, const char *why)
 {
 	if (p->is_ready || is_passing) {
-		LOG(CHILD_START_FAILED, LOG_STR("pool", p->conf->name), LOG_INT("slot", s->index), LOG_STR("how", why));
+		LOG(CHILD_START_FAILED, LOG_STR("pool", p->conf->name), LOG_INT("slot", s->index),
+			LOG_STR("how", why));
 		return;
 	}
 	worker_fail(p->worker, "pool %s: the runner `%s` %s", p->conf->name, p->conf->runner[0], why);

@@ -16,8 +16,8 @@ struct job;
 struct pool_queue {
 	struct bus_topo_queue topo; /* its texts are the pool's, and stay as long as it: tasks point to them */
 	bool wanted;                /* consumed from */
-	bool added;                 /* while it runs, and never yet consumed from: a refusal costs it its place */
-	bool asked, declared;       /* it was part of what the broker is asked for; it is there */
+	bool added;           /* while it runs, and never yet consumed from: a refusal costs it its place */
+	bool asked, declared; /* it was part of what the broker is asked for; it is there */
 };
 
 struct pool {
@@ -27,24 +27,25 @@ struct pool {
 	struct nest nest;
 	struct pool_queue *queues;
 	size_t n_queues;
-	bool queues_changed;        /* since the channel was opened: one more */
-	struct slot **slots;        /* those that are on their way out included */
+	bool queues_changed; /* since the channel was opened: one more */
+	struct slot **slots; /* those that are on their way out included */
 	size_t n_slots;
-	size_t size;                /* slots it is to have */
-	struct scale_conf scaling;  /* max 0: its size is changed by hand only */
+	size_t size;               /* slots it is to have */
+	struct scale_conf scaling; /* max 0: its size is changed by hand only */
 	struct scale scale;
-	struct list idle;           /* slots */
-	struct list jobs;           /* all */
-	struct list waiting;        /* jobs without a slot, in order of arrival */
-	struct map tasks;           /* registered names -> anything */
-	bool any_task;              /* a runner takes every name */
-	bool is_ready;              /* a child has said hello */
+	struct list idle;    /* slots */
+	struct list jobs;    /* all */
+	struct list waiting; /* jobs without a slot, in order of arrival */
+	struct map tasks;    /* registered names -> anything */
+	bool any_task;       /* a runner takes every name */
+	bool is_ready;       /* a child has said hello */
 	char **envp;
 	char **argv;
 	struct loop_task dispatch, tidy;
 };
 
-enum err pool_init(struct pool *p, struct worker *w, const struct pool_conf *conf, struct errtext *t) MUSTCHECK;
+enum err pool_init(
+	struct pool *p, struct worker *w, const struct pool_conf *conf, struct errtext *t) MUSTCHECK;
 void pool_release(struct pool *p);
 void pool_start(struct pool *p);
 /* Begins to consume when a child is there and nothing else is in the way. */
@@ -61,7 +62,8 @@ struct pool_change {
 	const struct pool_conf *conf;
 	char **argv, **envp;
 };
-enum err pool_check_change(struct pool_change *c, const struct pool *p, const struct pool_conf *conf, struct errtext *t) MUSTCHECK;
+enum err pool_check_change(struct pool_change *c, const struct pool *p, const struct pool_conf *conf,
+	struct errtext *t) MUSTCHECK;
 void pool_apply_change(struct pool *p, struct pool_change *c);
 void pool_release_change(struct pool_change *c);
 void pool_refresh_window(struct pool *p);

@@ -44,8 +44,8 @@ is_same_list(char *const *a, char *const *b)
 static bool
 is_other_child(const struct pool *p, const struct pool_change *c)
 {
-	return !is_same_list(p->argv, c->argv) || !is_same_list(p->envp + 1, c->envp + 1) || !is_same_text(p->conf->cwd, c->conf->cwd) ||
-		p->conf->memory_limit != c->conf->memory_limit;
+	return !is_same_list(p->argv, c->argv) || !is_same_list(p->envp + 1, c->envp + 1) ||
+		!is_same_text(p->conf->cwd, c->conf->cwd) || p->conf->memory_limit != c->conf->memory_limit;
 }
 
 static bool
@@ -84,7 +84,9 @@ change_size(struct pool *p, const struct pool_conf *before, const struct pool_co
 		if (now->scaling.max == 0)
 			size = (size_t)now->concurrency;
 		else
-			size = size < now->scaling.min ? now->scaling.min : size > now->scaling.max ? now->scaling.max : size;
+			size = size < now->scaling.min    ? now->scaling.min
+				: size > now->scaling.max ? now->scaling.max
+							  : size;
 	} else if (now->scaling.max == 0 && before->concurrency != now->concurrency) {
 		size = (size_t)now->concurrency;
 	}

@@ -115,7 +115,8 @@ pool_drop_queue(struct pool *p, size_t queue, const char *why)
 
 	if (!q->wanted)
 		return;
-	LOG(QUEUE_DROPPED, LOG_STR("pool", p->conf->name), LOG_STR("queue", q->topo.name), LOG_STR("why", why));
+	LOG(QUEUE_DROPPED, LOG_STR("pool", p->conf->name), LOG_STR("queue", q->topo.name),
+		LOG_STR("why", why));
 	leave(p, q);
 }
 

@@ -14,7 +14,7 @@
 #define RETRY_MS 1000
 
 struct expected_queue {
-	struct list link;           /* post.expected */
+	struct list link; /* post.expected */
 	char queue[256], key[256];
 };
 
@@ -88,7 +88,10 @@ on_road(void *owner, const struct bus_topo_report *r)
 static enum err
 build_queue(struct post *o, const char *name, const char *exchange, const char *key)
 {
-	struct bus_topo_queue q = { .name = name, .exchange = exchange, .exchange_type = "direct", .routing_key = key,
+	struct bus_topo_queue q = { .name = name,
+		.exchange = exchange,
+		.exchange_type = "direct",
+		.routing_key = key,
 		.keep_bound = true };
 
 	return bus_topo_ensure(&o->topo, o->worker->publish, &q, 1, on_road, o);
@@ -111,7 +114,8 @@ build_ladder(struct post *o, const char *queue, const char *suffix)
 		ladder_level_key(levels[i].zero, level, false);
 		levels[i].ttl_ms = INT64_C(1000) << level;
 	}
-	return bus_ladder_ensure(&o->ladder, o->worker->publish, levels, LADDER_LEVELS, LADDER_END, queue, key, on_road, o);
+	return bus_ladder_ensure(
+		&o->ladder, o->worker->publish, levels, LADDER_LEVELS, LADDER_END, queue, key, on_road, o);
 }
 
 static enum err

@@ -16,13 +16,13 @@ struct worker;
 
 struct post {
 	struct worker *worker;
-	struct list waiting;        /* letters that are not under way, in order */
-	struct list expected;       /* struct expected_queue: what others delay has to find its way there */
-	struct map known;           /* roads that exist on this broker */
+	struct list waiting;  /* letters that are not under way, in order */
+	struct list expected; /* struct expected_queue: what others delay has to find its way there */
+	struct map known;     /* roads that exist on this broker */
 	char building[LETTER_ROAD_MAX]; /* the road being made; "" = none */
 	struct bus_topo *topo;
 	struct bus_ladder *ladder;
-	bool is_for_expected;       /* what is built now */
+	bool is_for_expected; /* what is built now */
 	struct loop_timer retry;
 };
 

@@ -39,7 +39,9 @@ send(struct pulse *p, const char *key, struct span body, size_t n)
 	enum err e;
 
 	msg_init(&m, 0);
-	e = p->is_ready ? evt_encode(&m, span_of(p->worker->conf->event_exchange), key, span_of(p->worker->conf->node), body) : E_CLOSED;
+	e = p->is_ready ? evt_encode(&m, span_of(p->worker->conf->event_exchange), key,
+				  span_of(p->worker->conf->node), body)
+			: E_CLOSED;
 	if (e == E_OK)
 		e = bus_cast(p->chan, &m, BACKLOG_MAX);
 	msg_release(&m);
@@ -329,7 +331,9 @@ static void
 on_open(void *owner)
 {
 	struct pulse *p = owner;
-	struct bus_exchange x = { .name = span_of(p->worker->conf->event_exchange), .type = SPAN("topic"), .durable = true };
+	struct bus_exchange x = {
+		.name = span_of(p->worker->conf->event_exchange), .type = SPAN("topic"), .durable = true
+	};
 
 	/* E_CLOSED: the next open comes here again. */
 	if (bus_exchange_declare(p->chan, &x, on_declared, p) != E_OK)

@@ -15,11 +15,11 @@ struct worker;
 
 struct pulse {
 	struct worker *worker;
-	struct bus_chan *chan;     /* of the publishing connection */
-	bool is_ready;             /* the exchange is there */
-	bool with_tasks;           /* task events are wanted */
-	bool is_alive;             /* between pulse_start and pulse_stop */
-	struct buf batch, part;    /* task events of this turn; texts of one */
+	struct bus_chan *chan;  /* of the publishing connection */
+	bool is_ready;          /* the exchange is there */
+	bool with_tasks;        /* task events are wanted */
+	bool is_alive;          /* between pulse_start and pulse_stop */
+	struct buf batch, part; /* task events of this turn; texts of one */
 	size_t n_batch;
 	struct loop_task flush;
 	struct loop_timer beat;

@@ -29,7 +29,7 @@ drop_unused(struct reload *r)
 	const struct worker_reader *reader = r->worker->conf->reader;
 	struct list *it, *tmp;
 
-	LIST_EACH(&r->readings, it, tmp) {
+	LIST_EACH (&r->readings, it, tmp) {
 		struct reading *reading = container_of(it, struct reading, link);
 
 		if (reading == r->now || reading->pinned || reading->tasks > 0)
@@ -149,7 +149,8 @@ take_over(struct reload *r, const struct worker_conf *conf, struct errtext *t)
 			if (changes[i].conf != NULL)
 				pool_apply_change(&w->pools[i], &changes[i]);
 			else
-				LOG(RELOAD_KEPT, LOG_STR("name", w->pools[i].conf->name), LOG_STR("where", "a pool that is no longer there"));
+				LOG(RELOAD_KEPT, LOG_STR("name", w->pools[i].conf->name),
+					LOG_STR("where", "a pool that is no longer there"));
 		}
 		/* A pool that is gone from them goes on by the old ones. */
 		r->now->pinned |= some_stay;
@@ -220,7 +221,7 @@ reload_close(struct reload *r)
 	if (r->worker == NULL)
 		return;
 	loop_signal_release(&r->hup);
-	LIST_EACH(&r->readings, it, tmp) {
+	LIST_EACH (&r->readings, it, tmp) {
 		struct reading *reading = container_of(it, struct reading, link);
 
 		/* The first is the caller's. */

@@ -14,7 +14,7 @@ struct reading {
 	struct list link;
 	const struct worker_conf *conf;
 	size_t tasks;
-	bool pinned;               /* something else than tasks points into it */
+	bool pinned; /* something else than tasks points into it */
 };
 
 struct reload {

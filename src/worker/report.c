@@ -32,7 +32,8 @@ report_success(const struct job *j, const struct report *r)
 static void
 report_failure(const struct job *j, const struct report *r)
 {
-	LOG(TASK_FAILED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_SPAN("error", r->error.len > 0 ? r->error : r->text),
+	LOG(TASK_FAILED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id),
+		LOG_SPAN("error", r->error.len > 0 ? r->error : r->text),
 		LOG_LINES("traceback", r->traceback), LOG_SEC("runtime", r->runtime_us));
 }
 
@@ -92,7 +93,8 @@ report_task(const struct job *j, const struct report *r)
 		LOG(TASK_LOST, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("error", r->text));
 		break;
 	case REPORT_INTERRUPTED:
-		LOG(TASK_INTERRUPTED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SEC("runtime", r->runtime_us));
+		LOG(TASK_INTERRUPTED, LOG_SPAN("task", name), LOG_SPAN("id", id),
+			LOG_SEC("runtime", r->runtime_us));
 		break;
 	case REPORT_SOFT_LIMIT:
 		LOG(TASK_SOFT_LIMIT, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("seconds", r->text));
@@ -105,9 +107,11 @@ report_task(const struct job *j, const struct report *r)
 		break;
 	case REPORT_REVOKED:
 		if (span_is(r->text, "terminated"))
-			LOG(TASK_TERMINATED_NOW, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_INT("signal", r->signum));
+			LOG(TASK_TERMINATED_NOW, LOG_SPAN("task", name), LOG_SPAN("id", id),
+				LOG_INT("signal", r->signum));
 		else
-			LOG(TASK_REVOKED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
+			LOG(TASK_REVOKED, LOG_SPAN("task", name), LOG_SPAN("id", id),
+				LOG_SPAN("why", r->text));
 		break;
 	case REPORT_IGNORED:
 		LOG(TASK_IGNORED, LOG_SPAN("task", name), LOG_SPAN("id", id));
@@ -116,7 +120,8 @@ report_task(const struct job *j, const struct report *r)
 		LOG(TASK_REJECTED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
 		break;
 	case REPORT_UNKNOWN:
-		LOG(TASK_UNKNOWN, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("queue", j->request.queue));
+		LOG(TASK_UNKNOWN, LOG_SPAN("task", name), LOG_SPAN("id", id),
+			LOG_SPAN("queue", j->request.queue));
 		break;
 	case REPORT_REFUSED:
 		LOG(TASK_REFUSED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_SPAN("why", r->text));
@@ -126,7 +131,8 @@ report_task(const struct job *j, const struct report *r)
 			LOG_INT("bytes", j->msg->body.len));
 		break;
 	case REPORT_PARKED:
-		LOG(RESULT_PARKED, LOG_SPAN("task", name), LOG_SPAN("id", id), LOG_STR("queue", j->pool->worker->outbox.queue));
+		LOG(RESULT_PARKED, LOG_SPAN("task", name), LOG_SPAN("id", id),
+			LOG_STR("queue", j->pool->worker->outbox.queue));
 		break;
 	case REPORT_RETRY:
 	case REPORT_DELAYED:
@@ -158,13 +164,15 @@ report_adopted(const struct job *j)
 void
 report_reply_lost(const struct job *j, const char *why)
 {
-	LOG(REPLY_LOST, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_STR("why", why));
+	LOG(REPLY_LOST, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id),
+		LOG_STR("why", why));
 }
 
 void
 report_state_refused(const struct job *j, const char *why)
 {
-	LOG(STATE_REFUSED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_STR("why", why));
+	LOG(STATE_REFUSED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id),
+		LOG_STR("why", why));
 }
 
 void
@@ -176,5 +184,6 @@ report_waits_for_backend(const struct job *j)
 void
 report_check_failed(const struct job *j, const char *why)
 {
-	LOG(RESULT_UNREADABLE, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id), LOG_STR("why", why));
+	LOG(RESULT_UNREADABLE, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id),
+		LOG_STR("why", why));
 }

@@ -62,7 +62,8 @@ save(struct revocation_set *s)
 			*w.saved = true;
 		}
 		if (n == SAVE_MAX || (!more && n > 0)) {
-			e = backend_keep(s->owner->worker->backend, s->name, items, n, now - s->texts.keep, s->texts.max, on_saved, s);
+			e = backend_keep(s->owner->worker->backend, s->name, items, n, now - s->texts.keep,
+				s->texts.max, on_saved, s);
 			n = 0;
 		}
 	}
@@ -115,7 +116,8 @@ load(struct revocation_set *s)
 	us_t oldest = clock_wall_us() - s->texts.keep;
 
 	if (!s->is_loading)
-		s->is_loading = backend_kept(s->owner->worker->backend, s->name, oldest, s->texts.max, on_loaded, s) == E_OK;
+		s->is_loading = backend_kept(s->owner->worker->backend, s->name, oldest, s->texts.max,
+					on_loaded, s) == E_OK;
 }
 
 void
@@ -177,7 +179,7 @@ revocation_apply(struct revocation *r)
 	for (size_t i = 0; i < r->worker->n_pools; i++) {
 		struct list *it, *tmp;
 
-		LIST_EACH(&r->worker->pools[i].jobs, it, tmp) {
+		LIST_EACH (&r->worker->pools[i].jobs, it, tmp) {
 			struct job *j = container_of(it, struct job, link);
 
 			if (j->request.state < REQUEST_RUNNING && revocation_covers(r, &j->request.task))

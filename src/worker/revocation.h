@@ -14,7 +14,7 @@ struct worker;
 /* One of the two sets: ids, stamps. */
 struct revocation_set {
 	struct revocation *owner;
-	const char *name;      /* in the backend */
+	const char *name; /* in the backend */
 	struct revoked texts;
 	bool is_loading;
 };
@@ -22,7 +22,7 @@ struct revocation_set {
 struct revocation {
 	struct worker *worker;
 	struct revocation_set ids, stamps;
-	bool is_settled;       /* what the backend keeps is known, or cannot be known now */
+	bool is_settled; /* what the backend keeps is known, or cannot be known now */
 	struct loop_task save;
 };
 

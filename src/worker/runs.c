@@ -4,10 +4,10 @@
  */
 #include "worker/runs.h"
 
+#include "backend/note.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "backend/note.h"
 #include "worker/job.h"
 #include "worker/report.h"
 #include "worker/state.h"
@@ -69,7 +69,7 @@ renew_all(struct runs *r, ms_t older_than)
 	for (size_t i = 0; i < r->worker->n_pools; i++) {
 		struct list *it, *tmp;
 
-		LIST_EACH(&r->worker->pools[i].jobs, it, tmp) {
+		LIST_EACH (&r->worker->pools[i].jobs, it, tmp) {
 			struct job *j = container_of(it, struct job, link);
 
 			if (j->has_note && j->noted_at <= older_than)
@@ -161,13 +161,13 @@ runs_here(const struct job *j)
 	for (size_t i = 0; i < j->pool->worker->n_pools; i++) {
 		struct list *it, *tmp;
 
-		LIST_EACH(&j->pool->worker->pools[i].jobs, it, tmp) {
+		LIST_EACH (&j->pool->worker->pools[i].jobs, it, tmp) {
 			const struct job *other = container_of(it, struct job, link);
 			const struct request *r = &other->request;
 
-			if (other != j && (r->is_noted || other->is_claiming) && span_eq(r->task.id, mine->task.id) &&
-				r->task.retries == mine->task.retries && r->came_lost == mine->came_lost &&
-				r->came_requeued == mine->came_requeued)
+			if (other != j && (r->is_noted || other->is_claiming) &&
+				span_eq(r->task.id, mine->task.id) && r->task.retries == mine->task.retries &&
+				r->came_lost == mine->came_lost && r->came_requeued == mine->came_requeued)
 				return true;
 		}
 	}
@@ -207,7 +207,9 @@ bool
 runs_claim(struct job *j)
 {
 	struct runs *r = runs_of(j);
-	struct note_answer held = { .verdict = NOTE_IS_HELD, .left_ms = r->lease_ms, .words = span_of(r->worker->conf->node) };
+	struct note_answer held = {
+		.verdict = NOTE_IS_HELD, .left_ms = r->lease_ms, .words = span_of(r->worker->conf->node)
+	};
 	struct note n = note_of(j, NOTE_TAKEN);
 	enum err e;
 

@@ -14,9 +14,9 @@ struct worker;
 struct runs {
 	struct worker *worker;
 	struct loop_timer renew;
-	ms_t lease_ms;         /* 0 = no notes */
-	char owner[24];        /* of this process, among all that there ever were */
-	bool is_refused;       /* the backend did not take the last note */
+	ms_t lease_ms;   /* 0 = no notes */
+	char owner[24];  /* of this process, among all that there ever were */
+	bool is_refused; /* the backend did not take the last note */
 };
 
 enum err runs_init(struct runs *r, struct worker *w, ms_t lease_ms) MUSTCHECK;

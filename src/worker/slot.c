@@ -114,7 +114,8 @@ on_timer(void *owner)
 			break;
 		}
 		if (s->why[0] == '\0' && s->channel_gone)
-			snprintf(s->why, sizeof(s->why), "closed its channel (descriptor %d) and did not end", RUN_FD);
+			snprintf(s->why, sizeof(s->why), "closed its channel (descriptor %d) and did not end",
+				RUN_FD);
 		child_signal_group(s->child, SIGKILL);
 		loop_timer_arm(&s->timer, ENDING_MS);
 		break;
@@ -148,7 +149,8 @@ on_hello(struct slot *s, const struct run_frame *f, struct arena *a, struct errt
 		return false;
 	}
 	if (f->protocol != RUN_PROTOCOL) {
-		err_set(t, E_FORMAT, "it speaks version %lld, this worker version %d", (long long)f->protocol, RUN_PROTOCOL);
+		err_set(t, E_FORMAT, "it speaks version %lld, this worker version %d", (long long)f->protocol,
+			RUN_PROTOCOL);
 		return false;
 	}
 	s->said_hello = true;
@@ -208,7 +210,9 @@ on_task_frame(struct slot *s, const struct run_frame *f)
 		return true;
 	}
 	disarm(s);
-	if (f->outcome == RUN_REJECT || (f->outcome == RUN_ERROR && (j->request.rule->dead_on_failure || j->request.rule->reject_on_failure)))
+	if (f->outcome == RUN_REJECT ||
+		(f->outcome == RUN_ERROR &&
+			(j->request.rule->dead_on_failure || j->request.rule->reject_on_failure)))
 		tail_read(&s->tail, &j->output);
 	s->job = NULL;
 	s->tasks_done++;
@@ -253,14 +257,17 @@ refuse_line(struct slot *s)
 	struct run_frame f = { .type = RUN_DONE, .outcome = RUN_ERROR };
 	char why[128], message[160];
 
-	snprintf(why, sizeof(why), "sent a line of more than %lld bytes (result_max)", (long long)s->pool->worker->conf->result_max);
+	snprintf(why, sizeof(why), "sent a line of more than %lld bytes (result_max)",
+		(long long)s->pool->worker->conf->result_max);
 	snprintf(message, sizeof(message), "[\"the child %s\"]", why);
 	s->job = NULL;
 	slot_kill(s, why);
 	if (j == NULL)
 		return;
 	f.id = j->request.task.id;
-	f.error = (struct run_error){ .type = SPAN("BackendStoreError"), .module = SPAN("celery.exceptions"), .message = span_of(message) };
+	f.error = (struct run_error){ .type = SPAN("BackendStoreError"),
+		.module = SPAN("celery.exceptions"),
+		.message = span_of(message) };
 	job_on_frame(j, &f);
 }
 
@@ -392,7 +399,8 @@ slot_ended(struct slot *s)
 	if (s->retired) {
 		loop_timer_arm(&s->timer, 0);
 	} else if (was_up) {
-		LOG(CHILD_ENDED, LOG_STR("pool", s->pool->conf->name), LOG_INT("slot", s->index), LOG_STR("how", buf_text(&how)));
+		LOG(CHILD_ENDED, LOG_STR("pool", s->pool->conf->name), LOG_INT("slot", s->index),
+			LOG_STR("how", buf_text(&how)));
 		/* A child that served is replaced at once; the back-off is for those that never get there. */
 		loop_timer_arm(&s->timer, 0);
 	} else {
@@ -511,7 +519,9 @@ add_run_frame(struct slot *s, struct job *j, struct buf *frame, struct buf *part
 		.ignore_result = t->ignore_result,
 		.replaced_task_nesting = t->replaced_task_nesting,
 	};
-	struct run_frame f = { .type = RUN_RUN, .id = t->id, .name = t->name, .args = t->args, .kwargs = t->kwargs };
+	struct run_frame f = {
+		.type = RUN_RUN, .id = t->id, .name = t->name, .args = t->args, .kwargs = t->kwargs
+	};
 	const struct series *series = &j->request.series;
 	struct buf headers;
 

@@ -10,8 +10,8 @@
 #include "loop/stream.h"
 #include "wire/run.h"
 #include "worker/output.h"
-#include "worker/tail.h"
 #include "worker/sweep.h"
+#include "worker/tail.h"
 
 struct job;
 struct pool;
@@ -19,35 +19,35 @@ struct pool;
 enum slot_state { SLOT_DOWN, SLOT_STARTING, SLOT_IDLE, SLOT_BUSY, SLOT_ENDING };
 
 struct slot {
-	struct list link;          /* pool.idle while idle; nest.waiting while it waits for a template */
+	struct list link; /* pool.idle while idle; nest.waiting while it waits for a template */
 	struct pool *pool;
 	int index;
 	enum slot_state state;
 	struct child *child;
 	struct stream *channel;
 	struct output out, err;
-	struct tail tail;          /* of both, in the order they came */
+	struct tail tail; /* of both, in the order they came */
 	struct run_reader reader;
-	struct job *job;           /* while busy */
+	struct job *job; /* while busy */
 	/* The task of the current or last run: what the child writes is attributed to it, also after the job is gone. */
 	char task_name[256], task_id[201];
-	struct loop_timer timer;   /* starting: hello deadline; busy: STARTED; ending: grace; down: back-off */
-	char mark[SWEEP_MARK_MAX]; /* in the environment of this child and of all it starts */
+	struct loop_timer timer; /* starting: hello deadline; busy: STARTED; ending: grace; down: back-off */
+	char mark[SWEEP_MARK_MAX];    /* in the environment of this child and of all it starts */
 	struct loop_timer soft, hard; /* limits of the task */
-	struct loop_timer meter;   /* next look at its memory */
+	struct loop_timer meter;      /* next look at its memory */
 	int64_t memory_max;
-	int64_t tasks_done;        /* by this child */
-	int64_t runs;              /* by all children of this slot */
-	bool to_replace;           /* by a new one, when its task is done */
-	struct child_end end;      /* valid when `exited` */
+	int64_t tasks_done;   /* by this child */
+	int64_t runs;         /* by all children of this slot */
+	bool to_replace;      /* by a new one, when its task is done */
+	struct child_end end; /* valid when `exited` */
 	bool exited, channel_gone;
-	bool said_hello;           /* this child did */
-	bool interrupted;          /* asked to end in the middle of a task, because the worker stops */
-	bool stopping;             /* do not start again */
-	bool fresh;                /* added while the pool runs, and its first child is not up yet */
-	bool retired;              /* we asked it to end, its work being done */
-	unsigned failures;         /* starts in a row that came to nothing */
-	char why[256];             /* why we ended it: overrides how it ended; "" = it ended by itself */
+	bool said_hello;   /* this child did */
+	bool interrupted;  /* asked to end in the middle of a task, because the worker stops */
+	bool stopping;     /* do not start again */
+	bool fresh;        /* added while the pool runs, and its first child is not up yet */
+	bool retired;      /* we asked it to end, its work being done */
+	unsigned failures; /* starts in a row that came to nothing */
+	char why[256];     /* why we ended it: overrides how it ended; "" = it ended by itself */
 };
 
 void slot_init(struct slot *s, struct pool *p, int index);

@@ -3,20 +3,20 @@
 #define WARREN_WORKER_STATE_H
 
 #include "backend/backend.h"
+#include "base/lamport.h"
 #include "bus/publish.h"
 #include "core/request.h"
-#include "base/lamport.h"
 #include "worker/control.h"
-#include "worker/outbox.h"
 #include "worker/limiter.h"
-#include "worker/post.h"
-#include "worker/pulse.h"
-#include "worker/revocation.h"
-#include "worker/runs.h"
 #include "worker/mender.h"
 #include "worker/notify.h"
+#include "worker/outbox.h"
 #include "worker/pool.h"
+#include "worker/post.h"
+#include "worker/pulse.h"
 #include "worker/reload.h"
+#include "worker/revocation.h"
+#include "worker/runs.h"
 #include "worker/sweep.h"
 #include "worker/worker.h"
 
@@ -24,12 +24,12 @@ enum worker_phase { WORKER_STARTING, WORKER_RUNNING, WORKER_DRAINING, WORKER_STO
 
 struct worker {
 	const struct worker_conf *conf; /* `live` */
-	struct worker_conf live;     /* as it began, with what was read again since */
+	struct worker_conf live;        /* as it began, with what was read again since */
 	struct reload reload;
 	struct loop *loop;
 	struct backend *backend;
-	struct bus_conn *consume;    /* deliveries and acks */
-	struct bus_conn *publish;    /* a broker alarm blocks this one only */
+	struct bus_conn *consume; /* deliveries and acks */
+	struct bus_conn *publish; /* a broker alarm blocks this one only */
 	struct bus_pub *pub;
 	struct bus_topo *topo;
 	struct loop_timer topo_retry;
@@ -50,16 +50,16 @@ struct worker {
 	size_t n_pools;
 	enum worker_phase phase;
 	bool banner_shown;
-	bool was_ready;              /* and said so, on this connection */
-	bool is_interrupting;        /* the drain time-out is over */
+	bool was_ready;       /* and said so, on this connection */
+	bool is_interrupting; /* the drain time-out is over */
 	int exit_code;
-	struct errtext error;        /* why it could not start */
+	struct errtext error; /* why it could not start */
 	struct loop_signal sigterm, sigint, sigquit;
 	struct loop_timer drain;
-	struct buf frame, part;      /* scratch of one call */
-	uint64_t processed;          /* deliveries that were settled */
-	uint64_t accepted;           /* runs that were begun */
-	struct map totals;           /* the same by task name: int64_t */
+	struct buf frame, part; /* scratch of one call */
+	uint64_t processed;     /* deliveries that were settled */
+	uint64_t accepted;      /* runs that were begun */
+	struct map totals;      /* the same by task name: int64_t */
 	ms_t started;
 };
 

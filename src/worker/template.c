@@ -32,32 +32,33 @@
 
 enum template_state { TEMPLATE_STARTING, TEMPLATE_UP, TEMPLATE_RETIRED, TEMPLATE_ENDING };
 
-struct template {
-	struct list link;             /* nest.templates */
+struct template
+{
+	struct list link; /* nest.templates */
 	struct nest *nest;
 	enum template_state state;
 	bool was_up, is_stuck;
 	struct child *child;
 	struct fdlink control;
 	struct run_reader reader;
-	int fd;                       /* the pidfd that came with the bytes that are read now; -1 = none */
+	int fd; /* the pidfd that came with the bytes that are read now; -1 = none */
 	struct output out, err;
 	struct tail tail;
 	char mark[SWEEP_MARK_MAX];
 	struct list forks;
-	size_t unanswered;            /* forks, and ends that it has not told */
+	size_t unanswered; /* forks, and ends that it has not told */
 	uint64_t serial;
-	struct loop_timer timer;      /* starting: hello; up: answers; ending: grace */
-	char why[256];                /* why we ended it; "" = it ended by itself */
+	struct loop_timer timer; /* starting: hello; up: answers; ending: grace */
+	char why[256];           /* why we ended it; "" = it ended by itself */
 };
 
 /* One child that was asked for; lives until it is closed and has ended. */
 struct fork {
-	struct list link;             /* template.forks */
+	struct list link; /* template.forks */
 	struct template *t;
 	struct child *child;
-	bool waits;                   /* for an answer: that it is there, or how it has ended */
-	char slot[24];                /* the word for it in frames */
+	bool waits;    /* for an answer: that it is there, or how it has ended */
+	char slot[24]; /* the word for it in frames */
 };
 
 static void template_start(struct nest *n);
@@ -217,7 +218,7 @@ find_fork(struct template *t, struct span slot)
 {
 	struct list *it, *tmp;
 
-	LIST_EACH(&t->forks, it, tmp)
+	LIST_EACH (&t->forks, it, tmp)
 		if (span_is(slot, container_of(it, struct fork, link)->slot))
 			return container_of(it, struct fork, link);
 	return NULL;
@@ -277,7 +278,8 @@ on_ended(struct template *t, const struct fork_frame *f)
 }
 
 enum err
-nest_spawn(struct nest *n, struct child **out, const char *mark, const struct child_ops *ops, void *owner, struct errtext *t)
+nest_spawn(struct nest *n, struct child **out, const char *mark, const struct child_ops *ops, void *owner,
+	struct errtext *t)
 {
 	static const struct child_maker_ops maker_ops = { .on_died = on_died, .on_gone = on_gone };
 	struct template *tp = n->current;
@@ -321,11 +323,11 @@ start_waiting(struct nest *n)
 	struct list all, *it, *tmp;
 
 	list_init(&all);
-	LIST_EACH(&n->waiting, it, tmp) {
+	LIST_EACH (&n->waiting, it, tmp) {
 		list_unlink(it);
 		list_push(&all, it);
 	}
-	LIST_EACH(&all, it, tmp) {
+	LIST_EACH (&all, it, tmp) {
 		list_unlink(it);
 		slot_start(container_of(it, struct slot, link));
 	}
@@ -425,10 +427,11 @@ give_up(struct template *t)
 {
 	struct list *it, *tmp;
 
-	LOG(TEMPLATE_STUCK, LOG_STR("pool", t->nest->pool->conf->name), LOG_INT("seconds", answer_ms(t) / 1000));
+	LOG(TEMPLATE_STUCK, LOG_STR("pool", t->nest->pool->conf->name),
+		LOG_INT("seconds", answer_ms(t) / 1000));
 	t->is_stuck = true;
 	template_retire(t);
-	LIST_EACH(&t->forks, it, tmp) {
+	LIST_EACH (&t->forks, it, tmp) {
 		struct fork *f = container_of(it, struct fork, link);
 
 		if (f->waits) {
@@ -474,7 +477,7 @@ template_close(struct template *t)
 
 	if (t->nest->current == t)
 		t->nest->current = NULL;
-	LIST_EACH(&t->forks, it, tmp) {
+	LIST_EACH (&t->forks, it, tmp) {
 		struct fork *f = container_of(it, struct fork, link);
 		struct child *c = f->child;
 
@@ -509,7 +512,8 @@ on_exit_of_template(void *owner, const struct child_end *end)
 {
 	struct template *t = owner;
 	struct nest *n = t->nest;
-	bool was_up = t->was_up, asked = t->why[0] != '\0', failed = !was_up && n->is_used && !worker_is_stopping(n->pool->worker);
+	bool was_up = t->was_up, asked = t->why[0] != '\0',
+	     failed = !was_up && n->is_used && !worker_is_stopping(n->pool->worker);
 	struct buf how;
 
 	buf_init(&how, 0);
@@ -573,7 +577,9 @@ template_start(struct nest *n)
 	run_reader_init(&t->reader, LINE_MAX_BYTES);
 	sweep_new_mark(t->mark);
 	childenv_set_mark(p->envp, t->mark);
-	e = loop_timer_init(&t->timer, nest_loop(n), on_timer, t) == E_OK ? E_OK : err_set(&why, E_NOMEM, "out of memory");
+	e = loop_timer_init(&t->timer, nest_loop(n), on_timer, t) == E_OK
+		? E_OK
+		: err_set(&why, E_NOMEM, "out of memory");
 	if (e == E_OK)
 		e = child_spawn(&t->child, nest_loop(n), &conf, &ops, t, &why);
 	if (e == E_OK)
@@ -637,7 +643,7 @@ nest_release(struct nest *n)
 
 	if (n->pool == NULL)
 		return;
-	LIST_EACH(&n->templates, it, tmp)
+	LIST_EACH (&n->templates, it, tmp)
 		template_close(container_of(it, struct template, link));
 	loop_timer_release(&n->again);
 	drop_program(n);
@@ -667,7 +673,7 @@ nest_stop(struct nest *n)
 	struct list *it, *tmp;
 
 	loop_timer_disarm(&n->again);
-	LIST_EACH(&n->templates, it, tmp) {
+	LIST_EACH (&n->templates, it, tmp) {
 		struct template *t = container_of(it, struct template, link);
 
 		if (t->state != TEMPLATE_ENDING)

@@ -14,14 +14,14 @@ struct template;
 
 struct nest {
 	struct pool *pool;
-	bool is_used;               /* false: each child is started by itself */
-	char **argv;                /* of a template: the pool's words, and one more */
+	bool is_used; /* false: each child is started by itself */
+	char **argv;  /* of a template: the pool's words, and one more */
 	size_t words;
-	struct template *current;   /* NULL: none */
-	struct list templates;      /* all that have a process */
-	struct list waiting;        /* slots that are to start when it is up */
-	struct loop_timer again;    /* after one that did not get up */
-	unsigned failures;          /* in a row */
+	struct template *current; /* NULL: none */
+	struct list templates;    /* all that have a process */
+	struct list waiting;      /* slots that are to start when it is up */
+	struct loop_timer again;  /* after one that did not get up */
+	unsigned failures;        /* in a row */
 };
 
 enum err nest_init(struct nest *n, struct pool *p) MUSTCHECK;
@@ -29,7 +29,8 @@ void nest_release(struct nest *n);
 /* True when the slot cannot start now: it waits in the nest, and slot_start follows. list_unlink(&slot->link) takes it out. */
 bool nest_must_wait(struct nest *n, struct slot *s);
 /* A child for a slot that need not wait; `mark` is put into its environment. Like child_spawn in all else. */
-enum err nest_spawn(struct nest *n, struct child **out, const char *mark, const struct child_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
+enum err nest_spawn(struct nest *n, struct child **out, const char *mark, const struct child_ops *ops,
+	void *owner, struct errtext *t) MUSTCHECK;
 /* The pool has another command line; the words of the one before may be freed. A template that is up is not concerned. */
 void nest_take_program(struct nest *n);
 /* The program may have changed: children that start from now on come from a new template. */

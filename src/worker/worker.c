@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "backend/chords.h"
+#include "backend/note.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "backend/note.h"
 #include "worker/banner.h"
 #include "worker/state.h"
 
@@ -196,7 +196,8 @@ drop_refused(struct worker *w, const struct bus_topo_report *r)
 {
 	for (size_t i = 0; i < w->n_pools; i++)
 		for (size_t k = 0; k < w->pools[i].n_queues; k++)
-			if (w->pools[i].queues[k].added && r->queue != NULL && strcmp(w->pools[i].queues[k].topo.name, r->queue) == 0)
+			if (w->pools[i].queues[k].added && r->queue != NULL &&
+				strcmp(w->pools[i].queues[k].topo.name, r->queue) == 0)
 				pool_drop_queue(&w->pools[i], k, r->text);
 }
 
@@ -224,7 +225,8 @@ on_topology(void *owner, const struct bus_topo_report *r)
 		return;
 	if (r->err != E_OK) {
 		drop_refused(w, r);
-		LOG(QUEUE_REFUSED, LOG_STR("queue", r->queue), LOG_STR("why", r->text), LOG_INT("retry", TOPOLOGY_RETRY_MS / 1000));
+		LOG(QUEUE_REFUSED, LOG_STR("queue", r->queue), LOG_STR("why", r->text),
+			LOG_INT("retry", TOPOLOGY_RETRY_MS / 1000));
 		loop_timer_arm(&w->topo_retry, TOPOLOGY_RETRY_MS);
 		return;
 	}
@@ -298,7 +300,8 @@ log_down(const struct bus_down *d)
 	if (d->was_up)
 		LOG(WORKER_LOST, LOG_STR("url", d->url), LOG_STR("why", d->text), LOG_STR("retry", retry));
 	else
-		LOG(WORKER_UNREACHABLE, LOG_STR("url", d->url), LOG_STR("why", d->text), LOG_STR("hint", hint_for(d)), LOG_STR("retry", retry));
+		LOG(WORKER_UNREACHABLE, LOG_STR("url", d->url), LOG_STR("why", d->text),
+			LOG_STR("hint", hint_for(d)), LOG_STR("retry", retry));
 }
 
 #define AMQP_NOT_IMPLEMENTED 540
@@ -370,7 +373,8 @@ on_backend_down(void *owner, const char *url, const char *why, ms_t retry_ms, bo
 	outbox_look(&w->outbox);
 	snprintf(retry, sizeof(retry), "%.1f", (double)retry_ms / 1000);
 	if (was_up)
-		LOG(BACKEND_LOST, LOG_STR("url", url), LOG_STR("why", why), LOG_STR("retry", retry), LOG_INT("waiting", backend_pending(w->backend)));
+		LOG(BACKEND_LOST, LOG_STR("url", url), LOG_STR("why", why), LOG_STR("retry", retry),
+			LOG_INT("waiting", backend_pending(w->backend)));
 	else
 		LOG(BACKEND_UNREACHABLE, LOG_STR("url", url), LOG_STR("why", why), LOG_STR("retry", retry));
 }
@@ -382,7 +386,8 @@ on_backend_delay(void *owner, const char *why, ms_t retry_ms)
 	char retry[32];
 
 	snprintf(retry, sizeof(retry), "%.1f", (double)retry_ms / 1000);
-	LOG(BACKEND_DELAY, LOG_STR("url", backend_url(w->backend)), LOG_STR("why", why), LOG_STR("retry", retry));
+	LOG(BACKEND_DELAY, LOG_STR("url", backend_url(w->backend)), LOG_STR("why", why),
+		LOG_STR("retry", retry));
 }
 
 void
@@ -423,7 +428,9 @@ open_connections(struct worker *w, struct errtext *t)
 	static const struct bus_conn_ops publish_ops = {
 		.on_up = on_publish_up, .on_down = on_publish_down, .on_blocked = on_publish_blocked
 	};
-	static const struct backend_events events = { .on_up = on_backend_up, .on_down = on_backend_down, .on_delay = on_backend_delay };
+	static const struct backend_events events = {
+		.on_up = on_backend_up, .on_down = on_backend_down, .on_delay = on_backend_delay
+	};
 	struct bus_conf conf = w->conf->broker;
 	struct backend_conf backend = w->conf->backend;
 	char name[300];
@@ -486,11 +493,14 @@ ensure_descriptors(size_t slots, struct errtext *t)
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
 		return E_OK;
 	if (limit.rlim_max < need)
-		return err_set(t, E_CONF, "%zu slots need about %llu file descriptors and the limit is %llu: raise it (ulimit -n, or "
-			"LimitNOFILE= of the service), or have fewer slots", slots, (unsigned long long)need,
-			(unsigned long long)limit.rlim_max);
+		return err_set(t, E_CONF,
+			"%zu slots need about %llu file descriptors and the limit is %llu: raise it (ulimit -n, or "
+			"LimitNOFILE= of the service), or have fewer slots",
+			slots, (unsigned long long)need, (unsigned long long)limit.rlim_max);
 	limit.rlim_cur = need;
-	return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? E_OK : err_sys(t, "cannot raise the limit of file descriptors");
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0
+		? E_OK
+		: err_sys(t, "cannot raise the limit of file descriptors");
 }
 
 /* A pool that scales may have all its slots at once. */
@@ -506,7 +516,8 @@ worker_make_room(struct worker *w, size_t more, struct errtext *t)
 	size_t slots = more;
 
 	for (size_t i = 0; i < w->n_pools; i++)
-		slots += w->pools[i].scaling.max > w->pools[i].size ? w->pools[i].scaling.max : w->pools[i].size;
+		slots += w->pools[i].scaling.max > w->pools[i].size ? w->pools[i].scaling.max
+								    : w->pools[i].size;
 	return ensure_descriptors(slots, t);
 }
 
@@ -609,7 +620,8 @@ static void
 warn_of_limit(const struct worker_conf *conf, const char *pattern, double limit_s)
 {
 	if (limit_s * 1000 >= (double)conf->consumer_timeout_ms)
-		LOG(LIMIT_TOO_LONG, LOG_STR("task", pattern), LOG_INT("limit", (int64_t)limit_s), LOG_INT("timeout", conf->consumer_timeout_ms / 1000));
+		LOG(LIMIT_TOO_LONG, LOG_STR("task", pattern), LOG_INT("limit", (int64_t)limit_s),
+			LOG_INT("timeout", conf->consumer_timeout_ms / 1000));
 }
 
 /* The broker takes a message back that is not acknowledged in time, and closes the channel. */
@@ -622,7 +634,8 @@ warn_of_timeout(const struct worker_conf *conf)
 		warn_of_limit(conf, conf->tasks.rules[i].pattern, conf->tasks.rules[i].time_limit);
 	warn_of_limit(conf, "*", conf->tasks.fallback.time_limit);
 	if (conf->outbox_after_ms >= conf->consumer_timeout_ms)
-		LOG(OUTBOX_TOO_LATE, LOG_INT("after", conf->outbox_after_ms / 1000), LOG_INT("timeout", conf->consumer_timeout_ms / 1000));
+		LOG(OUTBOX_TOO_LATE, LOG_INT("after", conf->outbox_after_ms / 1000),
+			LOG_INT("timeout", conf->consumer_timeout_ms / 1000));
 }
 
 int

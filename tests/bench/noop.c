@@ -7,6 +7,4 @@ noop(struct warren_task *t)
 	return warren_return_null(t);
 }
 
-WARREN_MODULE(
-	{ .name = "bench.noop", .run = noop, .help = "does nothing, successfully" },
-);
+WARREN_MODULE({ .name = "bench.noop", .run = noop, .help = "does nothing, successfully" }, );

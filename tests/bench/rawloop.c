@@ -113,7 +113,8 @@ broker_open(const char *url)
 	if (!sock)
 		die("out of memory");
 	need_status(amqp_socket_open(sock, at.host, at.port), "connect to the broker");
-	need_reply(amqp_login(conn, at.vhost, 0, FRAME_MAX, 0, AMQP_SASL_METHOD_PLAIN, at.user, at.password), "login");
+	need_reply(amqp_login(conn, at.vhost, 0, FRAME_MAX, 0, AMQP_SASL_METHOD_PLAIN, at.user, at.password),
+		"login");
 	amqp_channel_open(conn, CHANNEL);
 	need_reply(amqp_get_rpc_reply(conn), "open a channel");
 	free(copy);
@@ -190,8 +191,9 @@ result_store(redisContext *redis, amqp_bytes_t id)
 	snprintf(date + n, sizeof(date) - n, ".%06ld", t.tv_nsec / 1000);
 	key_len = snprintf(key, sizeof(key), "celery-task-meta-%.*s", ID_LEN, (const char *)id.bytes);
 	value_len = snprintf(value, sizeof(value),
-	    "{\"status\": \"SUCCESS\", \"result\": null, \"traceback\": null, \"children\": [], "
-	    "\"date_done\": \"%s\", \"task_id\": \"%.*s\"}", date, ID_LEN, (const char *)id.bytes);
+		"{\"status\": \"SUCCESS\", \"result\": null, \"traceback\": null, \"children\": [], "
+		"\"date_done\": \"%s\", \"task_id\": \"%.*s\"}",
+		date, ID_LEN, (const char *)id.bytes);
 	redisAppendCommand(redis, "SETEX %b 86400 %b", key, (size_t)key_len, value, (size_t)value_len);
 	redisAppendCommand(redis, "PUBLISH %b %b", key, (size_t)key_len, value, (size_t)value_len);
 	reply_expect(redis, REDIS_REPLY_STATUS);
@@ -208,7 +210,8 @@ run_consume(const struct opts *o)
 	queue_declare(conn, o->queue);
 	amqp_basic_qos(conn, CHANNEL, 0, (uint16_t)o->prefetch, 0);
 	need_reply(amqp_get_rpc_reply(conn), "set the prefetch");
-	amqp_basic_consume(conn, CHANNEL, amqp_cstring_bytes(o->queue), amqp_empty_bytes, 0, 0, 0, amqp_empty_table);
+	amqp_basic_consume(
+		conn, CHANNEL, amqp_cstring_bytes(o->queue), amqp_empty_bytes, 0, 0, 0, amqp_empty_table);
 	need_reply(amqp_get_rpc_reply(conn), "consume");
 	printf("ready\n");
 	fflush(stdout);
@@ -226,9 +229,9 @@ run_consume(const struct opts *o)
 /* --- publish ------------------------------------------------------------------------------------------------------- */
 
 struct confirms {
-	uint8_t *seen;          /* by delivery tag: the broker may confirm out of order */
+	uint8_t *seen; /* by delivery tag: the broker may confirm out of order */
 	uint64_t sent, done;
-	uint64_t low;           /* every tag up to here is confirmed */
+	uint64_t low; /* every tag up to here is confirmed */
 };
 
 static void
@@ -319,7 +322,8 @@ header_int(const char *key, int32_t i)
 static void
 headers_fill(amqp_table_entry_t h[static HEADERS], const char *task, const char *id, const char *origin)
 {
-	static amqp_field_value_t no_limits[2] = { { .kind = AMQP_FIELD_KIND_VOID }, { .kind = AMQP_FIELD_KIND_VOID } };
+	static amqp_field_value_t no_limits[2] = { { .kind = AMQP_FIELD_KIND_VOID },
+		{ .kind = AMQP_FIELD_KIND_VOID } };
 	size_t n = 0;
 
 	h[n++] = header_text("lang", "py");
@@ -367,8 +371,8 @@ run_publish(const struct opts *o)
 	id_next(id);
 	headers_fill(headers, o->task, id, origin);
 	p._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_CONTENT_ENCODING_FLAG | AMQP_BASIC_HEADERS_FLAG |
-	    AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_PRIORITY_FLAG | AMQP_BASIC_CORRELATION_ID_FLAG |
-	    AMQP_BASIC_REPLY_TO_FLAG;
+		AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_PRIORITY_FLAG | AMQP_BASIC_CORRELATION_ID_FLAG |
+		AMQP_BASIC_REPLY_TO_FLAG;
 	p.content_type = amqp_cstring_bytes("application/json");
 	p.content_encoding = amqp_cstring_bytes("utf-8");
 	p.headers = (amqp_table_t){ .num_entries = HEADERS, .entries = headers };
@@ -379,7 +383,8 @@ run_publish(const struct opts *o)
 	began = seconds_now();
 	while (c.sent < o->count) {
 		id_next(id);
-		need_status(amqp_basic_publish(conn, CHANNEL, amqp_empty_bytes, queue, 1, 0, &p, body), "publish");
+		need_status(amqp_basic_publish(conn, CHANNEL, amqp_empty_bytes, queue, 1, 0, &p, body),
+			"publish");
 		c.sent++;
 		while (c.sent - c.done >= o->window)
 			confirms_wait(&c, conn);
@@ -416,7 +421,9 @@ static const struct mode {
 	const char *name;
 	void (*run)(const struct opts *o);
 } modes[] = {
-	{ "consume", run_consume }, { "publish", run_publish }, { "declare", run_declare },
+	{ "consume", run_consume },
+	{ "publish", run_publish },
+	{ "declare", run_declare },
 	{ "delete", run_delete },
 };
 
@@ -444,27 +451,51 @@ int
 main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "broker", required_argument, NULL, 'b' }, { "redis", required_argument, NULL, 'r' },
-		{ "queue", required_argument, NULL, 'q' }, { "task", required_argument, NULL, 't' },
-		{ "prefetch", required_argument, NULL, 'p' }, { "window", required_argument, NULL, 'w' },
-		{ "count", required_argument, NULL, 'n' }, { NULL, 0, NULL, 0 },
+		{ "broker", required_argument, NULL, 'b' },
+		{ "redis", required_argument, NULL, 'r' },
+		{ "queue", required_argument, NULL, 'q' },
+		{ "task", required_argument, NULL, 't' },
+		{ "prefetch", required_argument, NULL, 'p' },
+		{ "window", required_argument, NULL, 'w' },
+		{ "count", required_argument, NULL, 'n' },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct opts o = {
-		.broker = "amqp://guest:guest@127.0.0.1:5672//", .redis = "redis://127.0.0.1:6379/0", .queue = "bench",
-		.task = "bench.noop", .prefetch = 1, .window = 1000, .count = 1,
+		.broker = "amqp://guest:guest@127.0.0.1:5672//",
+		.redis = "redis://127.0.0.1:6379/0",
+		.queue = "bench",
+		.task = "bench.noop",
+		.prefetch = 1,
+		.window = 1000,
+		.count = 1,
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		switch (c) {
-		case 'b': o.broker = optarg; break;
-		case 'r': o.redis = optarg; break;
-		case 'q': o.queue = optarg; break;
-		case 't': o.task = optarg; break;
-		case 'p': o.prefetch = (int)number_parse(optarg, "--prefetch", UINT16_MAX); break;
-		case 'w': o.window = number_parse(optarg, "--window", 1000000); break;
-		case 'n': o.count = number_parse(optarg, "--count", 100000000); break;
-		default: usage();
+		case 'b':
+			o.broker = optarg;
+			break;
+		case 'r':
+			o.redis = optarg;
+			break;
+		case 'q':
+			o.queue = optarg;
+			break;
+		case 't':
+			o.task = optarg;
+			break;
+		case 'p':
+			o.prefetch = (int)number_parse(optarg, "--prefetch", UINT16_MAX);
+			break;
+		case 'w':
+			o.window = number_parse(optarg, "--window", 1000000);
+			break;
+		case 'n':
+			o.count = number_parse(optarg, "--count", 100000000);
+			break;
+		default:
+			usage();
 		}
 	if (optind != argc - 1)
 		usage();

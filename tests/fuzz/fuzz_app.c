@@ -14,7 +14,8 @@ check_queue(const struct app_queue *q)
 	for (size_t k = 0; k < q->n_more; k++)
 		CHECK(q->more[k].exchange && q->more[k].exchange_type && q->more[k].routing_key);
 	for (size_t k = 0; k < q->arguments.count; k++)
-		CHECK(q->arguments.pairs[k].value.type != VAL_VOID && q->arguments.pairs[k].value.type != VAL_TABLE);
+		CHECK(q->arguments.pairs[k].value.type != VAL_VOID &&
+			q->arguments.pairs[k].value.type != VAL_TABLE);
 }
 
 static void
@@ -27,7 +28,8 @@ check_app(const struct app *app)
 	for (size_t i = 0; i < app->n_queues; i++)
 		check_queue(&app->queues[i]);
 	for (size_t i = 0; i < app->n_routes; i++)
-		CHECK(app->routes[i].pattern && app->routes[i].queue && app->routes[i].exchange && app->routes[i].routing_key);
+		CHECK(app->routes[i].pattern && app->routes[i].queue && app->routes[i].exchange &&
+			app->routes[i].routing_key);
 	for (size_t i = 0; i < app->n_tasks; i++)
 		CHECK(app->tasks[i].name && jscan_kind(app->tasks[i].options) == JSCAN_OBJECT);
 	for (size_t i = 0; i < app->n_notes; i++)

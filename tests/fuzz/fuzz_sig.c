@@ -115,7 +115,12 @@ end(const struct task *t, const char *state, bool checked)
 static void
 as_canvas(struct span json)
 {
-	struct task t = { .protocol = 2, .id = SPAN("id"), .name = SPAN("t"), .args = SPAN("[1]"), .kwargs = SPAN("{}"), .group = SPAN("G") };
+	struct task t = { .protocol = 2,
+		.id = SPAN("id"),
+		.name = SPAN("t"),
+		.args = SPAN("[1]"),
+		.kwargs = SPAN("{}"),
+		.group = SPAN("G") };
 	enum jscan_kind kind = jscan_kind(json);
 	struct errtext why = { "" };
 	struct span result;

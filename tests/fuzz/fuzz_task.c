@@ -99,8 +99,7 @@ fill(struct msg *m, struct feed *f)
 	m->has_headers = (flags & 8) == 0;
 	while (n-- > 0) {
 		key = next_byte(f) % ARRAY_LEN(keys);
-		CHECK(table_add(&m->headers, &m->arena, span_of(keys[key]), next_val(f, &m->arena, 0)) ==
-			E_OK);
+		CHECK(table_add(&m->headers, &m->arena, span_of(keys[key]), next_val(f, &m->arena, 0)) == E_OK);
 	}
 	m->body = (struct span){ (const char *)f->p, (size_t)(f->end - f->p) };
 }

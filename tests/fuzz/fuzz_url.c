@@ -36,8 +36,7 @@ check_safe_form(const struct url *u)
 	url_add_safe(&b, u);
 	if (is_plain(u->host) && is_plain(u->raw_path) && is_plain(u->query)) {
 		CHECK(url_parse(&again, buf_text(&b), NULL) == E_OK);
-		CHECK(same(u->scheme, again.scheme) && same(u->user, again.user) &&
-			same(u->host, again.host));
+		CHECK(same(u->scheme, again.scheme) && same(u->user, again.user) && same(u->host, again.host));
 		CHECK(u->port == again.port && same(u->path, again.path));
 		CHECK(same(again.password, u->password ? "**" : NULL));
 		url_release(&again);

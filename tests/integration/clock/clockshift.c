@@ -17,7 +17,7 @@ static const volatile int64_t *shift;
 static int64_t
 now_us(void)
 {
-	static int (*real)(clockid_t id, struct timespec *ts);
+	static int (*real)(clockid_t id, struct timespec * ts);
 	struct timespec ts;
 
 	if (real == NULL)
@@ -42,7 +42,7 @@ set_up(void)
 int
 clock_gettime(clockid_t id, struct timespec *ts)
 {
-	static int (*real)(clockid_t id, struct timespec *ts);
+	static int (*real)(clockid_t id, struct timespec * ts);
 	int64_t us;
 
 	if (id == CLOCK_REALTIME) {

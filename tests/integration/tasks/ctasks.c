@@ -28,7 +28,8 @@ static bool
 write_line(const char *path, const char *text)
 {
 	char line[128];
-	int n = snprintf(line, sizeof(line), "%s\n", text), fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	int n = snprintf(line, sizeof(line), "%s\n", text),
+	    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	bool ok = fd >= 0 && write(fd, line, (size_t)n) == n;
 
 	if (fd >= 0)
@@ -183,8 +184,7 @@ die(struct warren_task *t)
 	return warren_return_null(t);
 }
 
-WARREN_MODULE(
-	{ .name = "add", .run = add, .help = "the sum of two numbers" },
+WARREN_MODULE({ .name = "add", .run = add, .help = "the sum of two numbers" },
 	{ .name = "echo", .run = echo, .help = "its arguments" },
 	{ .name = "fail", .run = fail, .help = "a ValueError" },
 	{ .name = "hold", .run = hold, .help = "runs until a file exists" },
@@ -194,5 +194,4 @@ WARREN_MODULE(
 	{ .name = "big", .run = big, .help = "a long text" },
 	{ .name = "length", .run = length, .help = "the bytes of a text" },
 	{ .name = "say", .run = say, .help = "prints" },
-	{ .name = "die", .run = die, .help = "ends its process" },
-);
+	{ .name = "die", .run = die, .help = "ends its process" }, );

@@ -21,15 +21,18 @@ ask(pid_t pid)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	char byte, space[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec io = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space) };
+	struct msghdr m = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)
+	};
 	const char *path = getenv("PIDFD_SOCKET");
 	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = -1;
 
 	if (s < 0 || path == NULL || strlen(path) >= sizeof(address.sun_path))
 		return -1;
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (connect(s, (struct sockaddr *)&address, sizeof(address)) == 0 && write(s, &pid, sizeof(pid)) == sizeof(pid) &&
-	    recvmsg(s, &m, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&m) != NULL)
+	if (connect(s, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+		write(s, &pid, sizeof(pid)) == sizeof(pid) && recvmsg(s, &m, MSG_CMSG_CLOEXEC) == 1 &&
+		CMSG_FIRSTHDR(&m) != NULL)
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
 	close(s);
 	return fd;

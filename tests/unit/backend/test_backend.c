@@ -24,7 +24,9 @@ no_backend_is_a_backend_too(void **state)
 		assert_true(backend_is_up(b));
 		assert_string_equal(backend_url(b), "disabled");
 		assert_int_equal(backend_pending(b), 0);
-		assert_int_equal(backend_store(b, &s, &(struct result){ .task_id = SPAN("x"), .state = SPAN("SUCCESS") }, NULL),
+		assert_int_equal(
+			backend_store(b, &s,
+				&(struct result){ .task_id = SPAN("x"), .state = SPAN("SUCCESS") }, NULL),
 			E_REFUSED);
 		backend_store_cancel(&s);
 		assert_int_equal(backend_load(b, SPAN("x"), NULL, NULL), E_REFUSED);
@@ -48,15 +50,17 @@ an_unknown_scheme_is_told_without_its_password(void **state)
 	assert_null(strstr(t.text, "secret"));
 	assert_int_equal(open_url(&b, *state, "redis://u:secret@h/db", &t), E_CONF);
 	assert_null(strstr(t.text, "secret"));
-	assert_int_equal(backend_open(&b, *state, &(struct backend_conf){ .url = "redis://h", .result_expires_s = -1 }, NULL, NULL,
-				 &t),
+	assert_int_equal(
+		backend_open(&b, *state, &(struct backend_conf){ .url = "redis://h", .result_expires_s = -1 },
+			NULL, NULL, &t),
 		E_CONF);
 }
 
 static void
 redis_urls_open_a_redis_backend(void **state)
 {
-	const char *const urls[] = { "redis://:secret@127.0.0.1:1/2", "rediss://127.0.0.1:1", "unix:///no/sock", "redis+socket:///no/sock" };
+	const char *const urls[] = { "redis://:secret@127.0.0.1:1/2", "rediss://127.0.0.1:1",
+		"unix:///no/sock", "redis+socket:///no/sock" };
 	struct backend *b;
 
 	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {

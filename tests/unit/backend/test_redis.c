@@ -86,7 +86,9 @@ static void
 the_prefix_is_joined_as_celery_does(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "p", "p_celery-task-meta-U" }, { "p_", "p_celery-task-meta-U" }, { "a:", "a:celery-task-meta-U" },
+		{ "p", "p_celery-task-meta-U" },
+		{ "p_", "p_celery-task-meta-U" },
+		{ "a:", "a:celery-task-meta-U" },
 		{ "", "celery-task-meta-U" },
 	};
 
@@ -164,7 +166,8 @@ a_script_that_is_gone_is_loaded_once_and_all_is_sent_again(void **state)
 		store(&w, &j[i], "N", "SUCCESS");
 		fake_command(&w.f, "EVALSHA");
 	}
-	fake_say(&w.f, "-NOSCRIPT No matching script.\r\n-NOSCRIPT No matching script.\r\n-NOSCRIPT No matching script.\r\n");
+	fake_say(&w.f,
+		"-NOSCRIPT No matching script.\r\n-NOSCRIPT No matching script.\r\n-NOSCRIPT No matching script.\r\n");
 	fake_command(&w.f, "SCRIPT LOAD ");
 	fake_say(&w.f, "$4\r\nSHA2\r\n");
 	for (int i = 0; i < 3; i++)
@@ -232,7 +235,9 @@ a_server_without_scripts_is_told_too(void **state)
 	struct job j[2] = { 0 };
 
 	fake_start(&w.f, *state);
-	assert_int_equal(backend_open(&w.b, w.f.l, &(struct backend_conf){ .url = w.f.url }, &world_events, &w, NULL), E_OK);
+	assert_int_equal(
+		backend_open(&w.b, w.f.l, &(struct backend_conf){ .url = w.f.url }, &world_events, &w, NULL),
+		E_OK);
 	j[0].store_again = true;
 	store(&w, &j[0], "A", "SUCCESS");
 	store(&w, &j[1], "B", "SUCCESS");
@@ -354,8 +359,9 @@ without_memory_a_store_waits(void **state)
 	clock_fake(0, 1);
 	world_open(&w, *state, (struct backend_conf){ 0 });
 	/* The encoding needs memory that the caller must have; the way to Redis can wait for it. */
-	buf_adds(&j.s.payload, "something to make room for what follows, long enough for a result of a few fields "
-			       "and then some: {\"status\": \"SUCCESS\", \"result\": 1, \"traceback\": null, \"children\": []}");
+	buf_adds(&j.s.payload,
+		"something to make room for what follows, long enough for a result of a few fields "
+		"and then some: {\"status\": \"SUCCESS\", \"result\": 1, \"traceback\": null, \"children\": []}");
 	alloc_fail_after(1);
 	assert_int_equal(backend_store(w.b, &j.s, &r, on_done), E_OK);
 	alloc_fail_after(0);

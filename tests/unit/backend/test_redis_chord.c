@@ -188,8 +188,9 @@ one_member_goes_on(void **state)
 static void
 looking_finds_one_or_none(void **state)
 {
-	static const char *const words[] = { "EVALSHA", "CHD", "6", "celery-taskset-meta-.j", "celery-taskset-meta-.t", "celery-taskset-meta-.s",
-		"celery-taskset-meta-", "warren:chord:", "warren:chords", "look", "0", "", "30" };
+	static const char *const words[] = { "EVALSHA", "CHD", "6", "celery-taskset-meta-.j",
+		"celery-taskset-meta-.t", "celery-taskset-meta-.s", "celery-taskset-meta-",
+		"warren:chord:", "warren:chords", "look", "0", "", "30" };
 	struct heard h = { .calls = 0 };
 	struct world w;
 

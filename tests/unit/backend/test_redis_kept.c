@@ -133,7 +133,8 @@ no_backend_keeps_nothing(void **state)
 {
 	struct backend *b;
 
-	assert_int_equal(backend_open(&b, *state, &(struct backend_conf){ .url = "none" }, NULL, NULL, NULL), E_OK);
+	assert_int_equal(
+		backend_open(&b, *state, &(struct backend_conf){ .url = "none" }, NULL, NULL, NULL), E_OK);
 	assert_int_equal(backend_keep(b, "revoked", two, 1, 0, 50, on_kept, NULL), E_MISSING);
 	assert_int_equal(backend_kept(b, "revoked", 0, 50, on_kept, NULL), E_MISSING);
 	backend_load_cancel(b, NULL);

@@ -31,10 +31,17 @@ on_claimed(void *owner, enum err e, const struct note_answer *a, const char *why
 		return;
 	h->answer = *a;
 	snprintf(h->words, sizeof(h->words), "%.*s", SPAN_FMT(a->words));
-	snprintf(h->value, sizeof(h->value), "%.*s", SPAN_FMT(a->stored != NULL ? a->stored->value : SPAN_NONE));
+	snprintf(h->value, sizeof(h->value), "%.*s",
+		SPAN_FMT(a->stored != NULL ? a->stored->value : SPAN_NONE));
 }
 
-static const struct note runs = { .id = SPAN("U1"), .retries = 1, .lost = 2, .requeued = 3, .state = NOTE_RUNS, .owner = SPAN("me"), .words = SPAN("w1@host") };
+static const struct note runs = { .id = SPAN("U1"),
+	.retries = 1,
+	.lost = 2,
+	.requeued = 3,
+	.state = NOTE_RUNS,
+	.owner = SPAN("me"),
+	.words = SPAN("w1@host") };
 static const struct backend_conf conf = { .key_prefix = "p", .lease_ms = 10000 };
 
 static struct note
@@ -51,7 +58,8 @@ in_state(enum note_state s, int64_t deaths)
 static void
 a_note_lives_for_a_day_and_its_lease(void **state)
 {
-	struct note over = in_state(NOTE_OVER, 0), gone = in_state(NOTE_FREE, 0), kept = in_state(NOTE_FREE, 2), moved = in_state(NOTE_MOVED, 0);
+	struct note over = in_state(NOTE_OVER, 0), gone = in_state(NOTE_FREE, 0),
+		    kept = in_state(NOTE_FREE, 2), moved = in_state(NOTE_MOVED, 0);
 	struct heard h = { 0 };
 	struct world w;
 
@@ -90,7 +98,8 @@ answers_to_a_claim(void **state)
 		{ "*3\r\n$4\r\nheld\r\n$2\r\nw2\r\n:7000\r\n", NOTE_IS_HELD, 0, 7000, "w2", "" },
 		{ "*2\r\n$5\r\nmoved\r\n$11\r\nretry 0 0 7\r\n", NOTE_HAS_MOVED, 0, 0, "retry 0 0 7", "" },
 		{ "*1\r\n$4\r\nover\r\n", NOTE_WAS_OVER, 0, 0, "", "" },
-		{ "*2\r\n$4\r\ndone\r\n$43\r\n{\"status\": \"SUCCESS\", \"result\": {\"a\": [1]}}\r\n", NOTE_IS_DONE, 0, 0, "", "{\"a\": [1]}" },
+		{ "*2\r\n$4\r\ndone\r\n$43\r\n{\"status\": \"SUCCESS\", \"result\": {\"a\": [1]}}\r\n",
+			NOTE_IS_DONE, 0, 0, "", "{\"a\": [1]}" },
 	};
 	struct heard h = { 0 };
 	struct world w;
@@ -102,7 +111,8 @@ answers_to_a_claim(void **state)
 		assert_int_equal(w.f.argc, 13);
 		assert_true(span_is(w.f.argv[3], "p_warren:run:U1"));
 		assert_true(span_is(w.f.argv[4], "p_celery-task-meta-U1"));
-		assert_true(span_is(w.f.argv[5], "1") && span_is(w.f.argv[6], "2") && span_is(w.f.argv[7], "3"));
+		assert_true(
+			span_is(w.f.argv[5], "1") && span_is(w.f.argv[6], "2") && span_is(w.f.argv[7], "3"));
 		assert_true(span_is(w.f.argv[8], "me"));
 		assert_true(span_is(w.f.argv[9], "86410000") && span_is(w.f.argv[10], "86400000"));
 		assert_true(span_is(w.f.argv[11], i % 2 == 0 ? "1" : "0"));

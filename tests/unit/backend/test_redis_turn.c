@@ -19,8 +19,9 @@ on_turn(void *owner, enum err e, const struct backend_turn *t, const char *why)
 	snprintf(h->why, sizeof(h->why), "%s", why);
 }
 
-static const struct backend_turn_ask question = { .bucket = SPAN("add\nkey"), .interval = 200000, .burst = 3, .turn = 77, .late = 5000000,
-	.ahead = 600000000 };
+static const struct backend_turn_ask question = {
+	.bucket = SPAN("add\nkey"), .interval = 200000, .burst = 3, .turn = 77, .late = 5000000, .ahead = 600000000
+};
 
 static void
 ask(struct world *w, struct heard *h)
@@ -53,7 +54,8 @@ a_bucket_is_one_key_and_one_script(void **state)
 static void
 what_redis_refuses_is_told(void **state)
 {
-	static const char *const answers[] = { "-OOM command not allowed\r\n", "+OK\r\n", "*1\r\n:1\r\n", "*2\r\n$1\r\nx\r\n$1\r\n1\r\n" };
+	static const char *const answers[] = { "-OOM command not allowed\r\n", "+OK\r\n", "*1\r\n:1\r\n",
+		"*2\r\n$1\r\nx\r\n$1\r\n1\r\n" };
 	struct world w;
 
 	world_open(&w, *state, (struct backend_conf){ 0 });

@@ -6,7 +6,8 @@
 
 #include "base/buf.h"
 
-#define FINAL "{\"task_id\": \"U1\", \"status\": \"SUCCESS\", \"result\": 5, \"traceback\": null, \"children\": []}"
+#define FINAL \
+	"{\"task_id\": \"U1\", \"status\": \"SUCCESS\", \"result\": 5, \"traceback\": null, \"children\": []}"
 
 struct world {
 	struct fx x;
@@ -78,7 +79,9 @@ stop(struct world *w)
 static struct result
 result_of(const char *state)
 {
-	return (struct result){ .task_id = SPAN("U1"), .state = span_of(state), .value = SPAN("5"), .reply_to = SPAN("Q1") };
+	return (struct result){
+		.task_id = SPAN("U1"), .state = span_of(state), .value = SPAN("5"), .reply_to = SPAN("Q1")
+	};
 }
 
 static void
@@ -114,7 +117,8 @@ stored_is_what_the_broker_has_confirmed(void **state UNUSED)
 	fake_answer(w.x.fake, AMQP_BASIC_PUBLISH_METHOD, false);
 	store(&w, &end, "SUCCESS");
 	in = fake_expect(w.x.fake, AMQP_BASIC_PUBLISH_METHOD);
-	assert_true(span_is(in->msg.exchange, "") && span_is(in->msg.routing_key, "Q1") && span_is(in->msg.correlation_id, "U1"));
+	assert_true(span_is(in->msg.exchange, "") && span_is(in->msg.routing_key, "Q1") &&
+		span_is(in->msg.correlation_id, "U1"));
 	assert_true(span_is(in->msg.body, FINAL));
 	assert_int_equal(in->msg.delivery_mode, 2);
 	fake_settle(w.x.fake);
@@ -309,7 +313,9 @@ reply(struct world *w, uint64_t tag, const char *id, const char *state, const ch
 	struct msg m;
 
 	buf_init(&b, 0);
-	buf_addf(&b, "{\"task_id\": \"%s\", \"status\": \"%s\", \"result\": %s, \"traceback\": null, \"children\": []}", id, state, value);
+	buf_addf(&b,
+		"{\"task_id\": \"%s\", \"status\": \"%s\", \"result\": %s, \"traceback\": null, \"children\": []}",
+		id, state, value);
 	fx_msg(&m, "", backend_reply_to(w->b), id, buf_text(&b));
 	fake_deliver(w->x.fake, fake_last_channel(w->x.fake), "replies", tag, &m);
 	fake_settle(w->x.fake);
@@ -407,7 +413,8 @@ a_queue_that_is_refused_is_told_of(void **state UNUSED)
 	lose_connection(&w);
 	fake_answer(w.x.fake, AMQP_QUEUE_DECLARE_METHOD, false);
 	(void)fake_expect(w.x.fake, AMQP_QUEUE_DECLARE_METHOD);
-	fake_close_channel(w.x.fake, fake_last_channel(w.x.fake), 403, "ACCESS_REFUSED - no", AMQP_QUEUE_DECLARE_METHOD);
+	fake_close_channel(
+		w.x.fake, fake_last_channel(w.x.fake), 403, "ACCESS_REFUSED - no", AMQP_QUEUE_DECLARE_METHOD);
 	fake_settle(w.x.fake);
 	assert_true(w.downs >= 2);
 	assert_false(backend_is_up(w.b));

@@ -74,8 +74,7 @@ values_cannot_break_the_line(void **state UNUSED)
 	static char large[20000];
 
 	LOG(TASK_RECEIVED, LOG_STR("task", "a\nb\x1b[2J"), LOG_STR("id", "\xff{task}"));
-	assert_buf(
-		&caught, "[2026-11-21 02:56:00,651: INFO/worker] Task a\\nb\\x1b[2J[\\xff{task}] received");
+	assert_buf(&caught, "[2026-11-21 02:56:00,651: INFO/worker] Task a\\nb\\x1b[2J[\\xff{task}] received");
 	memset(large, 'x', sizeof(large) - 1);
 	LOG(TASK_RECEIVED, LOG_STR("task", large), LOG_STR("id", ""));
 	assert_in_range(caught.len, 8000, 9000);
@@ -156,8 +155,7 @@ json_has_each_field(void **state UNUSED)
 	assert_span(jscan_member(line, "n"), "3");
 	assert_span(jscan_member(line, "runtime"), "0.012");
 	assert_span(jscan_member(line, "none"), "null");
-	assert_non_null(
-		strstr(buf_text(&caught), "\"message\": \"Task a\\\"\\\\n[{id}] succeeded in 0.012s"));
+	assert_non_null(strstr(buf_text(&caught), "\"message\": \"Task a\\\"\\\\n[{id}] succeeded in 0.012s"));
 }
 
 static void

@@ -199,10 +199,18 @@ static void
 a_copy_has_its_own_texts(void **state UNUSED)
 {
 	static const struct bus_topo_queue queue = { .name = "q" };
-	char name[] = "n", task[] = "tasks.t", args[] = "[1]", team[] = "team=blue", key[] = "k", zone[] = "Asia/Tokyo";
+	char name[] = "n", task[] = "tasks.t", args[] = "[1]", team[] = "team=blue", key[] = "k",
+	     zone[] = "Asia/Tokyo";
 	const char *const headers[] = { team, "x=", NULL };
-	struct entry_conf from = { .name = name, .task = task, .every = 5000, .args = args, .timezone = zone,
-		.headers = headers, .priority = 3, .routing_key = key, .queue = &queue };
+	struct entry_conf from = { .name = name,
+		.task = task,
+		.every = 5000,
+		.args = args,
+		.timezone = zone,
+		.headers = headers,
+		.priority = 3,
+		.routing_key = key,
+		.queue = &queue };
 	struct entry_conf *copy = entry_conf_dup(&from), *bare;
 
 	memset(name, 'x', 1);

@@ -30,10 +30,8 @@ names_cannot_lead_elsewhere(void **state UNUSED)
 	} rows[] = {
 		{ "../../../etc/passwd",
 			"'../../../etc/passwd' is no name of a time zone; write it like Europe/Berlin" },
-		{ "/etc/localtime",
-			"'/etc/localtime' is no name of a time zone; write it like Europe/Berlin" },
-		{ "Europe//Berlin",
-			"'Europe//Berlin' is no name of a time zone; write it like Europe/Berlin" },
+		{ "/etc/localtime", "'/etc/localtime' is no name of a time zone; write it like Europe/Berlin" },
+		{ "Europe//Berlin", "'Europe//Berlin' is no name of a time zone; write it like Europe/Berlin" },
 		{ "Europe/Berlin\n",
 			"'Europe/Berlin\n' is no name of a time zone; write it like Europe/Berlin" },
 		{ "Europe", "'Europe' is a group of time zones, not one of them" },

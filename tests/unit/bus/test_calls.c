@@ -238,8 +238,8 @@ an_answer_about_another_consumer_is_a_fault(void **state UNUSED)
 	assert_ok(bus_consume(ch, SPAN("q"), SPAN("tag"), false, false, NULL, note, &s));
 	fake_send(x.fake, 1, AMQP_BASIC_CONSUME_OK_METHOD,
 		&(amqp_basic_consume_ok_t){ amqp_of_span(SPAN("tags")) });
-	assert_int_equal(((amqp_connection_close_t *)fake_expect(x.fake, AMQP_CONNECTION_CLOSE_METHOD)->args)
-				 ->reply_code,
+	assert_int_equal(
+		((amqp_connection_close_t *)fake_expect(x.fake, AMQP_CONNECTION_CLOSE_METHOD)->args)->reply_code,
 		503);
 	assert_int_equal(s.n, 1);
 	assert_int_equal(s.a[0].err, E_CLOSED);
@@ -250,10 +250,9 @@ an_answer_about_another_consumer_is_a_fault(void **state UNUSED)
 static void
 get_brings_a_message_or_none(void **state UNUSED)
 {
-	amqp_basic_get_ok_t ok = { .delivery_tag = 5,
-		.redelivered = 1,
-		.routing_key = amqp_of_span(SPAN("q")),
-		.message_count = 8 };
+	amqp_basic_get_ok_t ok = {
+		.delivery_tag = 5, .redelivered = 1, .routing_key = amqp_of_span(SPAN("q")), .message_count = 8
+	};
 	struct answers s = { 0 };
 	struct bus_chan *ch;
 	struct msg m;
@@ -377,8 +376,8 @@ an_answer_nobody_asked_for_is_a_fault(void **state UNUSED)
 
 	ch = start(&x);
 	fake_send(x.fake, 1, AMQP_QUEUE_PURGE_OK_METHOD, &(amqp_queue_purge_ok_t){ 1 });
-	assert_int_equal(((amqp_connection_close_t *)fake_expect(x.fake, AMQP_CONNECTION_CLOSE_METHOD)->args)
-				 ->reply_code,
+	assert_int_equal(
+		((amqp_connection_close_t *)fake_expect(x.fake, AMQP_CONNECTION_CLOSE_METHOD)->args)->reply_code,
 		503);
 	bus_chan_close(ch);
 	fx_release(&x);

@@ -266,8 +266,7 @@ what_does_not_fit_a_frame_is_refused(void **state UNUSED)
 	assert_ok(table_set(
 		&m.headers, &m.arena, SPAN("k"), val_string((struct span){ big, BUS_FRAME_MAX - 100 })));
 	assert_ok(codec_add_header(&b, 1, &m, &pool));
-	assert_ok(
-		table_set(&m.headers, &m.arena, SPAN("k"), val_string((struct span){ big, BUS_FRAME_MAX })));
+	assert_ok(table_set(&m.headers, &m.arena, SPAN("k"), val_string((struct span){ big, BUS_FRAME_MAX })));
 	assert_int_equal(codec_add_header(&b, 1, &m, &pool), E_TOOBIG);
 	m.has_headers = false;
 	m.reply_to = (struct span){ big, 256 };

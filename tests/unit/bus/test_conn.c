@@ -51,8 +51,7 @@ close_by_the_server_is_answered_and_told(void **state UNUSED)
 	struct fx x;
 
 	fx_open(&x, NULL);
-	fake_close(
-		x.fake, 320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'");
+	fake_close(x.fake, 320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'");
 	(void)fake_expect(x.fake, AMQP_CONNECTION_CLOSE_OK_METHOD);
 	fake_expect_eof(x.fake);
 	assert_int_equal(x.downs, 1);
@@ -158,8 +157,8 @@ close_says_goodbye(void **state UNUSED)
 	fx_open(&x, NULL);
 	bus_conn_close(x.conn, 5000);
 	x.conn = NULL;
-	assert_int_equal(((amqp_connection_close_t *)fake_expect(x.fake, AMQP_CONNECTION_CLOSE_METHOD)->args)
-				 ->reply_code,
+	assert_int_equal(
+		((amqp_connection_close_t *)fake_expect(x.fake, AMQP_CONNECTION_CLOSE_METHOD)->args)->reply_code,
 		200);
 	fake_expect_eof(x.fake);
 	assert_int_equal(x.downs, 0);

@@ -266,8 +266,7 @@ a_body_size_of_a_liar_allocates_nothing(void **state UNUSED)
 	fake_send_raw(x.fake, frames[2]);
 	fake_settle(x.fake);
 	assert_int_equal(r.n_got, 0);
-	assert_int_equal(
-		x.downs, 0); /* it waits for the rest, and heartbeats tell whether the broker lives */
+	assert_int_equal(x.downs, 0); /* it waits for the rest, and heartbeats tell whether the broker lives */
 	rec_end(&r);
 	buf_release(&b);
 	msg_release(&m);

@@ -42,9 +42,9 @@ it_presents_itself(void **state UNUSED)
 	assert_int_equal(tune->heartbeat, 20);
 	assert_int_equal(tune->frame_max, 131072);
 	assert_int_equal(tune->channel_max, 2047);
-	assert_span(span_of_amqp(
-			    ((amqp_connection_open_t *)fake_expect(x.fake, AMQP_CONNECTION_OPEN_METHOD)->args)
-				    ->virtual_host),
+	assert_span(
+		span_of_amqp(((amqp_connection_open_t *)fake_expect(x.fake, AMQP_CONNECTION_OPEN_METHOD)->args)
+				     ->virtual_host),
 		"shop");
 	assert_string_equal(bus_conn_server_version(x.conn), "1.2.3");
 	/* Some other broker. */
@@ -218,8 +218,8 @@ handshake_methods_out_of_order_are_a_fault(void **state UNUSED)
 	fake_send(x.fake, 0, AMQP_CONNECTION_TUNE_METHOD, &tune);
 	fake_until(x.fake, fx_is_down, &x);
 	assert_int_equal(x.down.code, 503);
-	assert_int_equal(((amqp_connection_close_t *)fake_expect(x.fake, AMQP_CONNECTION_CLOSE_METHOD)->args)
-				 ->reply_code,
+	assert_int_equal(
+		((amqp_connection_close_t *)fake_expect(x.fake, AMQP_CONNECTION_CLOSE_METHOD)->args)->reply_code,
 		503);
 	fx_release(&x);
 }

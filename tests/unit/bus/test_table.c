@@ -43,8 +43,8 @@ every_type_survives(void **state UNUSED)
 	assert_ok(table_set(&t, &a, SPAN("number"), (struct val){ .type = VAL_DOUBLE, .u.number = 0.5 }));
 	assert_ok(table_set(&t, &a, SPAN("text"), val_string((struct span){ "a\0b", 3 })));
 	assert_ok(table_set(&t, &a, SPAN("empty"), val_text("")));
-	assert_ok(table_set(
-		&t, &a, SPAN("bytes"), (struct val){ .type = VAL_BYTES, .u.string = SPAN("\xff") }));
+	assert_ok(
+		table_set(&t, &a, SPAN("bytes"), (struct val){ .type = VAL_BYTES, .u.string = SPAN("\xff") }));
 	assert_ok(table_set(&t, &a, SPAN("time"), (struct val){ .type = VAL_TIME, .u.integer = 1700000000 }));
 	assert_ok(table_set(
 		&t, &a, SPAN("decimal"), (struct val){ .type = VAL_DECIMAL, .u.decimal = { 2, -314 } }));

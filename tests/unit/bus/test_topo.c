@@ -59,7 +59,9 @@ what_is_there_is_left_alone(void **state UNUSED)
 static void
 a_queue_that_is_there_is_kept_bound(void **state UNUSED)
 {
-	static const struct bus_topo_queue queues[] = { { .name = "b", .exchange = "x", .routing_key = "k", .keep_bound = true } };
+	static const struct bus_topo_queue queues[] = {
+		{ .name = "b", .exchange = "x", .routing_key = "k", .keep_bound = true }
+	};
 	amqp_queue_declare_ok_t zero = { 0 };
 	const struct fake_in *in;
 	const amqp_queue_bind_t *b;
@@ -168,10 +170,9 @@ an_application_may_say_how_it_is_created(void **state UNUSED)
 	assert_ok(bus_topo_ensure(&t, x.conn, queues, 1, note, &s));
 	in = fake_expect(x.fake, AMQP_QUEUE_DECLARE_METHOD);
 	fake_close_channel(x.fake, in->channel, 404, missing, AMQP_QUEUE_DECLARE_METHOD);
-	assert_span(
-		span_of_amqp(
-			((amqp_exchange_declare_t *)fake_expect(x.fake, AMQP_EXCHANGE_DECLARE_METHOD)->args)
-				->exchange),
+	assert_span(span_of_amqp((
+			    (amqp_exchange_declare_t *)fake_expect(x.fake, AMQP_EXCHANGE_DECLARE_METHOD)->args)
+					 ->exchange),
 		"x");
 	e = fake_expect(x.fake, AMQP_EXCHANGE_DECLARE_METHOD)->args;
 	assert_span(span_of_amqp(e->exchange), "y");

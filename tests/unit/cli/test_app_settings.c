@@ -3,10 +3,11 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 struct fixture {
 	struct cli cli;
@@ -130,7 +131,8 @@ file_and_flag_win(void **state)
 	assert_int_equal(conf_set(&f->cli.conf, &conf_rows[CONF_OPT_broker], SPAN("amqp://flag//"), CONF_FLAG,
 				 "-b", &f->t),
 		E_OK);
-	assert_int_equal(hear(f, "tls", "\"settings\":{\"broker_use_ssl\":true,\"redis_backend_use_ssl\":true}"), E_OK);
+	assert_int_equal(
+		hear(f, "tls", "\"settings\":{\"broker_use_ssl\":true,\"redis_backend_use_ssl\":true}"), E_OK);
 	assert_non_null(strstr(note_of(f, "broker_use_ssl"), "amqps://"));
 	assert_null(note_of(f, "redis_backend_use_ssl"));
 	/* A broker that would not do is no matter when another is used. */
@@ -214,12 +216,13 @@ rules_of_tasks_are_laid_over_one_another(void **state)
 	load(f,
 		"time_limit: 99\ntasks: { \"shop.*\": { soft_time_limit: 2 }, other: { acks_late: true } "
 		"}\n");
-	assert_int_equal(hear(f, "shop",
-				 "\"settings\":{\"task_acks_late\":false,\"task_ignore_result\":true,\"task_track_started\":false,\"task_"
-				 "time_limit\":50},\"tasks\":{\"shop.a\":{\"time_limit\":5,"
-				 "\"soft_time_limit\":4,\"ignore_result\":false,\"max_retries\":null,\"rate_"
-				 "limit\":\"120/m\",\"expires\":3,\"odd\":1,\"track_started\":true,\"send_events\":false},"
-				 "\"celery.chord\":{\"ignore_result\":false}}"),
+	assert_int_equal(
+		hear(f, "shop",
+			"\"settings\":{\"task_acks_late\":false,\"task_ignore_result\":true,\"task_track_started\":false,\"task_"
+			"time_limit\":50},\"tasks\":{\"shop.a\":{\"time_limit\":5,"
+			"\"soft_time_limit\":4,\"ignore_result\":false,\"max_retries\":null,\"rate_"
+			"limit\":\"120/m\",\"expires\":3,\"odd\":1,\"track_started\":true,\"send_events\":false},"
+			"\"celery.chord\":{\"ignore_result\":false}}"),
 		E_OK);
 	assert_int_equal(app_merge_tasks(&f->cli, &f->t), E_OK);
 	assert_int_equal(setup_rules(&f->cli, &rules, &f->t), E_OK);
@@ -234,9 +237,12 @@ rules_of_tasks_are_laid_over_one_another(void **state)
 	assert_true(r->time_limit == 99 && r->soft_time_limit == 0 && r->acks_early && r->ignore_result);
 	assert_non_null(note_of(f, "odd of shop.a"));
 	assert_true(task_rules_find(&rules, SPAN("shop.a"))->expires == 3);
-	assert_true(task_rules_find(&rules, SPAN("shop.a"))->track_started && task_rules_find(&rules, SPAN("shop.a"))->no_events);
-	assert_false(task_rules_find(&rules, SPAN("shop.b"))->track_started || task_rules_find(&rules, SPAN("shop.b"))->no_events);
-	assert_false(task_rules_find(&rules, SPAN("more"))->track_started || task_rules_find(&rules, SPAN("more"))->no_events);
+	assert_true(task_rules_find(&rules, SPAN("shop.a"))->track_started &&
+		task_rules_find(&rules, SPAN("shop.a"))->no_events);
+	assert_false(task_rules_find(&rules, SPAN("shop.b"))->track_started ||
+		task_rules_find(&rules, SPAN("shop.b"))->no_events);
+	assert_false(task_rules_find(&rules, SPAN("more"))->track_started ||
+		task_rules_find(&rules, SPAN("more"))->no_events);
 	assert_null(note_of(f, "max_retries of shop.a"));
 }
 
@@ -264,9 +270,10 @@ priorities_are_those_of_the_applications_own_tasks(void **state)
 	const struct task_rule *r;
 
 	load(f, "tasks: { \"f.*\": { max_lost: 9 } }\n");
-	assert_int_equal(hear(f, "shop",
-				 "\"settings\":{\"task_default_priority\":4,\"task_inherit_parent_priority\":true},"
-				 "\"tasks\":{\"a\":{},\"b\":{\"priority\":2},\"f.own\":{}}"),
+	assert_int_equal(
+		hear(f, "shop",
+			"\"settings\":{\"task_default_priority\":4,\"task_inherit_parent_priority\":true},"
+			"\"tasks\":{\"a\":{},\"b\":{\"priority\":2},\"f.own\":{}}"),
 		E_OK);
 	assert_int_equal(app_merge_tasks(&f->cli, &f->t), E_OK);
 	assert_int_equal(setup_rules(&f->cli, &rules, &f->t), E_OK);
@@ -308,18 +315,19 @@ queues_and_routes_of_the_application(void **state)
 	struct routes *routes;
 
 	load(f, "queues: { plain: { type: quorum } }\nroutes: { \"r.file\": filed }\n");
-	assert_int_equal(hear(f, "shop",
-				 "\"queues\":[{\"name\":\"main\",\"exchange\":\"work\",\"exchange_type\":"
-				 "\"topic\",\"routing_key\":\"work.#\",\"durable\":false,"
-				 "\"auto_delete\":true,\"exclusive\":false,\"arguments\":{\"x-max-priority\":"
-				 "10}},{\"name\":\"plain\",\"exchange\":\"plain\","
-				 "\"exchange_type\":\"direct\",\"routing_key\":\"plain\",\"durable\":true,"
-				 "\"auto_delete\":false,\"exclusive\":false}],"
-				 "\"tasks\":{\"r.own\":{\"queue\":\"mine\",\"priority\":4},\"r.far\":{\"exchange\":\"ex\","
-				 "\"routing_key\":\"k\"},\"r.half\":{\"exchange\":\"ex\"}},"
-				 "\"routes\":[{\"pattern\":\"r.*\",\"queue\":\"main\",\"exchange\":\"work\","
-				 "\"routing_key\":\"work.x\"},{\"regex\":\"^(s|t)$\","
-				 "\"queue\":\"plain\",\"routing_key\":\"else\"}]"),
+	assert_int_equal(
+		hear(f, "shop",
+			"\"queues\":[{\"name\":\"main\",\"exchange\":\"work\",\"exchange_type\":"
+			"\"topic\",\"routing_key\":\"work.#\",\"durable\":false,"
+			"\"auto_delete\":true,\"exclusive\":false,\"arguments\":{\"x-max-priority\":"
+			"10}},{\"name\":\"plain\",\"exchange\":\"plain\","
+			"\"exchange_type\":\"direct\",\"routing_key\":\"plain\",\"durable\":true,"
+			"\"auto_delete\":false,\"exclusive\":false}],"
+			"\"tasks\":{\"r.own\":{\"queue\":\"mine\",\"priority\":4},\"r.far\":{\"exchange\":\"ex\","
+			"\"routing_key\":\"k\"},\"r.half\":{\"exchange\":\"ex\"}},"
+			"\"routes\":[{\"pattern\":\"r.*\",\"queue\":\"main\",\"exchange\":\"work\","
+			"\"routing_key\":\"work.x\"},{\"regex\":\"^(s|t)$\","
+			"\"queue\":\"plain\",\"routing_key\":\"else\"}]"),
 		E_OK);
 	q = setup_queue(&f->cli, "main");
 	assert_string_equal(q.exchange, "work");

@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 #define NOW ((us_t)1700000000 * 1000000)
@@ -46,9 +47,12 @@ line_is_read(void **state)
 	struct fixture *f = *state;
 	int64_t n;
 
-	assert_int_equal(read_line(f, " {\"task\": \"add\", \"args\": [2, 3.50], \"kwargs\": {\"a\": 1}, \"queue\": \"q\\u00e4\", \"id\": \"x1\", "
-		"\"countdown\": 2.5, \"expires\": \"1h\", \"priority\": 7, \"time_limit\": 30, \"soft_time_limit\": 20, \"ignore_result\": true, "
-		"\"headers\": {\"tenant\": \"t1\", \"n\": 5, \"l\": [1, {\"a\": null}]}}\r"), E_OK);
+	assert_int_equal(
+		read_line(f,
+			" {\"task\": \"add\", \"args\": [2, 3.50], \"kwargs\": {\"a\": 1}, \"queue\": \"q\\u00e4\", \"id\": \"x1\", "
+			"\"countdown\": 2.5, \"expires\": \"1h\", \"priority\": 7, \"time_limit\": 30, \"soft_time_limit\": 20, \"ignore_result\": true, "
+			"\"headers\": {\"tenant\": \"t1\", \"n\": 5, \"l\": [1, {\"a\": null}]}}\r"),
+		E_OK);
 	assert_true(span_is(f->c.name, "add"));
 	assert_true(span_is(f->c.args, "[2, 3.50]"));
 	assert_true(span_is(f->c.kwargs, "{\"a\": 1}"));
@@ -124,13 +128,15 @@ wrong_lines_say_what_is_wrong(void **state)
 static void
 words_become_json(void **state)
 {
-	static const char *const words[] = { "2", "x", "\"2\"", "[1, 2]", "true", "-1.5", "", "a\"b", "NaN", "{\"k\": 1} " };
+	static const char *const words[] = { "2", "x", "\"2\"", "[1, 2]", "true", "-1.5", "", "a\"b", "NaN",
+		"{\"k\": 1} " };
 	struct buf b;
 
 	(void)state;
 	buf_init(&b, 0);
 	call_add_args(&b, words, ARRAY_LEN(words), false);
-	assert_string_equal(buf_text(&b), "[2, \"x\", \"2\", [1, 2], true, -1.5, \"\", \"a\\\"b\", NaN, {\"k\": 1}]");
+	assert_string_equal(
+		buf_text(&b), "[2, \"x\", \"2\", [1, 2], true, -1.5, \"\", \"a\\\"b\", NaN, {\"k\": 1}]");
 	buf_reset(&b);
 	call_add_args(&b, words, 3, true);
 	assert_string_equal(buf_text(&b), "[\"2\", \"x\", \"\\\"2\\\"\"]");

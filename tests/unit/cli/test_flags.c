@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 struct trial_flags {
@@ -19,8 +20,13 @@ static const struct opt_row rows[] = {
 };
 
 static const struct cmd trial = {
-	.name = "trial", .args = "[ARG...]", .flags = rows, .n_flags = ARRAY_LEN(rows), .flags_size = sizeof(struct trial_flags),
-	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_QUEUE) | CONF_BIT(CONF_LOG), .args_max = 3,
+	.name = "trial",
+	.args = "[ARG...]",
+	.flags = rows,
+	.n_flags = ARRAY_LEN(rows),
+	.flags_size = sizeof(struct trial_flags),
+	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_QUEUE) | CONF_BIT(CONF_LOG),
+	.args_max = 3,
 };
 
 struct fixture {
@@ -89,7 +95,8 @@ flags_and_words_mix(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(parse(f, "a --number 5 -t x b --yes --header k=v --header=l=w c --log-level=debug"), 0);
+	assert_int_equal(
+		parse(f, "a --number 5 -t x b --yes --header k=v --header=l=w c --log-level=debug"), 0);
 	assert_int_equal(f->cli.n_args, 3);
 	assert_string_equal(f->cli.args[0], "a");
 	assert_string_equal(f->cli.args[2], "c");
@@ -137,7 +144,9 @@ urls_are_wiped_from_the_command_line(void **state)
 	struct fixture *f = *state;
 	int i;
 
-	assert_int_equal(parse(f, "-b amqp://u:secret1@h// --broker=amqp://u:secret2@h// -bamqp://u:secret3@h// --text open"), 0);
+	assert_int_equal(
+		parse(f, "-b amqp://u:secret1@h// --broker=amqp://u:secret2@h// -bamqp://u:secret3@h// --text open"),
+		0);
 	for (i = 0; i < f->argc; i++)
 		assert_null(strstr(f->argv[i], "secret"));
 	assert_string_equal(f->argv[f->argc - 1], "open");
@@ -150,8 +159,19 @@ static void
 mistakes_are_usage_errors(void **state)
 {
 	static const char *const bad[] = {
-		"--nmber 5", "-z", "--number", "--number many", "--number 11", "--yes=perhaps", "--no-text", "--no-yes=1", "-yes",
-		"--concurrency 3", "a b c d", "--log-level loud", "-t",
+		"--nmber 5",
+		"-z",
+		"--number",
+		"--number many",
+		"--number 11",
+		"--yes=perhaps",
+		"--no-text",
+		"--no-yes=1",
+		"-yes",
+		"--concurrency 3",
+		"a b c d",
+		"--log-level loud",
+		"-t",
 	};
 	struct fixture *f = *state;
 	size_t i;
@@ -177,12 +197,14 @@ no_two_rows_share_a_name(void **state)
 			assert_null(opt_find(common_rows, n_common_rows, span_of(row->name)));
 			for (k = 0; k < i; k++) {
 				assert_string_not_equal(row->name, cmds[c]->flags[k].name);
-				assert_true(row->short_flag == 0 || row->short_flag != cmds[c]->flags[k].short_flag);
+				assert_true(row->short_flag == 0 ||
+					row->short_flag != cmds[c]->flags[k].short_flag);
 			}
 			for (k = 0; k < CONF_OPTIONS; k++)
 				if (conf_rows[k].group & cmds[c]->groups) {
 					assert_string_not_equal(row->name, conf_rows[k].name);
-					assert_true(row->short_flag == 0 || row->short_flag != conf_rows[k].short_flag);
+					assert_true(row->short_flag == 0 ||
+						row->short_flag != conf_rows[k].short_flag);
 				}
 		}
 	}

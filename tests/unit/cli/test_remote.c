@@ -23,7 +23,8 @@ args_of(struct buf *b, const char *name, const char *const *words, size_t n, con
 static void
 words_become_arguments(void **state UNUSED)
 {
-	const struct remote_flags flags = { .terminate = true, .signal = "sigkill" }, of_pool = { .pool = "gpu" };
+	const struct remote_flags flags = { .terminate = true, .signal = "sigkill" },
+				  of_pool = { .pool = "gpu" };
 	struct buf b;
 
 	buf_init(&b, 0);
@@ -54,15 +55,19 @@ values_of_one_stamp_stand_together(void **state UNUSED)
 	struct buf b;
 
 	buf_init(&b, 0);
-	assert_int_equal(args_of(&b, "revoke_by_stamped_headers", WORDS("tenant=a", "batch=1", "tenant=b=c", "ten=x"), NULL), 0);
-	assert_buf(&b, "{\"headers\": {\"tenant\": [\"a\", \"b=c\"], \"batch\": [\"1\"], \"ten\": [\"x\"]}, \"terminate\": false}");
+	assert_int_equal(args_of(&b, "revoke_by_stamped_headers",
+				 WORDS("tenant=a", "batch=1", "tenant=b=c", "ten=x"), NULL),
+		0);
+	assert_buf(&b,
+		"{\"headers\": {\"tenant\": [\"a\", \"b=c\"], \"batch\": [\"1\"], \"ten\": [\"x\"]}, \"terminate\": false}");
 	buf_release(&b);
 }
 
 static void
 what_does_not_fit_is_refused(void **state UNUSED)
 {
-	const struct remote_flags terminate = { .terminate = true }, odd = { .signal = "KILL ME" }, of_pool = { .pool = "gpu" };
+	const struct remote_flags terminate = { .terminate = true }, odd = { .signal = "KILL ME" },
+				  of_pool = { .pool = "gpu" };
 	struct buf b;
 
 	buf_init(&b, 0);

@@ -3,10 +3,11 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 static char path[64];
 
@@ -63,7 +64,8 @@ a_task_that_says_nothing_has_the_default_rule(void **state)
 	assert_ptr_equal(r, &rules.rules[0]);
 	assert_true(r->time_limit == d->time_limit && r->soft_time_limit == d->soft_time_limit);
 	assert_true(r->retry.max_retries == d->retry.max_retries && r->retry.delay_s == d->retry.delay_s);
-	assert_true(r->retry.backoff_s == d->retry.backoff_s && r->retry.backoff_max_s == d->retry.backoff_max_s);
+	assert_true(
+		r->retry.backoff_s == d->retry.backoff_s && r->retry.backoff_max_s == d->retry.backoff_max_s);
 	assert_true(r->retry.jitter == d->retry.jitter && r->retry.errors == d->retry.errors);
 	assert_true(r->max_lost == d->max_lost && r->ignore_result == d->ignore_result);
 	r = task_rules_find(&rules, SPAN("b.c"));
@@ -112,7 +114,8 @@ pools_of_the_file(void **state)
 	struct pool_conf *pools;
 	size_t n;
 
-	load(f, "concurrency: 3\npools:\n"
+	load(f,
+		"concurrency: 3\npools:\n"
 		"  gpu: { queues: [a, b], app: rag.tasks, env: { PYTHONPATH: /x }, concurrency: 2, max_tasks_per_child: 9 }\n"
 		"  cpu: { module: [./a.so, ./b.so] }\n"
 		"  any: { runner: ./r --x }\n");
@@ -132,11 +135,17 @@ pools_of_the_file(void **state)
 	assert_string_equal(pools[1].runner[3], "./b.so");
 	assert_null(pools[1].runner[4]);
 	assert_string_equal(pools[2].runner[1], "--x");
-	assert_int_equal(setup_pools(&f->cli, &no_runner, &none, &(struct opt_list){ gpu, 1 }, &pools, &n, &f->t), E_OK);
+	assert_int_equal(
+		setup_pools(&f->cli, &no_runner, &none, &(struct opt_list){ gpu, 1 }, &pools, &n, &f->t),
+		E_OK);
 	assert_int_equal(n, 1);
-	assert_int_equal(setup_pools(&f->cli, &no_runner, &none, &(struct opt_list){ gup, 1 }, &pools, &n, &f->t), E_CONF);
+	assert_int_equal(
+		setup_pools(&f->cli, &no_runner, &none, &(struct opt_list){ gup, 1 }, &pools, &n, &f->t),
+		E_CONF);
 	assert_non_null(strstr(f->t.text, "did you mean 'gpu'?"));
-	assert_int_equal(setup_pools(&f->cli, &no_runner, &(struct opt_list){ gpu, 1 }, &none, &pools, &n, &f->t), E_CONF);
+	assert_int_equal(
+		setup_pools(&f->cli, &no_runner, &(struct opt_list){ gpu, 1 }, &none, &pools, &n, &f->t),
+		E_CONF);
 }
 
 static void
@@ -148,7 +157,8 @@ a_pool_from_flags(void **state)
 	struct pool_conf *pools;
 	size_t n;
 
-	assert_int_equal(setup_pools(&f->cli, &app, &(struct opt_list){ queues, 2 }, &none, &pools, &n, &f->t), E_OK);
+	assert_int_equal(
+		setup_pools(&f->cli, &app, &(struct opt_list){ queues, 2 }, &none, &pools, &n, &f->t), E_OK);
 	assert_int_equal(n, 1);
 	assert_string_equal(pools[0].name, "default");
 	assert_true(pools[0].concurrency >= 1);

@@ -8,7 +8,11 @@
 static void
 add_task(struct view *v, enum evt_type type, const char *id, const char *name)
 {
-	struct evt e = { .type = type, .hostname = SPAN("w1@h"), .uuid = span_of(id), .name = span_of(name), .timestamp = name != NULL && *name == '!' ? 1e300 : 1700000009,
+	struct evt e = { .type = type,
+		.hostname = SPAN("w1@h"),
+		.uuid = span_of(id),
+		.name = span_of(name),
+		.timestamp = name != NULL && *name == '!' ? 1e300 : 1700000009,
 		.runtime = 1.5 };
 
 	assert_ok(view_on_event(v, &e, NOW));
@@ -17,8 +21,13 @@ add_task(struct view *v, enum evt_type type, const char *id, const char *name)
 static void
 fill(struct view *v)
 {
-	struct evt e = { .type = EVENT_WORKER_HEARTBEAT, .hostname = SPAN("w1@h"), .freq = 2, .processed = 12345, .sw_ident = SPAN("warren"),
-		.sw_ver = SPAN("0.1"), .json = SPAN("{\"processed\": 1}") };
+	struct evt e = { .type = EVENT_WORKER_HEARTBEAT,
+		.hostname = SPAN("w1@h"),
+		.freq = 2,
+		.processed = 12345,
+		.sw_ident = SPAN("warren"),
+		.sw_ver = SPAN("0.1"),
+		.json = SPAN("{\"processed\": 1}") };
 	char id[40], name[40];
 	int i;
 
@@ -39,7 +48,13 @@ fill(struct view *v)
 static void
 look(struct buf *shown, const struct view *v, size_t rows, size_t columns, bool color)
 {
-	struct top t = { .rows = rows, .columns = columns, .now = NOW, .clock = "12:00:00", .broker = "amqp://h", .is_up = true, .color = color };
+	struct top t = { .rows = rows,
+		.columns = columns,
+		.now = NOW,
+		.clock = "12:00:00",
+		.broker = "amqp://h",
+		.is_up = true,
+		.color = color };
 	size_t i, lines = 1, width = 0;
 	struct buf b;
 
@@ -71,8 +86,9 @@ look(struct buf *shown, const struct view *v, size_t rows, size_t columns, bool 
 static void
 a_small_terminal_shows_all_parts(void **state UNUSED)
 {
-	static const char *const parts[] = { "12:00:00   workers 1 of 2 alive", "succeeded 25", "failed 25", "w1@h", "12345", "offline",
-		"documents.\xc3\xa4", "FAILURE", "1.500s", "and 5 more", "q quit" };
+	static const char *const parts[] = { "12:00:00   workers 1 of 2 alive", "succeeded 25", "failed 25",
+		"w1@h", "12345", "offline", "documents.\xc3\xa4", "FAILURE", "1.500s", "and 5 more",
+		"q quit" };
 	struct buf shown;
 	struct view v;
 	size_t i;

@@ -15,7 +15,9 @@ static struct client *
 new_client(const char *broker, const char *backend)
 {
 	const char *urls[1] = { broker };
-	struct client_conf conf = { .broker = { .urls = urls, .n_urls = broker != NULL }, .backend = { .url = backend }, .connect_ms = 2000 };
+	struct client_conf conf = { .broker = { .urls = urls, .n_urls = broker != NULL },
+		.backend = { .url = backend },
+		.connect_ms = 2000 };
 	struct client *c = NULL;
 	struct errtext t;
 
@@ -189,7 +191,9 @@ make_one(void *arg)
 {
 	static const char *const urls[1] = { "amqp://127.0.0.1:1//" };
 	const struct client_conf conf = {
-		.broker = { .urls = urls, .n_urls = 1 }, .backend = { .url = "redis://localhost", .key_prefix = "p" }, .connect_ms = 2000,
+		.broker = { .urls = urls, .n_urls = 1 },
+		.backend = { .url = "redis://localhost", .key_prefix = "p" },
+		.connect_ms = 2000,
 	};
 	struct client *c;
 	enum err e = client_new(&c, &conf, NULL);

@@ -166,8 +166,10 @@ make_one(void *arg)
 	(void)arg;
 	buf_release(&sig);
 	buf_init(&sig, 0);
-	e = recipe_add_signature(&sig, SPAN("{\"header\": [{\"task\": \"a\"}, {\"chain\": [{\"task\": \"b\"}, [{\"task\": \"c\"}, {\"task\": \"d\"}]]}], "
-		"\"body\": {\"task\": \"e\", \"headers\": {\"k\": {\"l\": [1]}}}}"), RECIPE_CHORD, NULL);
+	e = recipe_add_signature(&sig,
+		SPAN("{\"header\": [{\"task\": \"a\"}, {\"chain\": [{\"task\": \"b\"}, [{\"task\": \"c\"}, {\"task\": \"d\"}]]}], "
+		     "\"body\": {\"task\": \"e\", \"headers\": {\"k\": {\"l\": [1]}}}}"),
+		RECIPE_CHORD, NULL);
 	if (e != E_OK)
 		return e;
 	e = client_canvas_init(&k, buf_span(&sig), SPAN("Q1"), 0, NULL);

@@ -178,7 +178,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(only_so_many_go_out_without_a_proof, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_get_does_not_prove_what_went_out_after_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_given_back_is_nacked_in_order, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_closed_channel_is_told_and_nothing_is_forgotten, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_closed_channel_is_told_and_nothing_is_forgotten, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

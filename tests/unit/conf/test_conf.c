@@ -2,11 +2,12 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 static char folder[64];
 
@@ -106,25 +107,27 @@ whole_file_is_read(void **state)
 	struct fixture *f = *state;
 	struct conf *c = &f->c;
 
-	assert_int_equal(load(f,
-		"broker: [amqp://a//, amqp://b//]\n"
-		"result_backend: redis://localhost:6379/1\n"
-		"concurrency: 3\n"
-		"drain-timeout: 1min\n"
-		"track_started:\n"
-		"pools:\n"
-		"  gpu: { queues: [embedding], runner: [python3, -m, warren_runner], env: { A: 1, B: x }, memory_limit: 2G }\n"
-		"  cpu:\n"
-		"    queues: celery, processing\n"
-		"    concurrency: 4\n"
-		"    runner: ./run 'a b'\n"
-		"queues:\n"
-		"  orders: { type: quorum }\n"
-		"routes:\n"
-		"  \"scrape.*\": scraping\n"
-		"  \"docs.*\": { queue: processing, priority: 5 }\n"
-		"tasks:\n"
-		"  documents.process: { time_limit: 300, ignore_result: yes }\n"), E_OK);
+	assert_int_equal(
+		load(f,
+			"broker: [amqp://a//, amqp://b//]\n"
+			"result_backend: redis://localhost:6379/1\n"
+			"concurrency: 3\n"
+			"drain-timeout: 1min\n"
+			"track_started:\n"
+			"pools:\n"
+			"  gpu: { queues: [embedding], runner: [python3, -m, warren_runner], env: { A: 1, B: x }, memory_limit: 2G }\n"
+			"  cpu:\n"
+			"    queues: celery, processing\n"
+			"    concurrency: 4\n"
+			"    runner: ./run 'a b'\n"
+			"queues:\n"
+			"  orders: { type: quorum }\n"
+			"routes:\n"
+			"  \"scrape.*\": scraping\n"
+			"  \"docs.*\": { queue: processing, priority: 5 }\n"
+			"tasks:\n"
+			"  documents.process: { time_limit: 300, ignore_result: yes }\n"),
+		E_OK);
 	assert_int_equal(c->o.broker.n, 2);
 	assert_string_equal(c->o.broker.items[1], "amqp://b//");
 	assert_int_equal(c->o.concurrency, 3);
@@ -153,12 +156,15 @@ static void
 mistakes_name_file_and_line(void **state)
 {
 	(void)state;
-	refused("broker: amqp://a//\nconcurency: 3\n", "warren.yaml:2: unknown key 'concurency': did you mean 'concurrency'?");
+	refused("broker: amqp://a//\nconcurency: 3\n",
+		"warren.yaml:2: unknown key 'concurency': did you mean 'concurrency'?");
 	refused("poools: {}\n", "did you mean 'pools'?");
-	refused("pools:\n  gpu:\n    qeues: a\n", "warren.yaml:3: unknown key 'qeues' in pool 'gpu': did you mean 'queues'?");
+	refused("pools:\n  gpu:\n    qeues: a\n",
+		"warren.yaml:3: unknown key 'qeues' in pool 'gpu': did you mean 'queues'?");
 	refused("concurrency: four\n", "warren.yaml:1: concurrency: 'four' is not a whole number");
 	refused("\nconcurrency: 5000\n", "warren.yaml:2: concurrency: '5000' is too large");
-	refused("concurrency: 1\nconcurrency: 2\n", "warren.yaml:2: 'concurrency' is there already, on line 1");
+	refused("concurrency: 1\nconcurrency: 2\n",
+		"warren.yaml:2: 'concurrency' is there already, on line 1");
 	refused("pools: { a: {}, a: {} }\n", "'a' is there already");
 	refused("concurrency: [1]\n", "one value is expected");
 	refused("broker: { a: b }\n", "a list is expected");
@@ -213,7 +219,10 @@ later_sources_win_in_any_order(void **state)
 	setenv("WARREN_CONCURRENCY", "5", 1);
 	setenv("WARREN_NODE_NAME", "w1", 1);
 	setenv("WARREN_LOG_LEVEL", "", 1);
-	assert_int_equal(conf_load(&f->c, write_file("warren.yaml", "concurrency: 2\nnode_name: f\nresult_expires: 1h\n"), &f->t), E_OK);
+	assert_int_equal(
+		conf_load(&f->c,
+			write_file("warren.yaml", "concurrency: 2\nnode_name: f\nresult_expires: 1h\n"), &f->t),
+		E_OK);
 	assert_int_equal(f->c.o.concurrency, 9);
 	assert_string_equal(f->c.origin[CONF_OPT_concurrency].where, "--concurrency");
 	assert_string_equal(f->c.o.node_name, "w1");
@@ -232,7 +241,8 @@ celery_variables_count_when_ours_are_not_set(void **state)
 
 	setenv("CELERY_BROKER_URL", "amqp://celery//", 1);
 	setenv("CELERY_RESULT_BACKEND", "redis://celery", 1);
-	assert_int_equal(conf_load(&f->c, write_file("warren.yaml", "result_backend: redis://ours\n"), &f->t), E_OK);
+	assert_int_equal(
+		conf_load(&f->c, write_file("warren.yaml", "result_backend: redis://ours\n"), &f->t), E_OK);
 	assert_string_equal(f->c.o.broker.items[0], "amqp://celery//");
 	assert_string_equal(f->c.origin[CONF_OPT_broker].where, "CELERY_BROKER_URL");
 	assert_string_equal(f->c.o.result_backend, "redis://ours");
@@ -275,14 +285,16 @@ mistyped_variables_are_noticed(void **state)
 	setenv("WARREN_BROKER", "x", 1);
 	buf_init(&b, 0);
 	conf_add_env_warnings(&b);
-	assert_string_equal(buf_text(&b), "WARREN_BROKR is set but is no setting: did you mean WARREN_BROKER?\n");
+	assert_string_equal(
+		buf_text(&b), "WARREN_BROKR is set but is no setting: did you mean WARREN_BROKER?\n");
 	buf_release(&b);
 }
 
 static void
 survives_an_empty_heap(void **state)
 {
-	const char *path = write_file("warren.yaml", "broker: [amqp://a//]\npools: { a: { queues: [x], env: { A: 1 } } }\nroutes: { a: b }\n");
+	const char *path = write_file("warren.yaml",
+		"broker: [amqp://a//]\npools: { a: { queues: [x], env: { A: 1 } } }\nroutes: { a: b }\n");
 	enum err e = E_NOMEM;
 	struct conf c;
 	uint64_t n;
@@ -317,11 +329,13 @@ json_may_be_written_as_yaml(void **state)
 	struct fixture *f = *state;
 	const struct conf_schedule *s;
 
-	assert_int_equal(load(f,
-		"schedule:\n"
-		"  a: { task: t, every: 30s, args: [1, -2.50, x, \"3\", ~, true, yes, 0x10, 007], kwargs: { k: [a, {b: c}], 1: } }\n"
-		"  b: { task: t, cron: \"0 2 * * *\", args: '[1, \"two\"]', missed: ALL, headers: { team: blue } }\n"
-		"  c: { task: t, at: 2026-12-24T18:00 }\n"), E_OK);
+	assert_int_equal(
+		load(f,
+			"schedule:\n"
+			"  a: { task: t, every: 30s, args: [1, -2.50, x, \"3\", ~, true, yes, 0x10, 007], kwargs: { k: [a, {b: c}], 1: } }\n"
+			"  b: { task: t, cron: \"0 2 * * *\", args: '[1, \"two\"]', missed: ALL, headers: { team: blue } }\n"
+			"  c: { task: t, at: 2026-12-24T18:00 }\n"),
+		E_OK);
 	s = f->c.schedule;
 	assert_int_equal(f->c.n_schedule, 3);
 	assert_int_equal(s[0].every, 30000);
@@ -343,7 +357,8 @@ json_may_be_written_as_yaml(void **state)
 	refused("schedule:\n  x:\n    args: [&a [1, 1, 1, 1, 1, 1, 1, 1], &b [*a, *a, *a, *a, *a, *a, *a, *a], &c [*b, *b, *b, *b, *b, *b, *b, *b],"
 		" &d [*c, *c, *c, *c, *c, *c, *c, *c], &e [*d, *d, *d, *d, *d, *d, *d, *d], [*e, *e, *e, *e, *e, *e, *e, *e]]\n",
 		"it is too large or nested too deep");
-	refused("schedule:\n  x:\n    args: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n", "it is too large or nested too deep");
+	refused("schedule:\n  x:\n    args: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n",
+		"it is too large or nested too deep");
 }
 
 /* Values are read one by one; what an anchor names is still there when it is used, and stays as it was. */
@@ -353,12 +368,14 @@ anchors_reach_to_the_end(void **state)
 	struct fixture *f = *state;
 	const struct conf_schedule *s;
 
-	assert_int_equal(load(f,
-		"default_queue: &q later\n"
-		"schedule:\n"
-		"  a: &a { task: &t tasks.a, every: 5s, args: &args [1, &two [2]], queue: *q }\n"
-		"  b: { task: *t, every: 6s, args: *args, kwargs: { k: *two, *q : *two } }\n"
-		"  c: *a\n"), E_OK);
+	assert_int_equal(
+		load(f,
+			"default_queue: &q later\n"
+			"schedule:\n"
+			"  a: &a { task: &t tasks.a, every: 5s, args: &args [1, &two [2]], queue: *q }\n"
+			"  b: { task: *t, every: 6s, args: *args, kwargs: { k: *two, *q : *two } }\n"
+			"  c: *a\n"),
+		E_OK);
 	s = f->c.schedule;
 	assert_int_equal(f->c.n_schedule, 3);
 	assert_string_equal(s[0].queue, "later");
@@ -379,7 +396,8 @@ ten_thousand_entries_are_fine(void **state)
 	buf_init(&b, 0);
 	buf_adds(&b, "schedule:\n");
 	for (int i = 0; i < 10000; i++)
-		buf_addf(&b, "  entry-%d: { task: tasks.number, cron: \"%d %d * * *\", args: [%d] }\n", i, i % 60, i % 24, i);
+		buf_addf(&b, "  entry-%d: { task: tasks.number, cron: \"%d %d * * *\", args: [%d] }\n", i,
+			i % 60, i % 24, i);
 	assert_int_equal(load(f, buf_text(&b)), E_OK);
 	assert_int_equal(f->c.n_schedule, 10000);
 	assert_string_equal(f->c.schedule[9999].args, "[9999]");

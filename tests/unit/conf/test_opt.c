@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 struct thing {
@@ -12,9 +13,11 @@ struct thing {
 	struct opt_list list, words, pairs, urls, more;
 };
 
+/* clang-format off */
 #define ROW(field, kind, d, lo, hi, ch, fl) \
 	{ .name = #field, .type = OPT_T_##kind, .offset = offsetof(struct thing, field), .def = (d), .min = (lo), .max = (hi), \
 		.choices = (ch), .flags = (fl) }
+/* clang-format on */
 
 static const struct opt_row rows[] = {
 	ROW(text, text, "hello", 1, 10, NULL, 0),
@@ -208,7 +211,8 @@ json_has_numbers_and_lists(void **state)
 static const char *
 near(const char *word)
 {
-	static const char *const known[] = { "concurrency", "broker", "result_backend", "broker_file", "pools" };
+	static const char *const known[] = { "concurrency", "broker", "result_backend", "broker_file",
+		"pools" };
 	struct nearest n;
 	size_t i;
 

@@ -11,10 +11,12 @@ struct thing {
 	struct opt_list list, pairs;
 };
 
+/* clang-format off */
 #define ROW(field, kind, d) \
 	{ \
 		.name = #field, .type = OPT_T_##kind, .offset = offsetof(struct thing, field), .def = (d) \
 	}
+/* clang-format on */
 
 static const struct opt_row rows[] = {
 	ROW(text, text, ""),

@@ -3,11 +3,12 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 static char path[64];
 static char told[400];
@@ -28,7 +29,8 @@ tell(const char *name, const char *where)
 {
 	size_t len = strlen(told);
 
-	snprintf(told + len, sizeof(told) - len, "%s %s;", name, strrchr(where, '/') ? strrchr(where, '/') + 1 : where);
+	snprintf(told + len, sizeof(told) - len, "%s %s;", name,
+		strrchr(where, '/') ? strrchr(where, '/') + 1 : where);
 }
 
 static void
@@ -38,7 +40,9 @@ load_first(struct conf *first, const char *text)
 
 	write_file(text);
 	assert_int_equal(conf_init(first), E_OK);
-	assert_int_equal(conf_set(first, opt_find(conf_rows, CONF_OPTIONS, SPAN("drain_timeout")), SPAN("7s"), CONF_FLAG, "--drain-timeout", &t), E_OK);
+	assert_int_equal(conf_set(first, opt_find(conf_rows, CONF_OPTIONS, SPAN("drain_timeout")), SPAN("7s"),
+				 CONF_FLAG, "--drain-timeout", &t),
+		E_OK);
 	assert_int_equal(conf_load(first, path, &t), E_OK);
 	told[0] = '\0';
 }

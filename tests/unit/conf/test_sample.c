@@ -3,11 +3,12 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 static char path[64];
 
@@ -66,7 +67,9 @@ every_line_works_when_uncommented(void **state)
 	buf_init(&open, 0);
 	for (rest = buf_span(&sample); rest.ptr != NULL;) {
 		line = span_split(&rest, '\n');
-		if (line.len > 1 && line.ptr[0] == '#' && (line.ptr[1] != ' ' || (line.len > 4 && span_starts(line, "#  ") && line.ptr[3] != ' ')))
+		if (line.len > 1 && line.ptr[0] == '#' &&
+			(line.ptr[1] != ' ' ||
+				(line.len > 4 && span_starts(line, "#  ") && line.ptr[3] != ' ')))
 			line = (struct span){ line.ptr + 1, line.len - 1 };
 		buf_add(&open, line);
 		buf_addc(&open, '\n');

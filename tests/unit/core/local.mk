@@ -4,12 +4,14 @@ CORE_TESTS = \
 	tests/unit/core/test_chord \
 	tests/unit/core/test_cron \
 	tests/unit/core/test_flow \
+	tests/unit/core/test_flow_chord \
 	tests/unit/core/test_ladder \
 	tests/unit/core/test_limit \
 	tests/unit/core/test_plan \
 	tests/unit/core/test_request \
 	tests/unit/core/test_request_started \
 	tests/unit/core/test_request_claim \
+	tests/unit/core/test_request_later \
 	tests/unit/core/test_request_park \
 	tests/unit/core/test_request_limited \
 	tests/unit/core/test_request_canvas \
@@ -38,6 +40,8 @@ tests_unit_core_test_request_started_SOURCES = tests/unit/core/test_request_star
 tests_unit_core_test_request_started_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_claim_SOURCES = tests/unit/core/test_request_claim.c tests/unit/core/request_fixture.h
 tests_unit_core_test_request_claim_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_request_later_SOURCES = tests/unit/core/test_request_later.c tests/unit/core/request_fixture.h
+tests_unit_core_test_request_later_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_park_SOURCES = tests/unit/core/test_request_park.c tests/unit/core/request_fixture.h
 tests_unit_core_test_request_park_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_request_reply_SOURCES = tests/unit/core/test_request_reply.c tests/unit/core/request_fixture.h
@@ -64,8 +68,10 @@ tests_unit_core_test_schedule_SOURCES = tests/unit/core/test_schedule.c
 tests_unit_core_test_schedule_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_zone_SOURCES = tests/unit/core/test_zone.c
 tests_unit_core_test_zone_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
-tests_unit_core_test_flow_SOURCES = tests/unit/core/test_flow.c
+tests_unit_core_test_flow_SOURCES = tests/unit/core/test_flow.c tests/unit/core/flow_fixture.h
 tests_unit_core_test_flow_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_flow_chord_SOURCES = tests/unit/core/test_flow_chord.c tests/unit/core/flow_fixture.h
+tests_unit_core_test_flow_chord_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_chord_SOURCES = tests/unit/core/test_chord.c
 tests_unit_core_test_chord_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_view_SOURCES = tests/unit/core/test_view.c

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "core/request.h"
@@ -14,7 +15,9 @@
 
 static const struct request_now now = { .mono_us = 13000, .wall = WALL, .random = 7 };
 
-static const struct result stored_success = { .task_id = SPAN("id-1"), .state = SPAN("SUCCESS"), .value = SPAN("5") };
+static const struct result stored_success = {
+	.task_id = SPAN("id-1"), .state = SPAN("SUCCESS"), .value = SPAN("5")
+};
 
 struct fixture {
 	struct request_rules rules;
@@ -28,13 +31,23 @@ set_up(void **state)
 	static struct fixture f;
 
 	memset(&f, 0, sizeof(f));
-	f.rules = (struct request_rules){ .node = "w1@host", .has_backend = true, .has_chords = true, .started_after_ms = 50 };
+	f.rules = (struct request_rules){
+		.node = "w1@host", .has_backend = true, .has_chords = true, .started_after_ms = 50
+	};
 	f.rules.tasks.fallback = task_rule_default;
 	request_init(&f.r, &f.rules);
 	f.r.queue = SPAN("q");
 	f.r.task = (struct task){
-		.protocol = 2, .id = SPAN("id-1"), .name = SPAN("add"), .args = SPAN("[2, 3]"), .kwargs = SPAN("{}"),
-		.eta = INT64_MIN, .expires = INT64_MIN, .time_limit = -1, .soft_time_limit = -1, .group_index = -1,
+		.protocol = 2,
+		.id = SPAN("id-1"),
+		.name = SPAN("add"),
+		.args = SPAN("[2, 3]"),
+		.kwargs = SPAN("{}"),
+		.eta = INT64_MIN,
+		.expires = INT64_MIN,
+		.time_limit = -1,
+		.soft_time_limit = -1,
+		.group_index = -1,
 	};
 	*state = &f;
 	return 0;
@@ -58,7 +71,9 @@ next(struct fixture *f)
 static inline void
 arrive(struct fixture *f, bool known)
 {
-	struct request_arrival in = { .fault = TASK_FINE, .why = "", .is_known = known, .may_wait = true, .wall = WALL };
+	struct request_arrival in = {
+		.fault = TASK_FINE, .why = "", .is_known = known, .may_wait = true, .wall = WALL
+	};
 
 	next(f);
 	request_on_received(&f->r, &in, &f->fx);
@@ -103,7 +118,9 @@ run(struct fixture *f)
 static inline void
 succeed(struct fixture *f)
 {
-	struct run_frame done = { .type = RUN_DONE, .id = SPAN("id-1"), .outcome = RUN_RESULT, .result = SPAN("5") };
+	struct run_frame done = {
+		.type = RUN_DONE, .id = SPAN("id-1"), .outcome = RUN_RESULT, .result = SPAN("5")
+	};
 
 	next(f);
 	request_on_frame(&f->r, &done, &now, &f->fx);

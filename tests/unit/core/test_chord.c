@@ -96,8 +96,8 @@ saved_group_gives_order_and_nesting(void **state)
 	JOIN(2, SAVED, SPAN("[1, \"b\", \"SUCCESS\", 2]"),
 		SPAN("[1, \"c\", \"FAILURE\", {\"exc_type\": \"E\"}]"), SPAN("[1, \"d\", \"SUCCESS\", 4]"));
 	assert_int_equal(v.state, CHORD_FAILED);
-	assert_true(span_starts(
-		v.error, "{\"exc_type\": \"ChordError\", \"exc_message\": [\"Join error: E()\"]"));
+	assert_true(
+		span_starts(v.error, "{\"exc_type\": \"ChordError\", \"exc_message\": [\"Join error: E()\"]"));
 }
 
 static void
@@ -129,8 +129,12 @@ what_cannot_be_joined_fails_with_the_reason(void **state)
 static enum err
 join_one(void *arg)
 {
-	static const struct span members[] = { SPAN("[1, \"b\", \"SUCCESS\", 2]"), SPAN("[1, \"\\u0063\", \"FAILURE\", {\"exc_type\": \"E\"}]"), SPAN("[1, \"d\", \"SUCCESS\", 4]") };
-	struct chord_count c = { .is_full = true, .due = 3, .members = members, .n_members = 3, .saved = SPAN(SAVED) };
+	static const struct span members[] = { SPAN("[1, \"b\", \"SUCCESS\", 2]"),
+		SPAN("[1, \"\\u0063\", \"FAILURE\", {\"exc_type\": \"E\"}]"),
+		SPAN("[1, \"d\", \"SUCCESS\", 4]") };
+	struct chord_count c = {
+		.is_full = true, .due = 3, .members = members, .n_members = 3, .saved = SPAN(SAVED)
+	};
 	enum err e;
 
 	(void)arg;

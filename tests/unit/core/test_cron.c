@@ -89,8 +89,7 @@ says_what_is_wrong(void **state UNUSED)
 		enum cron_rules rules;
 		const char *fields, *why;
 	} rows[] = {
-		{ CRON_OURS, "",
-			"five fields are needed (minute hour day-of-month month day-of-week), not 0" },
+		{ CRON_OURS, "", "five fields are needed (minute hour day-of-month month day-of-week), not 0" },
 		{ CRON_OURS, "0 0 * * * *",
 			"five fields are needed (minute hour day-of-month month day-of-week), not 6" },
 		{ CRON_OURS, "60 * * * *", "minute: 60 is not within 0-59" },

@@ -3,7 +3,7 @@
 
 #include "lib/t.h"
 
-#define S(n) ((us_t)((n) * 1000000.0))
+#define S(n) ((us_t)((n)*1000000.0))
 #define NOW S(1700000000)
 
 static void
@@ -141,11 +141,20 @@ keys_come_out_of_arguments(void **state UNUSED)
 	static const struct {
 		const char *path, *key;
 	} rows[] = {
-		{ "args.0", "a" }, { "args.1", "7" }, { "args.2.x", "deep" }, { "args.9", "" }, { "kwargs.tenant", "t\xc3\xa4nt" },
-		{ "kwargs.user.id", "5" }, { "kwargs.list.1", "two" }, { "kwargs.none", "" }, { "kwargs.gone", "" }, { "kwargs.user", "{\"id\": 5}" },
+		{ "args.0", "a" },
+		{ "args.1", "7" },
+		{ "args.2.x", "deep" },
+		{ "args.9", "" },
+		{ "kwargs.tenant", "t\xc3\xa4nt" },
+		{ "kwargs.user.id", "5" },
+		{ "kwargs.list.1", "two" },
+		{ "kwargs.none", "" },
+		{ "kwargs.gone", "" },
+		{ "kwargs.user", "{\"id\": 5}" },
 	};
 	struct span args = SPAN("[\"a\", 7, {\"x\": \"deep\"}]");
-	struct span kwargs = SPAN("{\"tenant\": \"t\\u00e4nt\", \"user\": {\"id\": 5}, \"list\": [1, \"two\"], \"none\": null}");
+	struct span kwargs = SPAN(
+		"{\"tenant\": \"t\\u00e4nt\", \"user\": {\"id\": 5}, \"list\": [1, \"two\"], \"none\": null}");
 	char many[1000];
 	struct buf b, wide;
 	size_t i;
@@ -173,7 +182,8 @@ static void
 paths_are_checked(void **state UNUSED)
 {
 	static const char *const good[] = { "args.0", "args.1.name", "kwargs.tenant", "kwargs.a.b.0" };
-	static const char *const bad[] = { "", "args", "kwargs", "args.", "args.x", "args.-1", "kwargs.", "kwargs..a", "tenant", "headers.x" };
+	static const char *const bad[] = { "", "args", "kwargs", "args.", "args.x", "args.-1", "kwargs.",
+		"kwargs..a", "tenant", "headers.x" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(good); i++)

@@ -35,8 +35,10 @@ static void
 ignored_results_are_not_stored_but_errors_of_the_setting_are(void **state)
 {
 	struct fixture *f = *state;
-	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR,
-		.error = { .type = SPAN("ValueError"), .module = SPAN("builtins"), .message = SPAN("[\"x\"]") } };
+	struct run_frame done = { .type = RUN_DONE,
+		.outcome = RUN_ERROR,
+		.error = {
+			.type = SPAN("ValueError"), .module = SPAN("builtins"), .message = SPAN("[\"x\"]") } };
 
 	f->rules.tasks.fallback.ignore_result = true;
 	run(f);
@@ -58,7 +60,9 @@ static void
 a_child_may_say_what_is_stored(void **state)
 {
 	struct fixture *f = *state;
-	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_RESULT, .result = SPAN("5"), .no_store = true };
+	struct run_frame done = {
+		.type = RUN_DONE, .outcome = RUN_RESULT, .result = SPAN("5"), .no_store = true
+	};
 
 	run(f);
 	next(f);
@@ -69,7 +73,9 @@ a_child_may_say_what_is_stored(void **state)
 	request_release(&f->r);
 	set_up(state);
 	f->r.task.ignore_result = true;
-	done = (struct run_frame){ .type = RUN_DONE, .outcome = RUN_ERROR, .must_store = true,
+	done = (struct run_frame){ .type = RUN_DONE,
+		.outcome = RUN_ERROR,
+		.must_store = true,
 		.error = { .type = SPAN("ValueError"), .module = SPAN("builtins"), .message = SPAN("[]") } };
 	run(f);
 	next(f);
@@ -81,12 +87,15 @@ static void
 children_of_the_task_come_before_those_that_follow_it(void **state)
 {
 	struct fixture *f = *state;
-	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_RESULT, .result = SPAN("5"),
+	struct run_frame done = { .type = RUN_DONE,
+		.outcome = RUN_RESULT,
+		.result = SPAN("5"),
 		.children = SPAN("[[[\"own\",null],null]]") };
 	struct span all;
 
-	f->r.task.callbacks = SPAN("[{\"task\": \"mul\", \"args\": [], \"kwargs\": {}, \"options\": {\"task_id\": \"cb\"}, "
-		"\"subtask_type\": null, \"immutable\": false}]");
+	f->r.task.callbacks =
+		SPAN("[{\"task\": \"mul\", \"args\": [], \"kwargs\": {}, \"options\": {\"task_id\": \"cb\"}, "
+		     "\"subtask_type\": null, \"immutable\": false}]");
 	run(f);
 	next(f);
 	request_on_frame(&f->r, &done, &now, &f->fx);
@@ -99,7 +108,9 @@ static void
 error_callbacks_that_the_child_has_called_are_not_sent(void **state)
 {
 	struct fixture *f = *state;
-	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR, .errbacks_called = SPAN("[0,2]"),
+	struct run_frame done = { .type = RUN_DONE,
+		.outcome = RUN_ERROR,
+		.errbacks_called = SPAN("[0,2]"),
 		.error = { .type = SPAN("ValueError"), .module = SPAN("builtins"), .message = SPAN("[]") } };
 
 	f->r.task.errbacks = SPAN("[{\"task\": \"a\"}, {\"task\": \"b\"}, {\"task\": \"c\"}]");
@@ -115,8 +126,14 @@ changes_of_a_retry_are_kept_for_its_letter(void **state)
 {
 	struct fixture *f = *state;
 	char args[] = "[7]", kwargs[] = "{\"x\":1}", options[] = "{\"queue\":\"slow\"}";
-	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_RETRY, .has_countdown = true, .max_retries = INT32_MAX,
-		.new_args = span_of(args), .new_kwargs = span_of(kwargs), .options = span_of(options), .traceback = SPAN("Traceback") };
+	struct run_frame done = { .type = RUN_DONE,
+		.outcome = RUN_RETRY,
+		.has_countdown = true,
+		.max_retries = INT32_MAX,
+		.new_args = span_of(args),
+		.new_kwargs = span_of(kwargs),
+		.options = span_of(options),
+		.traceback = SPAN("Traceback") };
 
 	run(f);
 	next(f);
@@ -135,8 +152,12 @@ static void
 failure_keeps_type_message_and_traceback(void **state)
 {
 	struct fixture *f = *state;
-	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR,
-		.error = { .type = SPAN("KeyError"), .module = SPAN("builtins"), .message = SPAN("[\"boom\"]"), .traceback = SPAN("Traceback...") } };
+	struct run_frame done = { .type = RUN_DONE,
+		.outcome = RUN_ERROR,
+		.error = { .type = SPAN("KeyError"),
+			.module = SPAN("builtins"),
+			.message = SPAN("[\"boom\"]"),
+			.traceback = SPAN("Traceback...") } };
 
 	run(f);
 	next(f);
@@ -252,7 +273,9 @@ static void
 failed_task_becomes_a_dead_letter_when_the_rule_says_so(void **state)
 {
 	struct fixture *f = *state;
-	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR, .error = { .type = SPAN("KeyError"), .message = SPAN("[\"k\"]") } };
+	struct run_frame done = { .type = RUN_DONE,
+		.outcome = RUN_ERROR,
+		.error = { .type = SPAN("KeyError"), .message = SPAN("[\"k\"]") } };
 
 	f->rules.tasks.fallback.dead_on_failure = true;
 	run(f);
@@ -321,7 +344,9 @@ static void
 message_that_is_no_task_goes_to_the_dead_letters(void **state)
 {
 	struct fixture *f = *state;
-	struct request_arrival in = { .fault = TASK_FAULT_MALFORMED, .why = "the body is not JSON", .wall = WALL };
+	struct request_arrival in = {
+		.fault = TASK_FAULT_MALFORMED, .why = "the body is not JSON", .wall = WALL
+	};
 
 	memset(&f->r.task, 0, sizeof(f->r.task));
 	next(f);
@@ -340,129 +365,6 @@ expired_task_is_revoked_without_running(void **state)
 	arrive(f, true);
 	assert_false(has(f, EFF_RUN));
 	assert_span(find(f, EFF_STORE)->u.result.state, "REVOKED");
-}
-
-static void
-future_task_moves_to_the_ladder_and_is_acknowledged_then(void **state)
-{
-	struct fixture *f = *state;
-
-	f->r.task.eta = WALL + 5500000;
-	arrive(f, true);
-	assert_false(has(f, EFF_RUN));
-	assert_false(has(f, EFF_ACK));
-	assert_true(has(f, EFF_MAIL));
-	assert_int_equal(f->r.mail.kind, MAIL_LATER);
-	assert_int_equal(f->r.mail.delay_s, 6);
-	next(f);
-	request_on_published(&f->r, &f->fx);
-	assert_true(has(f, EFF_ACK));
-}
-
-/* A pool all of whose places are taken by what is due soon would run nothing that is due now. */
-static void
-task_due_within_a_second_does_not_wait_in_the_way_of_others(void **state)
-{
-	struct request_arrival in = { .fault = TASK_FINE, .why = "", .is_known = true, .wall = WALL };
-	struct fixture *f = *state;
-
-	f->r.task.eta = WALL + 400000;
-	request_on_received(&f->r, &in, &f->fx);
-	assert_int_equal(f->r.mail.kind, MAIL_LATER);
-	assert_int_equal(f->r.mail.delay_s, 1);
-	assert_non_null(find(f, EFF_MAIL));
-}
-
-static void
-task_due_within_a_second_is_held_and_may_expire_meanwhile(void **state)
-{
-	struct fixture *f = *state;
-
-	f->r.task.eta = WALL + 900000;
-	f->r.task.expires = WALL + 950000;
-	arrive(f, true);
-	assert_true(find(f, EFF_HOLD)->u.until == WALL + 900000);
-	next(f);
-	request_on_due(&f->r, WALL + 1000000, &f->fx);
-	assert_span(find(f, EFF_STORE)->u.result.state, "REVOKED");
-}
-
-static void
-task_whose_eta_has_passed_runs(void **state)
-{
-	struct fixture *f = *state;
-
-	f->r.task.eta = WALL - 900000;
-	arrive(f, true);
-	assert_true(has(f, EFF_RUN));
-}
-
-static void
-ask_for_retry(struct fixture *f, struct run_frame *done)
-{
-	done->type = RUN_DONE;
-	done->outcome = RUN_RETRY;
-	run(f);
-	next(f);
-	request_on_frame(&f->r, done, &now, &f->fx);
-}
-
-static void
-retry_is_stored_published_and_then_acknowledged(void **state)
-{
-	struct fixture *f = *state;
-	struct run_frame done = { .has_countdown = true, .countdown = 30, .max_retries = -1,
-		.error = { .type = SPAN("OSError"), .module = SPAN("builtins"), .message = SPAN("[\"gone\"]") } };
-
-	ask_for_retry(f, &done);
-	assert_span(find(f, EFF_STATE)->u.result.state, "RETRY");
-	assert_span(find(f, EFF_STATE)->u.result.value,
-		"{\"exc_type\": \"OSError\", \"exc_message\": [\"gone\"], \"exc_module\": \"builtins\"}");
-	assert_true(has(f, EFF_MAIL));
-	assert_false(has(f, EFF_ACK));
-	assert_int_equal(f->r.mail.kind, MAIL_RETRY);
-	assert_int_equal(f->r.mail.delay_s, 30);
-	assert_true(f->r.mail.eta == WALL + 30000000);
-	next(f);
-	request_on_published(&f->r, &f->fx);
-	assert_true(has(f, EFF_ACK));
-}
-
-static void
-retry_without_delay_goes_straight_to_its_queue(void **state)
-{
-	struct fixture *f = *state;
-	struct run_frame done = { .has_countdown = true, .countdown = 0, .max_retries = -1 };
-
-	ask_for_retry(f, &done);
-	assert_int_equal(f->r.mail.kind, MAIL_RETRY);
-	assert_int_equal(f->r.mail.delay_s, 0);
-	assert_true(f->r.mail.eta == 0);
-}
-
-static void
-exhausted_retries_end_in_the_original_error(void **state)
-{
-	struct fixture *f = *state;
-	struct run_frame done = { .max_retries = -1,
-		.error = { .type = SPAN("OSError"), .module = SPAN("builtins"), .message = SPAN("[\"gone\"]") } };
-
-	f->r.task.retries = 3;
-	ask_for_retry(f, &done);
-	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
-	assert_non_null(strstr(f->r.scratch.data, "OSError"));
-}
-
-static void
-exhausted_retries_without_a_cause_name_the_task(void **state)
-{
-	struct fixture *f = *state;
-	struct run_frame done = { .max_retries = 0 };
-
-	ask_for_retry(f, &done);
-	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
-	assert_non_null(strstr(f->r.scratch.data, "MaxRetriesExceededError"));
-	assert_non_null(strstr(f->r.scratch.data, "add[id-1]"));
 }
 
 static void
@@ -561,7 +463,9 @@ static void
 rejected_without_requeue_dies_with_the_reason_given(void **state)
 {
 	struct fixture *f = *state;
-	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_REJECT, .reason = SPAN("not today\x1b[31m") };
+	struct run_frame done = {
+		.type = RUN_DONE, .outcome = RUN_REJECT, .reason = SPAN("not today\x1b[31m")
+	};
 
 	run(f);
 	next(f);
@@ -579,8 +483,10 @@ static void
 failure_or_time_limit_is_rejected_when_the_rule_says_so(void **state)
 {
 	struct fixture *f = *state;
-	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_ERROR,
-		.error = { .type = SPAN("KeyError"), .module = SPAN("builtins"), .message = SPAN("[\"boom\"]") } };
+	struct run_frame done = { .type = RUN_DONE,
+		.outcome = RUN_ERROR,
+		.error = {
+			.type = SPAN("KeyError"), .module = SPAN("builtins"), .message = SPAN("[\"boom\"]") } };
 
 	for (int i = 0; i < 2; i++) {
 		request_release(&f->r);
@@ -608,8 +514,12 @@ failure_or_time_limit_is_rejected_when_the_rule_says_so(void **state)
 static void
 reports_show_errors_as_python_does(void **state)
 {
-	struct run_frame done = { .type = RUN_DONE, .id = SPAN("id-1"), .outcome = RUN_ERROR,
-		.error = { .type = SPAN("KeyError"), .module = SPAN("builtins"), .message = SPAN("[\"boom\", 3, null]") } };
+	struct run_frame done = { .type = RUN_DONE,
+		.id = SPAN("id-1"),
+		.outcome = RUN_ERROR,
+		.error = { .type = SPAN("KeyError"),
+			.module = SPAN("builtins"),
+			.message = SPAN("[\"boom\", 3, null]") } };
 	struct fixture *f = *state;
 
 	run(f);
@@ -643,14 +553,6 @@ main(void)
 		T(unknown_task_fails_for_the_caller_and_goes_to_the_dead_letters),
 		T(message_that_is_no_task_goes_to_the_dead_letters),
 		T(expired_task_is_revoked_without_running),
-		T(future_task_moves_to_the_ladder_and_is_acknowledged_then),
-		T(task_due_within_a_second_does_not_wait_in_the_way_of_others),
-		T(task_due_within_a_second_is_held_and_may_expire_meanwhile),
-		T(task_whose_eta_has_passed_runs),
-		T(retry_is_stored_published_and_then_acknowledged),
-		T(retry_without_delay_goes_straight_to_its_queue),
-		T(exhausted_retries_end_in_the_original_error),
-		T(exhausted_retries_without_a_cause_name_the_task),
 		T(redelivered_task_with_a_final_result_is_not_run_again),
 		T(redelivered_task_without_one_runs),
 		T(refused_result_becomes_a_failure_and_then_a_dead_letter),

@@ -266,8 +266,9 @@ what_follows_inherits_the_priority_when_the_rule_says_so(void **state)
 	f->rules.tasks.count = 1;
 	f->r.task.priority_plus1 = 8;
 	f->r.task.callbacks = SPAN("[{\"task\": \"link\", \"options\": {\"priority\": 1}}]");
-	f->r.task.chain = SPAN("[{\"task\": \"celery.chord\", \"subtask_type\": \"chord\", \"kwargs\": {\"header\": [{\"task\": \"m\"}], "
-			       "\"body\": {\"task\": \"b\", \"options\": {\"task_id\": \"B\", \"priority\": 2}}}}]");
+	f->r.task.chain = SPAN(
+		"[{\"task\": \"celery.chord\", \"subtask_type\": \"chord\", \"kwargs\": {\"header\": [{\"task\": \"m\"}], "
+		"\"body\": {\"task\": \"b\", \"options\": {\"task_id\": \"B\", \"priority\": 2}}}}]");
 	in_chord(f);
 	run(f);
 	succeed(f);

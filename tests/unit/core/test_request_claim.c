@@ -119,7 +119,9 @@ what_runs_elsewhere_waits_on_the_ladder_ever_longer(void **state)
 		set_up_noting(state);
 		f->r.been.held = (int64_t)i;
 		ask(f);
-		told(f, (struct note_answer){ .verdict = NOTE_IS_HELD, .left_ms = 2500, .words = SPAN("w2@host") });
+		told(f,
+			(struct note_answer){
+				.verdict = NOTE_IS_HELD, .left_ms = 2500, .words = SPAN("w2@host") });
 		assert_int_equal(f->r.mail.kind, MAIL_LATER);
 		assert_int_equal(f->r.mail.delay_s, delays[i]);
 		assert_int_equal(f->r.been.held, i + 1);
@@ -168,7 +170,11 @@ static void
 retry_is_noted_before_its_copy_is_sent(void **state)
 {
 	struct fixture *f = *state;
-	struct run_frame again = { .type = RUN_DONE, .outcome = RUN_RETRY, .has_countdown = true, .countdown = 60, .max_retries = -1 };
+	struct run_frame again = { .type = RUN_DONE,
+		.outcome = RUN_RETRY,
+		.has_countdown = true,
+		.countdown = 60,
+		.max_retries = -1 };
 	const struct note_next *n;
 
 	run(f);
@@ -249,7 +255,8 @@ a_task_that_ends_its_workers_is_given_up(void **state)
 	told(f, (struct note_answer){ .verdict = NOTE_IS_FREE, .deaths = 3, .words = SPAN("w2@host") });
 	assert_false(has(f, EFF_RUN));
 	assert_span(find(f, EFF_STORE)->u.result.state, "FAILURE");
-	assert_span(find(f, EFF_REPORT)->u.report.text, "the worker that ran this task, w2@host, ended without a word (run 4 of 4)");
+	assert_span(find(f, EFF_REPORT)->u.report.text,
+		"the worker that ran this task, w2@host, ended without a word (run 4 of 4)");
 	stored(f, E_OK);
 	assert_int_equal(f->r.mail.kind, MAIL_DEAD);
 	assert_string_equal(f->r.mail.reason, "lost");

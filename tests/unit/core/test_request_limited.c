@@ -54,7 +54,9 @@ a_long_wait_goes_to_the_ladder_with_its_turns(void **state)
 {
 	struct fixture *f = arrive_limited(state);
 
-	ask(f, &(struct request_turn){ .worker = { 3500000, WALL + 3500000 }, .cluster = { 2000000, 77 }, .may_hold = true });
+	ask(f,
+		&(struct request_turn){
+			.worker = { 3500000, WALL + 3500000 }, .cluster = { 2000000, 77 }, .may_hold = true });
 	assert_int_equal(f->r.mail.kind, MAIL_LATER);
 	assert_int_equal(f->r.mail.delay_s, 3);
 	assert_true(has(f, EFF_MAIL));
@@ -74,7 +76,9 @@ the_later_of_two_limits_counts(void **state)
 	struct fixture *f = arrive_limited(state);
 
 	/* One has given no turn: whatever the other says, it comes back after a while and asks both. */
-	ask(f, &(struct request_turn){ .worker = { 1000000, WALL + 1000000 }, .cluster = { 700000000, 0 }, .may_hold = true });
+	ask(f,
+		&(struct request_turn){
+			.worker = { 1000000, WALL + 1000000 }, .cluster = { 700000000, 0 }, .may_hold = true });
 	assert_true(f->r.mail.delay_s >= 300);
 }
 
@@ -125,7 +129,8 @@ expired_while_it_waited_does_not_run(void **state)
 	f->r.task.expires = WALL + 100;
 	arrive(f, true);
 	next(f);
-	request_on_turn(&f->r, &(struct request_turn){ .worker = { 0, WALL } }, &(struct request_now){ .wall = WALL + 200 }, &f->fx);
+	request_on_turn(&f->r, &(struct request_turn){ .worker = { 0, WALL } },
+		&(struct request_now){ .wall = WALL + 200 }, &f->fx);
 	assert_span(find(f, EFF_STORE)->u.result.state, "REVOKED");
 }
 
@@ -145,7 +150,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(whose_turn_it_is_runs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_short_wait_is_held_and_asks_again, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_long_wait_goes_to_the_ladder_with_its_turns, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_long_wait_goes_to_the_ladder_with_its_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_later_of_two_limits_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(limits_that_cannot_be_asked_hold_up_no_slot, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_queue_without_a_ladder_holds_it, set_up, tear_down),

@@ -40,7 +40,8 @@ links_are_sent_after_the_result_is_parked(void **state)
 {
 	struct fixture *f = *state;
 
-	f->r.task.callbacks = SPAN("[{\"task\": \"add\", \"args\": [1], \"kwargs\": {}, \"options\": {\"task_id\": \"next\"}}]");
+	f->r.task.callbacks = SPAN(
+		"[{\"task\": \"add\", \"args\": [1], \"kwargs\": {}, \"options\": {\"task_id\": \"next\"}}]");
 	run(f);
 	succeed(f);
 	away(f);
@@ -61,7 +62,8 @@ what_must_be_counted_takes_its_message_along(void **state)
 	f->rules.has_chords = true;
 	f->r.task.group = SPAN("g");
 	f->r.task.group_index = 0;
-	f->r.task.chord = SPAN("{\"task\": \"sum\", \"args\": [], \"kwargs\": {}, \"options\": {\"task_id\": \"body\"}, \"chord_size\": 2}");
+	f->r.task.chord = SPAN(
+		"{\"task\": \"sum\", \"args\": [], \"kwargs\": {}, \"options\": {\"task_id\": \"body\"}, \"chord_size\": 2}");
 	run(f);
 	succeed(f);
 	assert_true(has(f, EFF_STORE));

@@ -18,7 +18,9 @@ static void
 a_child_that_insists_changes_nothing_about_that(void **state)
 {
 	struct fixture *f = *state;
-	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_RESULT, .result = SPAN("5"), .must_store = true };
+	struct run_frame done = {
+		.type = RUN_DONE, .outcome = RUN_RESULT, .result = SPAN("5"), .must_store = true
+	};
 
 	f->rules.only_replies = true;
 	run(f);

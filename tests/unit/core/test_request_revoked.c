@@ -6,7 +6,9 @@ assert_revoked(struct fixture *f, const char *word)
 {
 	char object[200];
 
-	snprintf(object, sizeof(object), "{\"exc_type\": \"TaskRevokedError\", \"exc_message\": [\"%s\"], \"exc_module\": \"celery.exceptions\"}", word);
+	snprintf(object, sizeof(object),
+		"{\"exc_type\": \"TaskRevokedError\", \"exc_message\": [\"%s\"], \"exc_module\": \"celery.exceptions\"}",
+		word);
 	assert_span(find(f, EFF_STORE)->u.result.state, "REVOKED");
 	assert_span(find(f, EFF_STORE)->u.result.value, object);
 	stored(f, E_OK);
@@ -30,7 +32,9 @@ revoked_report(const struct fixture *f)
 static void
 revoked_before_it_arrived(void **state)
 {
-	struct request_arrival in = { .fault = TASK_FINE, .why = "", .is_known = true, .is_revoked = true, .wall = WALL };
+	struct request_arrival in = {
+		.fault = TASK_FINE, .why = "", .is_known = true, .is_revoked = true, .wall = WALL
+	};
 	struct fixture *f = *state;
 
 	f->r.redelivered = true;

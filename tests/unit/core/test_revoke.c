@@ -119,7 +119,8 @@ stamps_of_a_task(void **state UNUSED)
 	static const struct {
 		const char *text;
 		bool hit;
-	} rows[] = { { "one=m1", true }, { "many=m2", true }, { "number=7", true }, { "one=m2", false }, { "m1", false }, { "many=", false } };
+	} rows[] = { { "one=m1", true }, { "many=m2", true }, { "number=7", true }, { "one=m2", false },
+		{ "m1", false }, { "many=", false } };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		revoked_release(&set);

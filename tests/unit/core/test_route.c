@@ -4,10 +4,12 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 static void
-expect(const struct routes *r, const char *name, const char *exchange, const char *key, const char *queue, int priority)
+expect(const struct routes *r, const char *name, const char *exchange, const char *key, const char *queue,
+	int priority)
 {
 	struct route_target t = routes_find(r, span_of(name));
 
@@ -71,7 +73,8 @@ wrong_rules_are_named(void **state)
 		{ "a.*", "q", NULL, NULL, 300 },
 		{ "", "q", NULL, NULL, -1 },
 	};
-	static const char *const words[] = { "'/(/'", "queue or an exchange", "queue or an exchange", "300", "empty" };
+	static const char *const words[] = { "'/(/'", "queue or an exchange", "queue or an exchange", "300",
+		"empty" };
 	struct errtext t;
 	struct routes *r;
 	size_t i;

@@ -4,12 +4,14 @@
 #include "lib/t.h"
 #include "lib/torture.h"
 
-#define S(n) ((us_t)1700000000 * 1000000 + (us_t)(n) * 1000000)
+#define S(n) ((us_t)1700000000 * 1000000 + (us_t)(n)*1000000)
 
 static struct evt
 task_event(enum evt_type type, const char *id, double at)
 {
-	return (struct evt){ .type = type, .hostname = SPAN("w1@h"), .uuid = span_of(id), .timestamp = at, .pid = 1, .clock = 1 };
+	return (struct evt){
+		.type = type, .hostname = SPAN("w1@h"), .uuid = span_of(id), .timestamp = at, .pid = 1, .clock = 1
+	};
 }
 
 static void
@@ -23,7 +25,13 @@ say(struct view *v, enum evt_type type, const char *id, double at)
 static void
 say_worker(struct view *v, enum evt_type type, const char *name, double freq, us_t now)
 {
-	struct evt e = { .type = type, .hostname = span_of(name), .freq = freq, .pid = 7, .active = 1, .processed = 20, .sw_ident = SPAN("warren"),
+	struct evt e = { .type = type,
+		.hostname = span_of(name),
+		.freq = freq,
+		.pid = 7,
+		.active = 1,
+		.processed = 20,
+		.sw_ident = SPAN("warren"),
 		.json = SPAN("{\"active\": 1, \"processed\": 20}") };
 
 	assert_ok(view_on_event(v, &e, now));
@@ -74,7 +82,8 @@ a_task_goes_through_its_states(void **state UNUSED)
 	assert_string_equal(t->texts[VIEW_WORKER], "w1@h");
 	assert_null(t->texts[VIEW_CLIENT]);
 	assert_int_equal(t->retries, 2);
-	assert_true(t->times[VIEW_RECEIVED] == 1 && t->times[VIEW_STARTED] == 2 && t->times[VIEW_SUCCESS] == 3 && t->timestamp == 3);
+	assert_true(t->times[VIEW_RECEIVED] == 1 && t->times[VIEW_STARTED] == 2 &&
+		t->times[VIEW_SUCCESS] == 3 && t->timestamp == 3);
 	assert_int_equal(v.by_state[VIEW_SUCCESS], 1);
 	assert_int_equal(v.by_state[VIEW_STARTED] + v.by_state[VIEW_RECEIVED] + v.by_state[VIEW_PENDING], 0);
 	assert_int_equal(v.sums.total[VIEW_COUNT_SUCCEEDED], 1);
@@ -145,7 +154,11 @@ a_worker_lives_for_two_heartbeats(void **state UNUSED)
 static void
 a_sign_of_life_without_numbers_keeps_the_old_ones(void **state UNUSED)
 {
-	struct evt e = { .type = EVENT_WORKER_HEARTBEAT, .hostname = SPAN("w1@h"), .freq = 5, .pid = -1, .json = SPAN("{\"freq\": 5}") };
+	struct evt e = { .type = EVENT_WORKER_HEARTBEAT,
+		.hostname = SPAN("w1@h"),
+		.freq = 5,
+		.pid = -1,
+		.json = SPAN("{\"freq\": 5}") };
 	struct view v;
 
 	view_init(&v, NULL);

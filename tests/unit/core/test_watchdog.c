@@ -3,7 +3,9 @@
 
 #include "core/watchdog.h"
 
-static const struct watchdog_look stuck = { .is_consuming = true, .has_room = true, .ready = 5, .deliveries = 7 };
+static const struct watchdog_look stuck = {
+	.is_consuming = true, .has_room = true, .ready = 5, .deliveries = 7
+};
 
 static void
 idle_is_not_stuck(void **state)
@@ -56,9 +58,15 @@ patience_grows_when_it_does_not_help(void **state)
 		verdicts += watchdog_on_look(&w, &stuck);
 	assert_in_range(verdicts, 5, 25);
 	/* It helped after all: the next trouble is noticed quickly. */
-	assert_false(watchdog_on_look(&w, &(struct watchdog_look){ .is_consuming = true, .has_room = true, .ready = 5, .deliveries = 8 }));
-	assert_false(watchdog_on_look(&w, &(struct watchdog_look){ .is_consuming = true, .has_room = true, .ready = 5, .deliveries = 8 }));
-	assert_true(watchdog_on_look(&w, &(struct watchdog_look){ .is_consuming = true, .has_room = true, .ready = 5, .deliveries = 8 }));
+	assert_false(watchdog_on_look(&w,
+		&(struct watchdog_look){
+			.is_consuming = true, .has_room = true, .ready = 5, .deliveries = 8 }));
+	assert_false(watchdog_on_look(&w,
+		&(struct watchdog_look){
+			.is_consuming = true, .has_room = true, .ready = 5, .deliveries = 8 }));
+	assert_true(watchdog_on_look(&w,
+		&(struct watchdog_look){
+			.is_consuming = true, .has_room = true, .ready = 5, .deliveries = 8 }));
 }
 
 int

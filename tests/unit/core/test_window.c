@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "core/window.h"
@@ -140,7 +141,8 @@ window_follows_any_change(void **state)
 			before = window_claims(p.shares, p.n);
 			play_fit(&p, slots);
 			if (window_claims(p.shares, p.n) > (before > slots ? before : slots))
-				fail_msg("seed %u, step %d: %u may be held with %u slots", seed, step, window_claims(p.shares, p.n), slots);
+				fail_msg("seed %u, step %d: %u may be held with %u slots", seed, step,
+					window_claims(p.shares, p.n), slots);
 			random = random * 1103515245 + 12345;
 			if ((random >> 16) % 4 == 0)
 				slots = 1 + (random >> 20) % 6;

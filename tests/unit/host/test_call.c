@@ -574,7 +574,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_last_word_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(states_are_sent_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_signal_cancels_the_task_that_runs, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_function_is_called_once_when_the_task_is_cancelled, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_function_is_called_once_when_the_task_is_cancelled, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cancel_frame_cancels_its_task, setup, teardown),
 		cmocka_unit_test_setup_teardown(lack_of_memory_is_an_error_of_the_task, setup, teardown),
 	};

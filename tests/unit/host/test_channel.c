@@ -184,8 +184,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_worker_that_is_gone_closes_both_ways, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cancel_that_is_next_is_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(peeking_takes_nothing_and_never_waits, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			long_frames_survive_full_sockets_and_signals, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_frames_survive_full_sockets_and_signals, setup, teardown),
 		cmocka_unit_test(only_a_socket_is_a_channel),
 		cmocka_unit_test_setup_teardown(programs_do_not_inherit_it, setup, teardown),
 	};

@@ -128,7 +128,8 @@ the_child_gets_its_environment_directory_and_mask(void **state)
 {
 	struct kid k;
 
-	run_script(&k, *state, "pwd; umask; echo $LANG; env | wc -l; cat; ps -o sid= -p $$ | tr -d ' ' | grep -cx $$",
+	run_script(&k, *state,
+		"pwd; umask; echo $LANG; env | wc -l; cat; ps -o sid= -p $$ | tr -d ' ' | grep -cx $$",
 		&(struct child_conf){ .envp = env, .cwd = "/usr/bin", .rlimit_core = -1 });
 	/* env shows PATH, LANG and what sh adds: PWD, and _ with some shells. */
 	assert_non_null(strstr(buf_text(&k.out), "/usr/bin\n0077\nC\n"));
@@ -165,7 +166,8 @@ signals_are_neither_blocked_nor_ignored(void **state)
 	sigprocmask(SIG_BLOCK, &some, &before);
 	run_script(&k, *state, "grep -E '^Sig(Blk|Ign)|^NoNewPrivs' /proc/self/status | tr -d '\\t'", NULL);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	assert_string_equal(buf_text(&k.out), "SigBlk:0000000000000000\nSigIgn:0000000000000000\nNoNewPrivs:1\n");
+	assert_string_equal(
+		buf_text(&k.out), "SigBlk:0000000000000000\nSigIgn:0000000000000000\nNoNewPrivs:1\n");
 	done(&k);
 }
 
@@ -175,7 +177,8 @@ limits_hold(void **state)
 	struct kid k;
 
 	run_script(&k, *state, "ulimit -n; ulimit -c; ulimit -v",
-		&(struct child_conf){ .envp = env, .rlimit_nofile = 40, .rlimit_core = 0, .rlimit_as = 1 << 30 });
+		&(struct child_conf){
+			.envp = env, .rlimit_nofile = 40, .rlimit_core = 0, .rlimit_as = 1 << 30 });
 	assert_string_equal(buf_text(&k.out), "40\n0\n1048576\n");
 	done(&k);
 }
@@ -220,8 +223,10 @@ what_cannot_be_started_is_told_at_once(void **state)
 {
 	static char huge[3 * 1024 * 1024];
 	char path[] = "/tmp/warren-test-XXXXXX";
-	const char *const missing[] = { "no-such-program-here", NULL }, *const absent[] = { "/no/such/program", NULL };
-	const char *const dir[] = { "/usr", NULL }, *const script[] = { path, NULL }, *const big[] = { "sh", "-c", huge, NULL };
+	const char *const missing[] = { "no-such-program-here", NULL },
+			  *const absent[] = { "/no/such/program", NULL };
+	const char *const dir[] = { "/usr", NULL }, *const script[] = { path, NULL },
+			  *const big[] = { "sh", "-c", huge, NULL };
 	struct child_conf conf = conf_of(missing);
 	struct kid k;
 	struct errtext t;
@@ -229,7 +234,8 @@ what_cannot_be_started_is_told_at_once(void **state)
 
 	assert_int_equal(spawn(&k, *state, &conf, &t), E_MISSING);
 	assert_null(k.c);
-	assert_string_equal(t.text, "cannot start \"no-such-program-here\": no such program in PATH (/usr/bin:/bin)");
+	assert_string_equal(
+		t.text, "cannot start \"no-such-program-here\": no such program in PATH (/usr/bin:/bin)");
 	conf.argv = absent;
 	assert_int_equal(spawn(&k, *state, &conf, &t), E_MISSING);
 	assert_int_equal(errno, ENOENT);

@@ -37,7 +37,8 @@ a_unix_socket_is_dialled_and_early_writes_wait_for_it(void **state)
 	int listener = listen_at(path);
 
 	x.in_call = true;
-	assert_int_equal(stream_connect(&x.s, x.l, &(struct stream_conf){ .path = path }, &ops, &x, NULL), E_OK);
+	assert_int_equal(
+		stream_connect(&x.s, x.l, &(struct stream_conf){ .path = path }, &ops, &x, NULL), E_OK);
 	assert_int_equal(stream_write(x.s, SPAN("early")), E_OK);
 	x.in_call = false;
 	TURN_UNTIL(x.l, x.n_open);
@@ -58,14 +59,17 @@ nobody_listening_is_told_apart_from_no_socket(void **state)
 	int listener = listen_at(path);
 
 	close(listener);
-	assert_int_equal(stream_connect(&x.s, x.l, &(struct stream_conf){ .path = path }, &ops, &x, NULL), E_OK);
+	assert_int_equal(
+		stream_connect(&x.s, x.l, &(struct stream_conf){ .path = path }, &ops, &x, NULL), E_OK);
 	TURN_UNTIL(x.l, x.n_close);
 	assert_int_equal(x.err, E_REFUSED);
 	assert_string_equal(x.why, "cannot connect: Connection refused");
 	stream_close(x.s);
 	remove_path(path);
 	x.n_close = 0;
-	assert_int_equal(stream_connect(&x.s, x.l, &(struct stream_conf){ .path = "/nowhere/s" }, &ops, &x, NULL), E_OK);
+	assert_int_equal(
+		stream_connect(&x.s, x.l, &(struct stream_conf){ .path = "/nowhere/s" }, &ops, &x, NULL),
+		E_OK);
 	TURN_UNTIL(x.l, x.n_close);
 	assert_int_equal(x.err, E_MISSING);
 	done(&x);
@@ -80,7 +84,8 @@ a_socket_path_that_is_too_long_is_a_wrong_setting(void **state)
 
 	memset(path, 'p', sizeof(path));
 	path[199] = '\0';
-	assert_int_equal(stream_connect(&s, *state, &(struct stream_conf){ .path = path }, &ops, NULL, &t), E_CONF);
+	assert_int_equal(
+		stream_connect(&s, *state, &(struct stream_conf){ .path = path }, &ops, NULL, &t), E_CONF);
 	assert_null(s);
 	assert_non_null(strstr(t.text, "too long"));
 }
@@ -91,7 +96,9 @@ a_refused_port_is_told_with_all_its_addresses(void **state)
 	struct side x = { .l = *state, .fd = -1 };
 
 	/* Port 1 of this machine: whoever listens there breaks this test. */
-	assert_int_equal(stream_connect(&x.s, x.l, &(struct stream_conf){ .host = "127.0.0.1", .port = 1 }, &ops, &x, NULL), E_OK);
+	assert_int_equal(stream_connect(&x.s, x.l, &(struct stream_conf){ .host = "127.0.0.1", .port = 1 },
+				 &ops, &x, NULL),
+		E_OK);
 	TURN_UNTIL(x.l, x.n_close);
 	assert_int_equal(x.err, E_REFUSED);
 	assert_int_equal(x.n_open, 0);
@@ -104,10 +111,12 @@ a_name_that_does_not_exist_is_missing(void **state)
 	struct side x = { .l = *state, .fd = -1 };
 
 	/* A label of more than 63 letters: refused by the resolver itself, without a question to anybody. */
-	assert_int_equal(stream_connect(&x.s, x.l,
-				 &(struct stream_conf){ .host = "a-label-that-is-longer-than-the-sixty-three-letters-a-label-may-have.invalid",
-					 .port = 1 },
-				 &ops, &x, NULL),
+	assert_int_equal(
+		stream_connect(&x.s, x.l,
+			&(struct stream_conf){
+				.host = "a-label-that-is-longer-than-the-sixty-three-letters-a-label-may-have.invalid",
+				.port = 1 },
+			&ops, &x, NULL),
 		E_OK);
 	TURN_UNTIL(x.l, x.n_close);
 	assert_true(x.err == E_MISSING || x.err == E_SYS);
@@ -126,7 +135,8 @@ localhost_is_looked_up_and_dialled(void **state)
 	assert_int_equal(bind(listener, (struct sockaddr *)&in, sizeof(in)), 0);
 	assert_int_equal(listen(listener, 1), 0);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&in, &len), 0);
-	assert_int_equal(stream_connect(&x.s, x.l, &(struct stream_conf){ .host = "localhost", .port = ntohs(in.sin_port) },
+	assert_int_equal(stream_connect(&x.s, x.l,
+				 &(struct stream_conf){ .host = "localhost", .port = ntohs(in.sin_port) },
 				 &ops, &x, NULL),
 		E_OK);
 	TURN_UNTIL(x.l, x.n_open);
@@ -144,12 +154,14 @@ a_connect_that_takes_too_long_is_given_up(void **state)
 
 	clock_fake(0, 1);
 	/* The deadline passes before the answer of the resolver's thread is looked at. */
-	assert_int_equal(stream_connect(&x.s, x.l, &(struct stream_conf){ .host = "localhost", .port = 1, .connect_ms = 50 }, &ops,
-				 &x, NULL),
+	assert_int_equal(stream_connect(&x.s, x.l,
+				 &(struct stream_conf){ .host = "localhost", .port = 1, .connect_ms = 50 },
+				 &ops, &x, NULL),
 		E_OK);
 	stream_close(x.s);
-	assert_int_equal(stream_connect(&x.s, x.l, &(struct stream_conf){ .host = "192.0.2.1", .port = 1, .connect_ms = 50 }, &ops,
-				 &x, NULL),
+	assert_int_equal(stream_connect(&x.s, x.l,
+				 &(struct stream_conf){ .host = "192.0.2.1", .port = 1, .connect_ms = 50 },
+				 &ops, &x, NULL),
 		E_OK);
 	loop_turn(x.l, 0);
 	clock_fake(50 * 1000, 1);

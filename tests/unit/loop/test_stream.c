@@ -404,7 +404,8 @@ without_memory_the_descriptor_is_closed_all_the_same(void **state)
 	for (uint64_t i = 1; i <= 2; i++) {
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 		alloc_fail_after(i);
-		assert_int_equal(stream_adopt(&s, *state, sv[0], &(struct stream_conf){ 0 }, &ops, NULL, NULL), E_NOMEM);
+		assert_int_equal(stream_adopt(&s, *state, sv[0], &(struct stream_conf){ 0 }, &ops, NULL, NULL),
+			E_NOMEM);
 		alloc_fail_after(0);
 		assert_null(s);
 		assert_int_equal(read(sv[1], (char[1]){ 0 }, 1), 0);

@@ -50,7 +50,8 @@ make_cert(const char *names, const struct cert *by, bool is_ca, long from, long 
 	X509_gmtime_adj(X509_getm_notBefore(c.x509), from);
 	X509_gmtime_adj(X509_getm_notAfter(c.x509), to);
 	X509_set_pubkey(c.x509, c.key);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)(is_ca ? "test CA" : "test"), -1, -1, 0);
+	X509_NAME_add_entry_by_txt(
+		name, "CN", MBSTRING_ASC, (const unsigned char *)(is_ca ? "test CA" : "test"), -1, -1, 0);
 	X509_set_issuer_name(c.x509, X509_get_subject_name(issuer->x509));
 	if (is_ca)
 		extend(c.x509, issuer->x509, NID_basic_constraints, "critical,CA:TRUE");
@@ -153,7 +154,8 @@ on_close(void *p, enum err e, const char *why)
 static const struct stream_ops ops = { on_open, on_data, NULL, on_close };
 
 static void
-start(struct both *b, struct loop *l, const struct cert *cert, const struct stream_tls_conf *tls, const struct stream_conf *conf)
+start(struct both *b, struct loop *l, const struct cert *cert, const struct stream_tls_conf *tls,
+	const struct stream_conf *conf)
 {
 	struct stream_conf sc = *conf;
 	struct errtext t = { "" };
@@ -217,7 +219,8 @@ both_sides_talk_and_early_writes_wait_for_the_handshake(void **state)
 	struct cert c = make_cert("DNS:localhost", &ca, false, -60, 3600);
 	struct both b;
 
-	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = ca_path }, &(struct stream_conf){ .host = "localhost" });
+	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = ca_path },
+		&(struct stream_conf){ .host = "localhost" });
 	assert_int_equal(stream_write(b.s, SPAN("first ")), E_OK);
 	assert_int_equal(stream_write(b.s, SPAN("words")), E_OK);
 	STEP_UNTIL(&b, b.server_in.len == 11);
@@ -239,7 +242,8 @@ an_end_without_goodbye_is_an_ordinary_end(void **state)
 	struct cert c = make_cert("DNS:localhost", &ca, false, -60, 3600);
 	struct both b;
 
-	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = ca_path }, &(struct stream_conf){ .host = "localhost" });
+	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = ca_path },
+		&(struct stream_conf){ .host = "localhost" });
 	STEP_UNTIL(&b, b.server_up);
 	shutdown(b.fd, SHUT_RDWR);
 	STEP_UNTIL(&b, b.n_close);
@@ -259,10 +263,12 @@ much_data_passes_in_both_directions_with_pauses(void **state)
 
 	for (size_t i = 0; i < size; i++)
 		big[i] = (char)(i * 11 + i / 253);
-	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = ca_path }, &(struct stream_conf){ .host = "localhost" });
+	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = ca_path },
+		&(struct stream_conf){ .host = "localhost" });
 	SSL_set_mode(b.server, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	for (size_t i = 0; i < size; i += 1000)
-		assert_int_equal(stream_write(b.s, (struct span){ big + i, size - i < 1000 ? size - i : 1000 }), E_OK);
+		assert_int_equal(
+			stream_write(b.s, (struct span){ big + i, size - i < 1000 ? size - i : 1000 }), E_OK);
 	STEP_UNTIL(&b, b.server_in.len == size);
 	assert_memory_equal(b.server_in.data, big, size);
 	b.pause = true;
@@ -285,7 +291,8 @@ expect_refused(void **state, const struct cert *c, const char *host, const char 
 {
 	struct both b;
 
-	start(&b, *state, c, &(struct stream_tls_conf){ .ca_file = ca_path }, &(struct stream_conf){ .host = host });
+	start(&b, *state, c, &(struct stream_tls_conf){ .ca_file = ca_path },
+		&(struct stream_conf){ .host = host });
 	assert_int_equal(stream_write(b.s, SPAN("secret")), E_OK);
 	STEP_UNTIL(&b, b.n_close);
 	assert_int_equal(b.err, E_REFUSED);
@@ -305,13 +312,15 @@ a_wrong_certificate_is_refused_and_why_is_told(void **state)
 	struct cert stranger = make_cert("DNS:localhost", &stranger_ca, false, -60, 3600);
 
 	expect_refused(state, &expired, "localhost", "TLS: the certificate has expired");
-	expect_refused(state, &early, "localhost", "TLS: the certificate is not valid yet (is the clock right?)");
+	expect_refused(
+		state, &early, "localhost", "TLS: the certificate is not valid yet (is the clock right?)");
 	expect_refused(state, &other, "localhost", "TLS: the certificate is not for \"localhost\"");
 	expect_refused(state, &other, "127.0.0.1", "TLS: the certificate is not for \"127.0.0.1\"");
 	expect_refused(state, &self, "localhost",
 		"TLS: the certificate is self-signed and not among the trusted ones (set the CA file)");
 	/* The stranger's authority has the name of ours, so it is its signature that does not fit. */
-	expect_refused(state, &stranger, "localhost", "TLS: the certificate was refused: certificate signature failure");
+	expect_refused(state, &stranger, "localhost",
+		"TLS: the certificate was refused: certificate signature failure");
 	cert_free(&expired);
 	cert_free(&early);
 	cert_free(&other);
@@ -327,9 +336,11 @@ an_unknown_authority_is_named_as_such(void **state)
 	struct both b;
 
 	/* Trust the client's certificate file, which also holds no CA. */
-	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = client_path }, &(struct stream_conf){ .host = "localhost" });
+	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = client_path },
+		&(struct stream_conf){ .host = "localhost" });
 	STEP_UNTIL(&b, b.n_close);
-	assert_string_equal(b.why, "TLS: the certificate is from an authority that is not trusted (set the CA file)");
+	assert_string_equal(
+		b.why, "TLS: the certificate is from an authority that is not trusted (set the CA file)");
 	stop(&b);
 	cert_free(&c);
 }
@@ -340,12 +351,14 @@ an_address_is_matched_against_the_addresses(void **state)
 	struct cert c = make_cert("IP:127.0.0.1,IP:::1", &ca, false, -60, 3600);
 	struct both b;
 
-	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = ca_path }, &(struct stream_conf){ .host = "127.0.0.1" });
+	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = ca_path },
+		&(struct stream_conf){ .host = "127.0.0.1" });
 	STEP_UNTIL(&b, b.server_up);
 	/* SNI is for names only. */
 	assert_null(SSL_get_servername(b.server, TLSEXT_NAMETYPE_host_name));
 	stop(&b);
-	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = ca_path }, &(struct stream_conf){ .host = "::1" });
+	start(&b, *state, &c, &(struct stream_tls_conf){ .ca_file = ca_path },
+		&(struct stream_conf){ .host = "::1" });
 	STEP_UNTIL(&b, b.server_up);
 	stop(&b);
 	cert_free(&c);
@@ -357,7 +370,8 @@ no_verify_takes_any_certificate(void **state)
 	struct cert c = make_cert("DNS:elsewhere", NULL, false, -7200, -3600);
 	struct both b;
 
-	start(&b, *state, &c, &(struct stream_tls_conf){ .no_verify = true }, &(struct stream_conf){ .host = "localhost" });
+	start(&b, *state, &c, &(struct stream_tls_conf){ .no_verify = true },
+		&(struct stream_conf){ .host = "localhost" });
 	assert_int_equal(stream_write(b.s, SPAN("x")), E_OK);
 	STEP_UNTIL(&b, b.server_in.len == 1);
 	stop(&b);
@@ -388,7 +402,8 @@ a_peer_without_tls_is_told_as_such(void **state)
 {
 	struct both b;
 
-	start(&b, *state, &ca, &(struct stream_tls_conf){ .ca_file = ca_path }, &(struct stream_conf){ .host = "localhost" });
+	start(&b, *state, &ca, &(struct stream_tls_conf){ .ca_file = ca_path },
+		&(struct stream_conf){ .host = "localhost" });
 	loop_turn(b.l, 0);
 	assert_int_equal(write(b.fd, "-ERR unknown command\r\n", 22), 22);
 	TURN_UNTIL(b.l, b.n_close);
@@ -402,7 +417,8 @@ a_peer_that_leaves_during_the_handshake(void **state)
 {
 	struct both b;
 
-	start(&b, *state, &ca, &(struct stream_tls_conf){ .ca_file = ca_path }, &(struct stream_conf){ .host = "localhost" });
+	start(&b, *state, &ca, &(struct stream_tls_conf){ .ca_file = ca_path },
+		&(struct stream_conf){ .host = "localhost" });
 	loop_turn(b.l, 0);
 	shutdown(b.fd, SHUT_RDWR);
 	TURN_UNTIL(b.l, b.n_close);
@@ -437,16 +453,23 @@ files_that_cannot_be_used_are_named(void **state)
 	struct errtext t;
 
 	(void)state;
-	assert_int_equal(stream_tls_new(&tls, &(struct stream_tls_conf){ .ca_file = "/no/ca.pem" }, &t), E_CONF);
+	assert_int_equal(
+		stream_tls_new(&tls, &(struct stream_tls_conf){ .ca_file = "/no/ca.pem" }, &t), E_CONF);
 	assert_null(tls);
 	assert_non_null(strstr(t.text, "CA file \"/no/ca.pem\""));
-	assert_int_equal(stream_tls_new(&tls, &(struct stream_tls_conf){ .cert_file = "/no/c.pem" }, &t), E_CONF);
+	assert_int_equal(
+		stream_tls_new(&tls, &(struct stream_tls_conf){ .cert_file = "/no/c.pem" }, &t), E_CONF);
 	assert_non_null(strstr(t.text, "certificate file \"/no/c.pem\""));
-	assert_int_equal(stream_tls_new(&tls, &(struct stream_tls_conf){ .key_file = "/no/k.pem" }, &t), E_CONF);
-	assert_int_equal(stream_tls_new(&tls, &(struct stream_tls_conf){ .cert_file = client_path, .key_file = ca_path }, &t),
+	assert_int_equal(
+		stream_tls_new(&tls, &(struct stream_tls_conf){ .key_file = "/no/k.pem" }, &t), E_CONF);
+	assert_int_equal(
+		stream_tls_new(
+			&tls, &(struct stream_tls_conf){ .cert_file = client_path, .key_file = ca_path }, &t),
 		E_CONF);
 	assert_non_null(strstr(t.text, "key values mismatch"));
-	assert_int_equal(stream_tls_new(&tls, &(struct stream_tls_conf){ .cert_file = client_path, .key_file = "/no/k" }, &t),
+	assert_int_equal(
+		stream_tls_new(
+			&tls, &(struct stream_tls_conf){ .cert_file = client_path, .key_file = "/no/k" }, &t),
 		E_CONF);
 	assert_non_null(strstr(t.text, "/no/k"));
 }

@@ -9,7 +9,7 @@ struct client {
 	int n_up, n_down;
 	struct rds_down down;
 	char why[256];
-	struct buf log;     /* replies and messages, in order */
+	struct buf log; /* replies and messages, in order */
 	bool close_in_fn, command_in_fn, close_in_down, in_call;
 };
 
@@ -160,7 +160,8 @@ signing_in_and_the_database_come_first(void **state)
 	assert_null(strstr(rds_url(c.r), "pass"));
 	rds_start(c.r);
 	fake_accept(&f);
-	fake_expect(&f, "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$4\r\npass\r\n" HELLO "*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n");
+	fake_expect(&f,
+		"*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$4\r\npass\r\n" HELLO "*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n");
 	fake_say(&f, "+OK\r\n+OK\r\n");
 	loop_turn(f.l, 0);
 	assert_int_equal(c.n_up, 0);
@@ -184,13 +185,15 @@ a_wrong_password_is_fatal_but_tried_again(void **state)
 	rds_start(c.r);
 	fake_accept(&f);
 	fake_expect(&f, "*2\r\n$4\r\nAUTH\r\n$6\r\nsesame\r\n" HELLO);
-	fake_say(&f, "-WRONGPASS invalid username-password pair or user is disabled.\r\n-NOAUTH Authentication required.\r\n");
+	fake_say(&f,
+		"-WRONGPASS invalid username-password pair or user is disabled.\r\n-NOAUTH Authentication required.\r\n");
 	TURN_UNTIL(f.l, c.n_down);
 	assert_int_equal(c.n_up, 0);
 	assert_true(c.down.fatal);
 	assert_false(c.down.was_up);
 	assert_int_equal(c.down.err, E_REFUSED);
-	assert_string_equal(c.why, "signing in: WRONGPASS invalid username-password pair or user is disabled.");
+	assert_string_equal(
+		c.why, "signing in: WRONGPASS invalid username-password pair or user is disabled.");
 	assert_true(c.down.retry_ms >= 1000);
 	clock_fake(c.down.retry_ms * 1000, 1);
 	fake_accept(&f);
@@ -448,7 +451,8 @@ messages_come_to_the_subscriber_also_after_a_loss(void **state)
 	assert_int_equal(rds_subscribe(c.r, SPAN("ch")), E_OK);
 	fake_hello(&f);
 	fake_expect(&f, "*2\r\n$9\r\nSUBSCRIBE\r\n$2\r\nch\r\n");
-	fake_say(&f, "*3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$2\r\nhi\r\n");
+	fake_say(&f,
+		"*3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$2\r\nhi\r\n");
 	TURN_UNTIL(f.l, c.log.len == 13);
 	fake_drop(&f);
 	fake_hello(&f);
@@ -458,7 +462,8 @@ messages_come_to_the_subscriber_also_after_a_loss(void **state)
 	rds_unsubscribe(c.r, SPAN("ch"));
 	rds_unsubscribe(c.r, SPAN("ch"));
 	fake_expect(&f, "*2\r\n$11\r\nUNSUBSCRIBE\r\n$2\r\nch\r\n");
-	fake_say(&f, "*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$4\r\nlate\r\n*3\r\n$11\r\nunsubscribe\r\n$2\r\nch\r\n:1\r\n"
+	fake_say(&f,
+		"*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$4\r\nlate\r\n*3\r\n$11\r\nunsubscribe\r\n$2\r\nch\r\n:1\r\n"
 		"*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$1\r\nx\r\n$1\r\ny\r\n*3\r\n$7\r\nmessage\r\n$3\r\ntwo\r\n$2\r\nho\r\n");
 	TURN_UNTIL(f.l, span_ends(buf_span(&c.log), "two=ho "));
 	assert_string_equal(buf_text(&c.log), "sub:ch ch=hi x=y two=ho ");
@@ -474,7 +479,8 @@ it_speaks_over_a_given_descriptor(void **state)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 	f.fd = sv[1];
-	assert_int_equal(rds_new(&c.r, f.l, &(struct rds_conf){ .url = "unix:///nowhere/s" }, &ops, &c, NULL), E_OK);
+	assert_int_equal(
+		rds_new(&c.r, f.l, &(struct rds_conf){ .url = "unix:///nowhere/s" }, &ops, &c, NULL), E_OK);
 	assert_int_equal(rds_start_fd(c.r, sv[0], NULL), E_OK);
 	fake_expect(&f, HELLO);
 	fake_say(&f, "+OK\r\n");
@@ -494,7 +500,9 @@ wrong_settings_are_told_at_once(void **state)
 	struct rds *r;
 	struct errtext t;
 
-	assert_int_equal(rds_new(&r, *state, &(struct rds_conf){ .url = "rediss://h?ssl_ca_certs=/no/ca" }, &ops, NULL, &t), E_CONF);
+	assert_int_equal(rds_new(&r, *state, &(struct rds_conf){ .url = "rediss://h?ssl_ca_certs=/no/ca" },
+				 &ops, NULL, &t),
+		E_CONF);
 	assert_null(r);
 	assert_non_null(strstr(t.text, "/no/ca"));
 	assert_int_equal(rds_new(&r, *state, &(struct rds_conf){ .url = "http://h" }, &ops, NULL, &t), E_CONF);

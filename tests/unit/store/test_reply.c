@@ -67,7 +67,8 @@ replies_are_the_same_in_pieces_of_any_size(void **state)
 {
 	const struct span text = SPAN("+OK\r\n:-42\r\n$-1\r\n$5\r\nhe\r\nl\r\n-ERR no\r\n*0\r\n*-1\r\n"
 				      "*3\r\n$7\r\nmessage\r\n*2\r\n:1\r\n*1\r\n$0\r\n\r\n$-1\r\n:7\r\n");
-	const char *expected = "+OK\n-42\nnil\n\"he\r\nl\"\n-ERR no\n[]\nnil\n[\"message\" [1 [\"\"]] nil]\n7\n";
+	const char *expected =
+		"+OK\n-42\nnil\n\"he\r\nl\"\n-ERR no\n[]\nnil\n[\"message\" [1 [\"\"]] nil]\n7\n";
 	struct buf out = { 0 };
 
 	(void)state;

@@ -27,8 +27,8 @@ the_forms_that_celery_takes(void **state)
 		{ "redis://h?db=2", "redis://h?db=2", "h", NULL, 6379, 2, false },
 		{ "rediss://[::1]:7001/1", "rediss://[::1]:7001/1", "::1", NULL, 7001, 1, true },
 		{ "unix:///run/r.sock?db=4", "unix:///run/r.sock?db=4", NULL, "/run/r.sock", 0, 4, false },
-		{ "redis+socket:///run/r.sock?virtual_host=5", "redis+socket:///run/r.sock?virtual_host=5", NULL, "/run/r.sock", 0,
-			5, false },
+		{ "redis+socket:///run/r.sock?virtual_host=5", "redis+socket:///run/r.sock?virtual_host=5",
+			NULL, "/run/r.sock", 0, 5, false },
 	};
 
 	(void)state;
@@ -55,12 +55,16 @@ the_forms_that_celery_takes(void **state)
 static void
 the_urls_tls_settings_win(void **state)
 {
-	const struct stream_tls_conf conf = { .ca_file = "/conf/ca", .cert_file = "/conf/cert", .no_verify = true };
+	const struct stream_tls_conf conf = {
+		.ca_file = "/conf/ca", .cert_file = "/conf/cert", .no_verify = true
+	};
 	struct rds_target g;
 
 	(void)state;
-	assert_int_equal(rds_target_init(&g, "rediss://h?ssl_ca_certs=/url/ca&ssl_cert_reqs=CERT_REQUIRED&ssl_keyfile=/url/key",
-				 &conf, NULL),
+	assert_int_equal(
+		rds_target_init(&g,
+			"rediss://h?ssl_ca_certs=/url/ca&ssl_cert_reqs=CERT_REQUIRED&ssl_keyfile=/url/key",
+			&conf, NULL),
 		E_OK);
 	assert_string_equal(g.tls.ca_file, "/url/ca");
 	assert_string_equal(g.tls.cert_file, "/conf/cert");
@@ -79,7 +83,8 @@ what_is_wrong_is_said_without_the_password(void **state)
 		const char *url, *words;
 	} rows[] = {
 		{ "amqp://u:secret@h//", "must begin with redis://" },
-		{ "redis://u:secret@h/zero", "\"zero\" in redis://u:**@h/zero is no number of a Redis database" },
+		{ "redis://u:secret@h/zero",
+			"\"zero\" in redis://u:**@h/zero is no number of a Redis database" },
 		{ "redis://u:secret@h?db=-1", "is no number" },
 		{ "unix://", "names no socket" },
 		{ "rediss://u:secret@h?ssl_cert_reqs=maybe", "ssl_cert_reqs=maybe" },

@@ -84,10 +84,18 @@ check_request(const char *name, struct json_object *v)
 	assert_int_equal(r.clock, 1);
 
 	expires = table_get(&m.headers, "expires");
-	call = (struct control_call){ .name = SPAN("celery"), .method = r.method, .arguments = r.arguments, .destination = destination, .pattern = r.pattern,
-		.matcher = r.matcher, .ticket = r.ticket, .reply_key = r.reply_key, .clock = 1,
+	call = (struct control_call){ .name = SPAN("celery"),
+		.method = r.method,
+		.arguments = r.arguments,
+		.destination = destination,
+		.pattern = r.pattern,
+		.matcher = r.matcher,
+		.ticket = r.ticket,
+		.reply_key = r.reply_key,
+		.clock = 1,
 		.expires = expires->type == VAL_DOUBLE ? expires->u.number : 0 };
-	call.n_destination = fill_destination(vector_get(expect, "destination"), destination, ARRAY_LEN(destination));
+	call.n_destination =
+		fill_destination(vector_get(expect, "destination"), destination, ARRAY_LEN(destination));
 	assert_int_equal(control_encode(&again, &call), E_OK);
 	assert_same_message(name, &again, &m);
 	msg_release(&m);
@@ -97,7 +105,9 @@ check_request(const char *name, struct json_object *v)
 static void
 check_reply(const char *name, struct json_object *v)
 {
-	struct control_request r = { .reply_exchange = SPAN("reply.celery.pidbox"), .reply_key = SPAN("K1"), .ticket = SPAN("T1") };
+	struct control_request r = {
+		.reply_exchange = SPAN("reply.celery.pidbox"), .reply_key = SPAN("K1"), .ticket = SPAN("T1")
+	};
 	struct errtext why = { "" };
 	struct control_reply reply;
 	struct span node, answer;
@@ -199,19 +209,26 @@ arguments_by_their_types(void **state UNUSED)
 	struct span text;
 	double d;
 
-	assert_int_equal(decode("{\"method\": \"m\", \"arguments\": {\"t\": \"a\\u0062\", \"n\": 2.5, \"s\": \"7\", \"null\": null, \"zero\": 0, \"one\": 1,"
-				"\"empty\": \"\", \"list\": [\"x\", 4, null, {}, \"y\"], \"bad\": {}, \"big\": 1e999}}", NULL), E_OK);
+	assert_int_equal(
+		decode("{\"method\": \"m\", \"arguments\": {\"t\": \"a\\u0062\", \"n\": 2.5, \"s\": \"7\", \"null\": null, \"zero\": 0, \"one\": 1,"
+		       "\"empty\": \"\", \"list\": [\"x\", 4, null, {}, \"y\"], \"bad\": {}, \"big\": 1e999}}",
+			NULL),
+		E_OK);
 	assert_true(control_arg_text(&request, "t", &text));
 	assert_span(text, "ab");
 	assert_true(control_arg_text(&request, "n", &text));
 	assert_span(text, "2.5");
-	assert_false(control_arg_text(&request, "null", &text) || control_arg_text(&request, "none", &text) || control_arg_text(&request, "bad", &text));
+	assert_false(control_arg_text(&request, "null", &text) || control_arg_text(&request, "none", &text) ||
+		control_arg_text(&request, "bad", &text));
 	assert_null(control_arg(&request, "null").ptr);
 	assert_true(control_arg_number(&request, "n", &d) && d == 2.5);
 	assert_true(control_arg_number(&request, "s", &d) && d == 7);
-	assert_false(control_arg_number(&request, "t", &d) || control_arg_number(&request, "none", &d) || control_arg_number(&request, "list", &d));
-	assert_true(control_arg_flag(&request, "one", false) && control_arg_flag(&request, "none", true) && control_arg_flag(&request, "list", false));
-	assert_false(control_arg_flag(&request, "zero", true) || control_arg_flag(&request, "empty", true) || control_arg_flag(&request, "null", true));
+	assert_false(control_arg_number(&request, "t", &d) || control_arg_number(&request, "none", &d) ||
+		control_arg_number(&request, "list", &d));
+	assert_true(control_arg_flag(&request, "one", false) && control_arg_flag(&request, "none", true) &&
+		control_arg_flag(&request, "list", false));
+	assert_false(control_arg_flag(&request, "zero", true) || control_arg_flag(&request, "empty", true) ||
+		control_arg_flag(&request, "null", true));
 	assert_true(control_next_text(&request, "list", &w, &text));
 	assert_span(text, "x");
 	assert_true(control_next_text(&request, "list", &w, &text));

@@ -42,7 +42,10 @@ make_task(struct msg *m, const struct task_call *call)
 static struct task_call
 call_of_add(void)
 {
-	return (struct task_call){ .id = SPAN("id-1"), .name = SPAN("add"), .args = SPAN("[2, 3]"), .kwargs = SPAN("{\"z\": 1.50}") };
+	return (struct task_call){ .id = SPAN("id-1"),
+		.name = SPAN("add"),
+		.args = SPAN("[2, 3]"),
+		.kwargs = SPAN("{\"z\": 1.50}") };
 }
 
 /* A task that died of l. */
@@ -294,11 +297,13 @@ marks_of_death_are_taken_off(void **state UNUSED)
 	make_letter(&letter, &call, &l);
 	assert_int_equal(table_set(&letter.headers, &letter.arena, SPAN("x-warren-lost"), val_int(3)), E_OK);
 	assert_int_equal(table_set(&letter.headers, &letter.arena, SPAN("x-death"), deaths), E_OK);
-	assert_int_equal(table_set(&letter.headers, &letter.arena, SPAN("x-first-death-queue"), val_text("q")), E_OK);
+	assert_int_equal(
+		table_set(&letter.headers, &letter.arena, SPAN("x-first-death-queue"), val_text("q")), E_OK);
 	assert_int_equal(table_set(&letter.headers, &letter.arena, SPAN("x-own"), val_text("kept")), E_OK);
 	restore(&back, &letter, &r, false);
 	for (i = 0; i < back.headers.count; i++)
-		assert_false(span_starts(back.headers.pairs[i].key, "x-warren-") || span_starts(back.headers.pairs[i].key, "x-death") ||
+		assert_false(span_starts(back.headers.pairs[i].key, "x-warren-") ||
+			span_starts(back.headers.pairs[i].key, "x-death") ||
 			span_starts(back.headers.pairs[i].key, "x-first-death"));
 	assert_span(table_get_string(&back.headers, "x-own"), "kept");
 	assert_int_equal(value(&back, "retries")->u.integer, 0);
@@ -417,13 +422,16 @@ protocol_1_is_changed_inside_its_body(void **state UNUSED)
 	msg_init(&letter, 0);
 	letter.content_type = SPAN("application/json");
 	letter.routing_key = SPAN("q");
-	letter.body = SPAN("{\"task\": \"add\", \"id\": \"i\", \"args\": [1], \"own\": 1e5, \"retries\": 2, \"expires\": \"2026-11-21T04:10:30\"}");
+	letter.body = SPAN(
+		"{\"task\": \"add\", \"id\": \"i\", \"args\": [1], \"own\": 1e5, \"retries\": 2, \"expires\": \"2026-11-21T04:10:30\"}");
 	restore(&back, &letter, &r, true);
 	assert_span(back.body,
 		"{\"args\": [1], \"kwargs\": {}, \"task\": \"add\", \"id\": \"i\", \"own\": 1e5, \"retries\": 0, \"expires\": null}");
 	assert_int_equal(task_decode(&t, &back, &task_limits_default, NULL), TASK_FINE);
 	msg_release(&back);
-	r = (struct dead_restore){ .now = NOW, .keep_expires = true, .args = SPAN("[2]"), .kwargs = SPAN("{\"k\":0}") };
+	r = (struct dead_restore){
+		.now = NOW, .keep_expires = true, .args = SPAN("[2]"), .kwargs = SPAN("{\"k\":0}")
+	};
 	restore(&back, &letter, &r, false);
 	assert_span(back.body,
 		"{\"args\": [2], \"kwargs\": {\"k\":0}, \"task\": \"add\", \"id\": \"i\", \"own\": 1e5, \"retries\": 0, \"expires\": \"2026-11-21T04:10:30\"}");

@@ -71,13 +71,16 @@ check_envelope(const char *name, struct json_object *v)
 	for (i = 0; i < EVENT_OTHER; i++)
 		if (span_starts(span_of(name), evt_type_name((enum evt_type)i)))
 			evt_routing_key(key, (enum evt_type)i);
-	assert_int_equal(evt_encode(&got, SPAN("celeryev"), key, table_get_string(&want.headers, "hostname"), want.body), E_OK);
+	assert_int_equal(evt_encode(&got, SPAN("celeryev"), key, table_get_string(&want.headers, "hostname"),
+				 want.body),
+		E_OK);
 	assert_span_eq(name, got.exchange, want.exchange);
 	assert_span_eq(name, got.routing_key, want.routing_key);
 	assert_span_eq(name, got.content_type, want.content_type);
 	assert_span_eq(name, got.content_encoding, want.content_encoding);
 	assert_span_eq(name, got.body, want.body);
-	assert_span_eq(name, table_get_string(&got.headers, "hostname"), table_get_string(&want.headers, "hostname"));
+	assert_span_eq(name, table_get_string(&got.headers, "hostname"),
+		table_get_string(&want.headers, "hostname"));
 	assert_int_equal(got.delivery_mode, want.delivery_mode);
 	assert_int_equal(got.priority, want.priority);
 	assert_int_equal(got.headers.count, want.headers.count);
@@ -145,7 +148,8 @@ only_tasks_are_of_tasks(void **state UNUSED)
 	int i;
 
 	for (i = 0; i < EVENT_OTHER; i++)
-		assert_int_equal(evt_is_of_task((enum evt_type)i), span_starts(span_of(evt_type_name((enum evt_type)i)), "task-"));
+		assert_int_equal(evt_is_of_task((enum evt_type)i),
+			span_starts(span_of(evt_type_name((enum evt_type)i)), "task-"));
 }
 
 int

@@ -11,17 +11,25 @@ frames_of_a_template_are_read(void **state UNUSED)
 	struct arena a;
 
 	arena_init(&a, 0);
-	assert_int_equal(E_OK, fork_decode(&f, SPAN("{\"hello\":{\"protocol\":1,\"tasks\":[],\"template\":true}}\n"), &a, &t));
+	assert_int_equal(E_OK,
+		fork_decode(&f, SPAN("{\"hello\":{\"protocol\":1,\"tasks\":[],\"template\":true}}\n"), &a, &t));
 	assert_true(f.type == FORK_HELLO && f.protocol == 1 && f.unsafe.ptr == NULL);
-	assert_int_equal(E_OK, fork_decode(&f, SPAN("{\"hello\":{\"protocol\":1,\"template\":true,\"unsafe\":\"CUDA\"}}"), &a, &t));
+	assert_int_equal(E_OK,
+		fork_decode(&f, SPAN("{\"hello\":{\"protocol\":1,\"template\":true,\"unsafe\":\"CUDA\"}}"),
+			&a, &t));
 	assert_true(span_is(f.unsafe, "CUDA"));
 	assert_int_equal(E_OK, fork_decode(&f, SPAN("{\"forked\":{\"slot\":\"3\",\"pid\":456}}"), &a, &t));
 	assert_true(f.type == FORK_FORKED && span_is(f.slot, "3") && f.pid == 456);
-	assert_int_equal(E_OK, fork_decode(&f, SPAN("{\"exited\":{\"slot\":\"3\",\"pid\":456,\"code\":7,\"signal\":null}}"), &a, &t));
+	assert_int_equal(E_OK,
+		fork_decode(&f, SPAN("{\"exited\":{\"slot\":\"3\",\"pid\":456,\"code\":7,\"signal\":null}}"),
+			&a, &t));
 	assert_true(f.type == FORK_EXITED && !f.signaled && f.code == 7);
-	assert_int_equal(E_OK, fork_decode(&f, SPAN("{\"exited\":{\"slot\":\"3\",\"pid\":456,\"code\":null,\"signal\":9}}"), &a, &t));
+	assert_int_equal(E_OK,
+		fork_decode(&f, SPAN("{\"exited\":{\"slot\":\"3\",\"pid\":456,\"code\":null,\"signal\":9}}"),
+			&a, &t));
 	assert_true(f.signaled && f.code == 9);
-	assert_int_equal(E_OK, fork_decode(&f, SPAN("{\"failed\":{\"slot\":\"3\",\"error\":\"fork: \\u00fc\"}}"), &a, &t));
+	assert_int_equal(E_OK,
+		fork_decode(&f, SPAN("{\"failed\":{\"slot\":\"3\",\"error\":\"fork: \\u00fc\"}}"), &a, &t));
 	assert_true(f.type == FORK_FAILED && span_is(f.error, "fork: ü"));
 	arena_release(&a);
 }
@@ -30,11 +38,23 @@ static void
 what_is_no_frame_of_a_template_is_refused(void **state UNUSED)
 {
 	static const char *const bad[] = {
-		"", "{", "[]", "{}", "{\"stop\":{}}", "{\"forked\":[]}", "{\"hello\":{\"protocol\":1,\"tasks\":[]}}",
-		"{\"hello\":{\"template\":true}}", "{\"forked\":{\"pid\":456}}", "{\"forked\":{\"slot\":\"\",\"pid\":456}}",
-		"{\"forked\":{\"slot\":\"3\"}}", "{\"forked\":{\"slot\":\"3\",\"pid\":1}}", "{\"forked\":{\"slot\":\"3\",\"pid\":-5}}",
-		"{\"forked\":{\"slot\":\"3\",\"pid\":99999999999}}", "{\"exited\":{\"slot\":\"3\",\"pid\":456}}",
-		"{\"exited\":{\"slot\":\"3\",\"pid\":456,\"code\":256}}", "{\"forked\":{\"slot\":3,\"pid\":456}}",
+		"",
+		"{",
+		"[]",
+		"{}",
+		"{\"stop\":{}}",
+		"{\"forked\":[]}",
+		"{\"hello\":{\"protocol\":1,\"tasks\":[]}}",
+		"{\"hello\":{\"template\":true}}",
+		"{\"forked\":{\"pid\":456}}",
+		"{\"forked\":{\"slot\":\"\",\"pid\":456}}",
+		"{\"forked\":{\"slot\":\"3\"}}",
+		"{\"forked\":{\"slot\":\"3\",\"pid\":1}}",
+		"{\"forked\":{\"slot\":\"3\",\"pid\":-5}}",
+		"{\"forked\":{\"slot\":\"3\",\"pid\":99999999999}}",
+		"{\"exited\":{\"slot\":\"3\",\"pid\":456}}",
+		"{\"exited\":{\"slot\":\"3\",\"pid\":456,\"code\":256}}",
+		"{\"forked\":{\"slot\":3,\"pid\":456}}",
 	};
 	struct fork_frame f;
 	struct errtext t;
@@ -83,7 +103,8 @@ what_needs_escapes_has_them(void **state UNUSED)
 
 	buf_init(&b, 0);
 	fork_add_request(&b, SPAN("x\"y"), SPAN("A=b=c\n"), 1 << 30);
-	assert_span(buf_span(&b), "{\"fork\":{\"slot\":\"x\\\"y\",\"env\":{\"A\":\"b=c\\n\"},\"rlimit_as\":1073741824}}\n");
+	assert_span(buf_span(&b),
+		"{\"fork\":{\"slot\":\"x\\\"y\",\"env\":{\"A\":\"b=c\\n\"},\"rlimit_as\":1073741824}}\n");
 	buf_reset(&b);
 	fork_add_stop(&b);
 	assert_span(buf_span(&b), "{\"stop\":{}}\n");

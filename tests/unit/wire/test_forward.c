@@ -7,7 +7,11 @@
 static void
 make_task(struct msg *m, struct task *t, int64_t retries)
 {
-	struct task_call call = { .id = SPAN("id-1"), .name = SPAN("add"), .args = SPAN("[2, 3]"), .kwargs = SPAN("{}"), .retries = retries };
+	struct task_call call = { .id = SPAN("id-1"),
+		.name = SPAN("add"),
+		.args = SPAN("[2, 3]"),
+		.kwargs = SPAN("{}"),
+		.retries = retries };
 	struct errtext why;
 
 	msg_init(m, 0);
@@ -28,7 +32,9 @@ counts_of(const struct msg *m)
 static void
 copy_tells_what_the_message_has_been_through(void **state)
 {
-	struct forward f = { .exchange = SPAN(""), .routing_key = SPAN("q"), .been = { .lost = 3, .requeued = 1 } };
+	struct forward f = {
+		.exchange = SPAN(""), .routing_key = SPAN("q"), .been = { .lost = 3, .requeued = 1 }
+	};
 	struct msg m, to;
 	struct task t;
 
@@ -77,7 +83,8 @@ nonsense_in_a_counter_counts_as_none(void **state)
 	(void)state;
 	make_task(&m, &t, 0);
 	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("x-warren-lost"), val_int(-5)), E_OK);
-	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("x-warren-requeued"), val_string(SPAN("many"))), E_OK);
+	assert_int_equal(
+		table_set(&m.headers, &m.arena, SPAN("x-warren-requeued"), val_string(SPAN("many"))), E_OK);
 	assert_int_equal(counts_of(&m).lost, 0);
 	assert_int_equal(counts_of(&m).requeued, 0);
 	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("x-warren-held"), val_int(INT64_MAX)), E_OK);

@@ -5,7 +5,13 @@
 static void
 note_is_one_line(void **state)
 {
-	struct note n = { .retries = 2, .lost = 1, .requeued = 7, .state = NOTE_RUNS, .deaths = 3, .owner = SPAN("0123456789abcdef"), .words = SPAN("w1@my host") };
+	struct note n = { .retries = 2,
+		.lost = 1,
+		.requeued = 7,
+		.state = NOTE_RUNS,
+		.deaths = 3,
+		.owner = SPAN("0123456789abcdef"),
+		.words = SPAN("w1@my host") };
 	struct buf b;
 
 	(void)state;
@@ -47,7 +53,8 @@ next_copy_is_read_as_it_was_written(void **state)
 static void
 nonsense_is_no_copy(void **state)
 {
-	static const char *const rows[] = { "", "retry", "retry 1 2", "retry 1 2 x", "again 1 2 3", "retry -1 0 0", "lost 0 0 -5", "retry 0 0 0 0" };
+	static const char *const rows[] = { "", "retry", "retry 1 2", "retry 1 2 x", "again 1 2 3",
+		"retry -1 0 0", "lost 0 0 -5", "retry 0 0 0 0" };
 	struct note_next next;
 
 	(void)state;

@@ -9,7 +9,11 @@ static const char result[] = "{\"status\": \"SUCCESS\", \"result\": 5}";
 static void
 make_task(struct msg *m)
 {
-	struct task_call call = { .id = SPAN("id-1"), .name = SPAN("add"), .args = SPAN("[2, 3]"), .kwargs = SPAN("{}"), .retries = 2 };
+	struct task_call call = { .id = SPAN("id-1"),
+		.name = SPAN("add"),
+		.args = SPAN("[2, 3]"),
+		.kwargs = SPAN("{}"),
+		.retries = 2 };
 	struct errtext why;
 
 	msg_init(m, 0);

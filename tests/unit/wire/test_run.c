@@ -79,20 +79,41 @@ more_of_a_framework_is_read(void **state UNUSED)
 	struct arena a;
 
 	arena_init(&a, 0);
-	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"result\":5,\"children\":[[[\"c\",null],null]],\"store\":false}}"), &a, NULL,
-				 &why), E_OK);
+	assert_int_equal(
+		run_decode(&f,
+			SPAN("{\"done\":{\"id\":\"a\",\"result\":5,\"children\":[[[\"c\",null],null]],\"store\":false}}"),
+			&a, NULL, &why),
+		E_OK);
 	assert_true(span_is(f.children, "[[[\"c\",null],null]]") && f.no_store && !f.must_store);
-	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"error\":{\"type\":\"E\"},\"errbacks_called\":[0,2],\"store\":true}}"), &a, NULL,
-				 &why), E_OK);
+	assert_int_equal(
+		run_decode(&f,
+			SPAN("{\"done\":{\"id\":\"a\",\"error\":{\"type\":\"E\"},\"errbacks_called\":[0,2],\"store\":true}}"),
+			&a, NULL, &why),
+		E_OK);
 	assert_true(span_is(f.errbacks_called, "[0,2]") && f.must_store);
-	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"retry\":{\"error\":null,\"args\":[2],\"kwargs\":{},\"options\":{\"queue\":\"q\"},"
-					     "\"traceback\":\"T\"}}}"), &a, NULL, &why), E_OK);
-	assert_true(span_is(f.new_args, "[2]") && span_is(f.new_kwargs, "{}") && span_is(f.options, "{\"queue\":\"q\"}") && span_is(f.traceback, "T"));
-	assert_int_equal(run_decode(&f, SPAN("{\"state\":{\"id\":\"a\",\"state\":\"S\",\"children\":null,\"traceback\":\"T\"}}"), &a, NULL, &why), E_OK);
+	assert_int_equal(
+		run_decode(&f,
+			SPAN("{\"done\":{\"id\":\"a\",\"retry\":{\"error\":null,\"args\":[2],\"kwargs\":{},\"options\":{\"queue\":\"q\"},"
+			     "\"traceback\":\"T\"}}}"),
+			&a, NULL, &why),
+		E_OK);
+	assert_true(span_is(f.new_args, "[2]") && span_is(f.new_kwargs, "{}") &&
+		span_is(f.options, "{\"queue\":\"q\"}") && span_is(f.traceback, "T"));
+	assert_int_equal(
+		run_decode(&f,
+			SPAN("{\"state\":{\"id\":\"a\",\"state\":\"S\",\"children\":null,\"traceback\":\"T\"}}"),
+			&a, NULL, &why),
+		E_OK);
 	assert_true(f.children.ptr == NULL && span_is(f.traceback, "T"));
-	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"result\":5,\"children\":{}}}"), &a, NULL, &why), E_FORMAT);
-	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"retry\":{\"args\":[]}}}"), &a, NULL, &why), E_FORMAT);
-	assert_int_equal(run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"retry\":{\"options\":[]}}}"), &a, NULL, &why), E_FORMAT);
+	assert_int_equal(
+		run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"result\":5,\"children\":{}}}"), &a, NULL, &why),
+		E_FORMAT);
+	assert_int_equal(
+		run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"retry\":{\"args\":[]}}}"), &a, NULL, &why),
+		E_FORMAT);
+	assert_int_equal(
+		run_decode(&f, SPAN("{\"done\":{\"id\":\"a\",\"retry\":{\"options\":[]}}}"), &a, NULL, &why),
+		E_FORMAT);
 	arena_release(&a);
 }
 

@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <json-c/json.h>
+
+#include <cmocka.h>
 
 #include "base/buf.h"
 #include "wire/msg.h"
