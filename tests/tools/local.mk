@@ -15,11 +15,14 @@ CPPCHECK = cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --librar
 	--enable=warning,performance,portability --suppress=missingIncludeSystem -D__GNUC__ -DLOGROW '-D__VA_OPT__(...)=' \
 	-Isrc -Iinclude -Itests
 
-.PHONY: format lint lint-tidy lint-cppcheck lint-dist asan
+.PHONY: format lint lint-format lint-tidy lint-cppcheck lint-dist asan
 format:
 	cd $(top_srcdir) && $(C_AND_H_FILES) | xargs clang-format -i
 
-lint: lint-tidy lint-cppcheck lint-dist
+lint: lint-format lint-tidy lint-cppcheck lint-dist
+
+lint-format:
+	cd $(top_srcdir) && $(C_AND_H_FILES) | xargs clang-format --dry-run -Werror
 
 lint-tidy:
 	cd $(top_srcdir) && $(C_FILES) | xargs -P2 -n8 sh -c \
