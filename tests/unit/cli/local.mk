@@ -10,13 +10,13 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
 endif
-tests_unit_cli_test_app_settings_SOURCES = tests/unit/cli/test_app_settings.c
+tests_unit_cli_test_app_settings_SOURCES = tests/unit/cli/test_app_settings.c tests/unit/cli/fixture.h
 tests_unit_cli_test_app_settings_LDADD = libcli.a $(LIBS_ALL) $(CMOCKA_LIBS)
 tests_unit_cli_test_call_SOURCES = tests/unit/cli/test_call.c
 tests_unit_cli_test_call_LDADD = libcli.a $(LIBS_ALL) $(CMOCKA_LIBS)
 tests_unit_cli_test_flags_SOURCES = tests/unit/cli/test_flags.c
 tests_unit_cli_test_flags_LDADD = libcli.a $(LIBS_ALL) $(CMOCKA_LIBS)
-tests_unit_cli_test_setup_SOURCES = tests/unit/cli/test_setup.c
+tests_unit_cli_test_setup_SOURCES = tests/unit/cli/test_setup.c tests/unit/cli/fixture.h
 tests_unit_cli_test_setup_LDADD = libcli.a $(LIBS_ALL) $(CMOCKA_LIBS)
 tests_unit_cli_test_remote_SOURCES = tests/unit/cli/test_remote.c
 tests_unit_cli_test_remote_LDADD = libcli.a $(LIBS_ALL) $(CMOCKA_LIBS)

@@ -1,43 +1,13 @@
 /* What settings become: rules, routes, queues, pools. */
 #include "cli/setup.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "unit/cli/fixture.h"
 
 static char path[64];
-
-struct fixture {
-	struct cli cli;
-	struct errtext t;
-};
-
-static int
-setup(void **state)
-{
-	struct fixture *f = alloc_zero(sizeof(*f));
-
-	assert_non_null(f);
-	arena_init(&f->cli.arena, 0);
-	assert_int_equal(conf_init(&f->cli.conf), E_OK);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	conf_release(&f->cli.conf);
-	arena_release(&f->cli.arena);
-	alloc_free(f);
-	return 0;
-}
 
 static void
 load(struct fixture *f, const char *text)
