@@ -576,7 +576,7 @@ enum err
 app_merge_tasks(struct cli *cli, struct errtext *t)
 {
 	struct merge m = { .sec = conf_section("tasks") };
-	struct conf_task *general = must_alloc(cli->n_apps * sizeof(*general)), rest;
+	struct conf_task *general = must_alloc(cli->n_apps * sizeof(*general)), rest = { 0 };
 	size_t max = cli->conf.n_tasks + 1, i;
 	enum err e = E_OK;
 

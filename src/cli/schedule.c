@@ -235,7 +235,7 @@ make_one(void *owner, struct span name, struct span json, struct entry_conf **ou
 	struct schedule_maker *m = owner;
 	struct conf_schedule s = m->defaults;
 	struct arena scratch = { 0 };
-	struct entry_conf conf;
+	struct entry_conf conf = { 0 };
 	enum err e = E_OK;
 
 	s.item.name = terminated(&scratch, name);
