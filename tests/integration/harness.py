@@ -25,6 +25,12 @@ SANITIZER = re.compile(r"(AddressSanitizer|LeakSanitizer|runtime error:|Assertio
 SLOW = 4 if os.environ.get("WARREN_SLOW") else 1  # valgrind and the like: everything may take so many times longer
 
 
+def is_sanitized():
+    """Whether the program under test was built with a sanitizer: its memory is not the program's own then."""
+    with open(WARREN, "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 def environment(**more):
     """Ours without settings that would reach the programs under test; PATH finds Debian's Python first."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("WARREN_", "CELERY_"))}
