@@ -8,6 +8,8 @@
 
 #include "base/alloc.h"
 
+#define SHA_LEN 40
+
 static struct rds_reply *
 place(const redisReadTask *task, enum rds_type type)
 {
@@ -20,6 +22,30 @@ place(const redisReadTask *task, enum rds_type type)
 		r = &((struct rds_parser *)task->privdata)->root;
 	*r = (struct rds_reply){ .type = type };
 	return r;
+}
+
+/*
+ * Redis 7 names the script in which a command failed: " script: <40 digits>, on @user_script:1." All scripts are ours, and whoever reads the
+ * error has never heard of them.
+ */
+static struct span
+without_script(struct span text)
+{
+	static const char head[] = " script: ", tail[] = ", on @user_script:";
+	struct span rest = text;
+
+	for (size_t i = text.len; i > 0; i--) {
+		rest = (struct span){ text.ptr + i - 1, text.len - i + 1 };
+		if (!span_starts(rest, head))
+			continue;
+		rest.ptr += sizeof(head) - 1;
+		rest.len -= sizeof(head) - 1;
+		if (rest.len > SHA_LEN &&
+			span_starts((struct span){ rest.ptr + SHA_LEN, rest.len - SHA_LEN }, tail))
+			text.len = i - 1;
+		break;
+	}
+	return text;
 }
 
 static void *
@@ -37,6 +63,8 @@ on_string(const redisReadTask *task, char *text, size_t len)
 		type = RDS_STATUS;
 	r = place(task, type);
 	r->str = (struct span){ copy, len };
+	if (type == RDS_ERROR)
+		r->str = without_script(r->str);
 	return r;
 }
 

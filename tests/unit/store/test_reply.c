@@ -197,6 +197,38 @@ errors_are_told_apart_by_their_first_word(void **state)
 	assert_int_equal(rds_trouble(&(struct rds_reply){ .type = RDS_STRING, .str = SPAN("OOM") }), RDS_FINE);
 }
 
+static void
+an_error_does_not_name_the_script_it_came_from(void **state)
+{
+	static const char sha[] = "6b1bf486c81ceb7edf3c093f4a48582e38c0e791";
+	static const char *const kept[] = {
+		"READONLY You can't write against a read only replica.",
+		"ERR no script: it is gone, on @user_script:1.",
+		"NOSCRIPT No matching script. Please use EVAL.",
+		" script: ",
+	};
+	char text[300];
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 0);
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		for (int named = 0; named < 2; named++) {
+			snprintf(text, sizeof(text), "-%s%s%s%s\r\n", kept[i], named ? " script: " : "",
+				named ? sha : "", named ? ", on @user_script:1." : "");
+			buf_reset(&out);
+			read_all(span_of(text), 7, &out);
+			snprintf(text, sizeof(text), "-%s\n", kept[i]);
+			assert_string_equal(buf_text(&out), text);
+		}
+	/* What is no error is left as it is. */
+	snprintf(text, sizeof(text), "+fine script: %s, on @user_script:1.\r\n", sha);
+	buf_reset(&out);
+	read_all(span_of(text), 7, &out);
+	assert_non_null(strstr(buf_text(&out), sha));
+	buf_release(&out);
+}
+
 int
 main(void)
 {
@@ -207,6 +239,7 @@ main(void)
 		cmocka_unit_test(without_memory_the_parser_gives_up_cleanly),
 		cmocka_unit_test(a_command_is_written_in_redis_form),
 		cmocka_unit_test(errors_are_told_apart_by_their_first_word),
+		cmocka_unit_test(an_error_does_not_name_the_script_it_came_from),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
