@@ -10,6 +10,7 @@ libbackend_a_SOURCES = \
 	src/backend/redis_chord.c \
 	src/backend/redis_kept.c \
 	src/backend/redis_note.c \
+	src/backend/redis_script.c src/backend/redis_script.h \
 	src/backend/redis_turn.c \
 	src/backend/redis_wait.c \
 	src/backend/rpc.c src/backend/rpc_backend.h \

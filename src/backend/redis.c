@@ -6,8 +6,6 @@
 #include "backend/redis_backend.h"
 
 #include "base/alloc.h"
-#include "base/backoff.h"
-#include "base/id.h"
 #include "base/url.h"
 
 /*
@@ -41,17 +39,12 @@ static const char script[] =
 	"note()\n"
 	"return 1\n";
 
-#define RETRY_BASE_MS 50
-#define RETRY_MAX_MS 5000
-
 /* One attempt at one store. The store may be cancelled while its command is on the way: then the flight lands nowhere. */
 struct flight {
 	struct list link;
 	struct redis_backend *rb;
 	struct backend_store *store;
 };
-
-static void pump(struct redis_backend *rb);
 
 static struct redis_backend *
 redis_of(const struct backend *b)
@@ -116,32 +109,6 @@ finish_stored(struct redis_backend *rb, struct backend_store *s)
 		finish(rb, hold->store, E_OK, "");
 }
 
-void
-redis_tell_delay(struct redis_backend *rb, struct span answer, ms_t wait)
-{
-	const struct backend_events *ev = rb->base.events;
-	struct errtext why;
-
-	if (answer.len == 0 || ev == NULL || ev->on_delay == NULL)
-		return;
-	(void)err_set(&why, E_REFUSED, "%.*s", SPAN_FMT(answer));
-	ev->on_delay(rb->base.owner, why.text, wait);
-}
-
-/* `answer`: what Redis says against it, "" when the want is ours. */
-static void
-try_later(struct redis_backend *rb, struct span answer)
-{
-	ms_t wait;
-
-	if (rb->retry.armed)
-		return;
-	rb->failures++;
-	wait = backoff_full_jitter(RETRY_BASE_MS, RETRY_MAX_MS, rb->failures, id_random_u64());
-	loop_timer_arm(&rb->retry, wait);
-	redis_tell_delay(rb, answer, wait);
-}
-
 /* What cannot be stored for a reason that stays is given back, lest its owner waits for ever without a word. */
 static void
 refuse_all(struct redis_backend *rb, const char *why)
@@ -151,65 +118,6 @@ refuse_all(struct redis_backend *rb, const char *why)
 	/* Whoever stores again in the callback goes to the end, so that this comes to an end. */
 	for (size_t n = rb->n_stores; n > 0 && !rb->is_closed && (it = rb->stores.next) != &rb->stores; n--)
 		finish(rb, container_of(it, struct backend_store, link), E_REFUSED, why);
-}
-
-static bool
-is_passing(const struct rds_reply *r)
-{
-	enum rds_trouble trouble = rds_trouble(r);
-
-	return trouble == RDS_RETRY || trouble == RDS_RECONNECT;
-}
-
-static void
-on_script(void *owner, enum err e, const struct rds_reply *r)
-{
-	struct redis_backend *rb = owner;
-	struct errtext why;
-
-	rb->is_loading = false;
-	if (e != E_OK)
-		return;
-	if (r->type == RDS_STRING && r->str.len < sizeof(rb->sha)) {
-		snprintf(rb->sha, sizeof(rb->sha), "%.*s", SPAN_FMT(r->str));
-		pump(rb);
-		return;
-	}
-	try_later(rb, r->str);
-	if (!is_passing(r)) {
-		(void)err_set(&why, E_REFUSED, "SCRIPT LOAD: %.*s", SPAN_FMT(r->str));
-		refuse_all(rb, why.text);
-	}
-}
-
-static void
-load_script(struct redis_backend *rb)
-{
-	struct span argv[] = { SPAN("SCRIPT"), SPAN("LOAD"), SPAN(script) };
-	enum err e;
-
-	rb->sha[0] = '\0';
-	if (rb->is_loading)
-		return;
-	e = rds_command(rb->rds, argv, ARRAY_LEN(argv), 0, on_script, rb);
-	rb->is_loading = e == E_OK;
-	/* Not up: on_up comes here again. */
-	if (e != E_OK && e != E_CLOSED)
-		try_later(rb, SPAN_NONE);
-}
-
-/* True when the reply tells of a trouble that passes. */
-static bool
-will_pass(struct redis_backend *rb, const struct rds_reply *r)
-{
-	if (span_starts(r->str, "NOSCRIPT")) {
-		load_script(rb);
-		return true;
-	}
-	if (!is_passing(r))
-		return false;
-	try_later(rb, r->str);
-	return true;
 }
 
 static void
@@ -228,7 +136,7 @@ on_stored(void *owner, enum err e, const struct rds_reply *r)
 	struct errtext why;
 
 	if (s != NULL && e == E_OK && r->type != RDS_ERROR) {
-		rb->failures = 0;
+		rb->storing.failures = 0;
 		finish_stored(rb, s);
 		/* Still there if a callback has closed the backend: that frees at the turn's end. */
 		land(f);
@@ -240,7 +148,7 @@ on_stored(void *owner, enum err e, const struct rds_reply *r)
 		return;
 	s->flight = NULL;
 	/* Lost with the connection, or for a passing reason: it is sent again. */
-	if (e != E_OK || will_pass(rb, r))
+	if (e != E_OK || redis_script_will_pass(&rb->storing, r))
 		return;
 	(void)err_set(&why, E_REFUSED, "%.*s", SPAN_FMT(r->str));
 	finish(rb, s, E_REFUSED, why.text);
@@ -263,9 +171,9 @@ static enum err
 send(struct redis_backend *rb, struct backend_store *s)
 {
 	struct span is_final = s->is_final ? SPAN("1") : SPAN("0"), key = redis_key(rb, span_of(s->id));
-	struct span plain[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("1"), key, buf_span(&s->payload),
-		span_of(rb->ttl), is_final };
-	struct span noting[] = { SPAN("EVALSHA"), span_of(rb->sha), SPAN("2"), key, SPAN_NONE,
+	struct span plain[] = { SPAN("EVALSHA"), span_of(rb->storing.sha), SPAN("1"), key,
+		buf_span(&s->payload), span_of(rb->ttl), is_final };
+	struct span noting[] = { SPAN("EVALSHA"), span_of(rb->storing.sha), SPAN("2"), key, SPAN_NONE,
 		buf_span(&s->payload), span_of(rb->ttl), is_final, span_of(s->note),
 		SPAN(REDIS_NOTE_KEEP_OVER_TEXT) };
 	struct flight *f;
@@ -295,7 +203,7 @@ pump(struct redis_backend *rb)
 {
 	struct list *it, *tmp;
 
-	if (rb->sha[0] == '\0' || !rds_is_up(rb->rds))
+	if (rb->storing.sha[0] == '\0' || !rds_is_up(rb->rds))
 		return;
 	LIST_EACH (&rb->stores, it, tmp) {
 		struct backend_store *s = container_of(it, struct backend_store, link);
@@ -304,19 +212,17 @@ pump(struct redis_backend *rb)
 		if (e == E_CLOSED)
 			return;
 		if (e != E_OK) {
-			try_later(rb, SPAN_NONE);
+			redis_script_try_later(&rb->storing, SPAN_NONE);
 			return;
 		}
 	}
 }
 
 static void
-on_retry(void *owner)
+go_on(struct redis_backend *rb)
 {
-	struct redis_backend *rb = owner;
-
-	if (rb->sha[0] == '\0')
-		load_script(rb);
+	if (rb->storing.sha[0] == '\0')
+		redis_script_load(&rb->storing);
 	else
 		pump(rb);
 }
@@ -325,7 +231,7 @@ static enum err
 redis_store(struct backend *b, struct backend_store *s)
 {
 	struct redis_backend *rb = redis_of(b);
-	bool is_next = rb->sha[0] != '\0' && !rb->retry.armed;
+	bool is_next = redis_script_is_ready(&rb->storing);
 	enum err e;
 
 	list_push(&rb->stores, &s->link);
@@ -335,7 +241,7 @@ redis_store(struct backend *b, struct backend_store *s)
 		return E_OK;
 	e = send(rb, s);
 	if (e != E_OK && e != E_CLOSED)
-		try_later(rb, SPAN_NONE);
+		redis_script_try_later(&rb->storing, SPAN_NONE);
 	return E_OK;
 }
 
@@ -456,9 +362,8 @@ on_up(void *owner)
 {
 	struct redis_backend *rb = owner;
 
-	rb->failures = 0;
-	loop_timer_disarm(&rb->retry);
-	load_script(rb);
+	redis_script_on_up(&rb->storing);
+	redis_script_load(&rb->storing);
 	redis_chords_on_up(rb);
 	redis_waits_look(rb);
 	if (rb->base.events != NULL && rb->base.events->on_up != NULL)
@@ -470,8 +375,8 @@ on_down(void *owner, const struct rds_down *d)
 {
 	struct redis_backend *rb = owner;
 
-	rb->sha[0] = '\0';
-	redis_chords_on_down(rb);
+	redis_script_on_down(&rb->storing);
+	redis_script_on_down(&rb->chords.script);
 	if (rb->base.events != NULL && rb->base.events->on_down != NULL)
 		rb->base.events->on_down(rb->base.owner, d->url, d->text, d->retry_ms, d->was_up);
 }
@@ -533,7 +438,7 @@ redis_close(struct backend *b)
 	redis_notes_release(rb);
 	redis_turn_release(rb);
 	redis_waits_release(rb);
-	loop_timer_release(&rb->retry);
+	redis_script_release(&rb->storing);
 	loop_reap(b->loop, redis_free, rb);
 }
 
@@ -622,7 +527,7 @@ redis_open(struct backend **out, struct loop *l, const struct backend_conf *conf
 	buf_init(&rb->text, 0);
 	e = keep_conf(rb, conf);
 	if (e == E_OK)
-		e = loop_timer_init(&rb->retry, l, on_retry, rb);
+		e = redis_script_init(&rb->storing, rb, script, go_on, refuse_all);
 	if (e == E_OK)
 		e = redis_chords_init(rb);
 	if (e == E_OK)

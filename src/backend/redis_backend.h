@@ -1,21 +1,19 @@
-/* The Redis backend's own struct, for its two files. Private to backend/. */
+/* The Redis backend's own struct, for its files. Private to backend/. */
 #ifndef WARREN_BACKEND_REDIS_BACKEND_H
 #define WARREN_BACKEND_REDIS_BACKEND_H
 
 #include "backend/note.h"
 #include "backend/ops.h"
+#include "backend/redis_script.h"
 #include "base/map.h"
 #include "store/redis.h"
 
 /* What counting chords needs of its own. */
 struct redis_chords {
 	bool is_list; /* see backend.h: chords_unordered */
-	char sha[48]; /* of the script, "" until it is loaded on this connection */
-	bool is_loading;
+	struct redis_script script;
 	struct list ops;     /* all that are not over, in order */
 	struct list flights; /* commands on the way */
-	struct loop_timer retry;
-	unsigned failures;
 };
 
 struct redis_backend {
@@ -28,8 +26,7 @@ struct redis_backend {
 	ms_t lease_ms;
 	char ttl[24]; /* seconds; "0" = keep for ever */
 	struct rds *rds;
-	char sha[48];    /* of the script, "" until it is loaded on this connection */
-	bool is_loading; /* SCRIPT LOAD is under way */
+	struct redis_script storing;
 	bool is_closed;
 	struct list stores; /* all that are not over, in order */
 	size_t n_stores;
@@ -39,9 +36,7 @@ struct redis_backend {
 	struct list asked; /* commands about sets */
 	struct list turns; /* questions to buckets of rate limits */
 	struct redis_chords chords;
-	struct list noted;       /* and about notes */
-	struct loop_timer retry; /* after an error that passes */
-	unsigned failures;
+	struct list noted;    /* and about notes */
 	struct rds *listener; /* subscriptions; opened by the first wait */
 	struct map waits;     /* key -> struct wait_key */
 	struct list all_waits;
@@ -74,11 +69,8 @@ enum err redis_chords_init(struct redis_backend *rb) MUSTCHECK;
 enum err redis_chord(struct backend *b, struct backend_chord *op) MUSTCHECK;
 void redis_chord_cancel(struct backend *b, struct backend_chord *op);
 void redis_chords_on_up(struct redis_backend *rb);
-void redis_chords_on_down(struct redis_backend *rb);
 /* Nothing is under way any more. */
 void redis_chords_release(struct redis_backend *rb);
-/* Tells people that Redis is there and does not do what it is asked for now. */
-void redis_tell_delay(struct redis_backend *rb, struct span answer, ms_t wait);
 
 /* How long a note that a run is over for good stays: it is of interest only to copies that are on the way. */
 #define REDIS_NOTE_KEEP_OVER 3600000

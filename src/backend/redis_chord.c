@@ -8,11 +8,7 @@
 #include "backend/redis_backend.h"
 
 #include "base/alloc.h"
-#include "base/backoff.h"
-#include "base/id.h"
 
-#define RETRY_BASE_MS 50
-#define RETRY_MAX_MS 5000
 #define GROUP_PREFIX "celery-taskset-meta-"
 
 /*
@@ -165,8 +161,6 @@ struct flight {
 	struct backend_chord *op;
 };
 
-static void pump(struct redis_backend *rb);
-
 static struct redis_backend *
 redis_of(const struct backend *b)
 {
@@ -190,68 +184,14 @@ finish(struct backend_chord *op, enum err e, const struct chord_count *c, const 
 }
 
 static void
-try_later(struct redis_backend *rb, struct span answer)
+refuse_all(struct redis_backend *rb, const char *why)
 {
-	ms_t wait;
-
-	if (rb->chords.retry.armed)
-		return;
-	rb->chords.failures++;
-	wait = backoff_full_jitter(RETRY_BASE_MS, RETRY_MAX_MS, rb->chords.failures, id_random_u64());
-	loop_timer_arm(&rb->chords.retry, wait);
-	redis_tell_delay(rb, answer, wait);
-}
-
-static bool
-is_passing(const struct rds_reply *r)
-{
-	enum rds_trouble trouble = rds_trouble(r);
-
-	return trouble == RDS_RETRY || trouble == RDS_RECONNECT;
-}
-
-/* --- the script -------------------------------------------------------------------------------------------------------- */
-
-static void
-on_script(void *owner, enum err e, const struct rds_reply *r)
-{
-	struct redis_backend *rb = owner;
 	struct list *it;
-	struct errtext why;
 
-	rb->chords.is_loading = false;
-	if (e != E_OK)
-		return;
-	if (r->type == RDS_STRING && r->str.len < sizeof(rb->chords.sha)) {
-		snprintf(rb->chords.sha, sizeof(rb->chords.sha), "%.*s", SPAN_FMT(r->str));
-		pump(rb);
-		return;
-	}
-	try_later(rb, r->str);
-	if (is_passing(r))
-		return;
-	(void)err_set(&why, E_REFUSED, "SCRIPT LOAD: %.*s", SPAN_FMT(r->str));
 	/* Whoever calls again in the callback goes to the end, so that this comes to an end. */
 	for (size_t n = list_count(&rb->chords.ops);
 		n > 0 && !rb->is_closed && (it = rb->chords.ops.next) != &rb->chords.ops; n--)
-		finish(container_of(it, struct backend_chord, link), E_REFUSED, NULL, why.text);
-}
-
-/* Only when there is something to count: most workers never are part of a chord. */
-static void
-load_script(struct redis_backend *rb)
-{
-	struct span argv[] = { SPAN("SCRIPT"), SPAN("LOAD"), SPAN(script) };
-	enum err e;
-
-	rb->chords.sha[0] = '\0';
-	if (rb->chords.is_loading)
-		return;
-	e = rds_command(rb->rds, argv, ARRAY_LEN(argv), 0, on_script, rb);
-	rb->chords.is_loading = e == E_OK;
-	/* Not up: on_up comes here again. */
-	if (e != E_OK && e != E_CLOSED)
-		try_later(rb, SPAN_NONE);
+		finish(container_of(it, struct backend_chord, link), E_REFUSED, NULL, why);
 }
 
 /* --- answers ------------------------------------------------------------------------------------------------------------- */
@@ -326,21 +266,15 @@ on_answer(void *owner, enum err e, const struct rds_reply *r)
 		return;
 	op->flight = NULL;
 	if (e == E_OK && r->type == RDS_ARRAY) {
-		rb->chords.failures = 0;
+		rb->chords.script.failures = 0;
 		finish_answered(op, r);
 		return;
 	}
-	/* Lost with the connection: it is sent again when that is back. */
-	if (e != E_OK)
+	/* Lost with the connection, or for a passing reason: it is sent again. */
+	if (e != E_OK || redis_script_will_pass(&rb->chords.script, r))
 		return;
-	if (r->type == RDS_ERROR && span_starts(r->str, "NOSCRIPT")) {
-		load_script(rb);
-	} else if (r->type == RDS_ERROR && is_passing(r)) {
-		try_later(rb, r->str);
-	} else {
-		(void)err_set(&why, E_REFUSED, "%.*s", SPAN_FMT(r->str));
-		finish(op, E_REFUSED, NULL, why.text);
-	}
+	(void)err_set(&why, E_REFUSED, "%.*s", SPAN_FMT(r->str));
+	finish(op, E_REFUSED, NULL, why.text);
 }
 
 /* --- sending ------------------------------------------------------------------------------------------------------------- */
@@ -381,8 +315,8 @@ send(struct redis_backend *rb, struct backend_chord *op)
 		[BACKEND_CHORD_CLOSE] = "close",
 		[BACKEND_CHORD_CLAIM] = "claim",
 		[BACKEND_CHORD_LOOK] = "look" };
-	struct span argv[3 + KEYS + 2 + BACKEND_CHORD_WORDS] = { SPAN("EVALSHA"), span_of(rb->chords.sha),
-		SPAN("6") };
+	struct span argv[3 + KEYS + 2 + BACKEND_CHORD_WORDS] = { SPAN("EVALSHA"),
+		span_of(rb->chords.script.sha), SPAN("6") };
 	struct flight *f = alloc_zero(sizeof(*f));
 	size_t ends[KEYS], n = 3;
 	struct buf keys;
@@ -413,7 +347,7 @@ out:
 	return e;
 }
 
-/* Sends what is not under way, in order. */
+/* Sends what is not under way, in order. The script is loaded when there is something to count: most workers never are part of a chord. */
 static void
 pump(struct redis_backend *rb)
 {
@@ -421,8 +355,8 @@ pump(struct redis_backend *rb)
 
 	if (!rds_is_up(rb->rds) || list_is_empty(&rb->chords.ops))
 		return;
-	if (rb->chords.sha[0] == '\0') {
-		load_script(rb);
+	if (rb->chords.script.sha[0] == '\0') {
+		redis_script_load(&rb->chords.script);
 		return;
 	}
 	LIST_EACH (&rb->chords.ops, it, tmp) {
@@ -432,34 +366,28 @@ pump(struct redis_backend *rb)
 		if (e == E_CLOSED)
 			return;
 		if (e != E_OK) {
-			try_later(rb, SPAN_NONE);
+			redis_script_try_later(&rb->chords.script, SPAN_NONE);
 			return;
 		}
 	}
-}
-
-static void
-on_retry(void *owner)
-{
-	pump(owner);
 }
 
 enum err
 redis_chord(struct backend *b, struct backend_chord *op)
 {
 	struct redis_backend *rb = redis_of(b);
-	bool is_next = rb->chords.sha[0] != '\0' && !rb->chords.retry.armed;
+	bool is_next = redis_script_is_ready(&rb->chords.script);
 	enum err e;
 
 	list_push(&rb->chords.ops, &op->link);
 	if (!is_next) {
-		if (!rb->chords.retry.armed)
+		if (!rb->chords.script.retry.armed)
 			pump(rb);
 		return E_OK;
 	}
 	e = send(rb, op);
 	if (e != E_OK && e != E_CLOSED)
-		try_later(rb, SPAN_NONE);
+		redis_script_try_later(&rb->chords.script, SPAN_NONE);
 	return E_OK;
 }
 
@@ -474,21 +402,14 @@ redis_chord_cancel(struct backend *b UNUSED, struct backend_chord *op)
 enum err
 redis_chords_init(struct redis_backend *rb)
 {
-	return loop_timer_init(&rb->chords.retry, rb->base.loop, on_retry, rb);
+	return redis_script_init(&rb->chords.script, rb, script, pump, refuse_all);
 }
 
 void
 redis_chords_on_up(struct redis_backend *rb)
 {
-	rb->chords.failures = 0;
-	loop_timer_disarm(&rb->chords.retry);
+	redis_script_on_up(&rb->chords.script);
 	pump(rb);
-}
-
-void
-redis_chords_on_down(struct redis_backend *rb)
-{
-	rb->chords.sha[0] = '\0';
 }
 
 void
@@ -500,5 +421,5 @@ redis_chords_release(struct redis_backend *rb)
 		unlink_op(container_of(it, struct backend_chord, link));
 	while ((it = list_pop(&rb->chords.flights)) != NULL)
 		alloc_free(container_of(it, struct flight, link));
-	loop_timer_release(&rb->chords.retry);
+	redis_script_release(&rb->chords.script);
 }

@@ -76,14 +76,6 @@ redis_note_key(const struct redis_backend *rb, struct buf *key, struct span id)
 
 /* --- answers ----------------------------------------------------------------------------------------------------------- */
 
-static enum err
-error_of(const struct rds_reply *r)
-{
-	enum rds_trouble trouble = rds_trouble(r);
-
-	return trouble == RDS_RETRY || trouble == RDS_RECONNECT ? E_AGAIN : E_REFUSED;
-}
-
 static void
 tell(const struct noted *n, enum err e, const struct note_answer *a, const char *why)
 {
@@ -155,7 +147,7 @@ on_answer(void *owner, enum err e, const struct rds_reply *r)
 		tell(n, E_CLOSED, NULL, err_name(e));
 	} else if (r->type == RDS_ERROR) {
 		(void)err_set(&t, E_REFUSED, "%.*s", SPAN_FMT(r->str));
-		tell(n, error_of(r), NULL, t.text);
+		tell(n, rds_will_pass(r) ? E_AGAIN : E_REFUSED, NULL, t.text);
 	} else if (n->claim != NULL) {
 		tell_claim(n, r);
 	} else {

@@ -84,5 +84,7 @@ enum rds_trouble {
 	RDS_BUG,       /* WRONGTYPE, ERR and all else */
 };
 enum rds_trouble rds_trouble(const struct rds_reply *r);
+/* An error that another time, or another server, will not have. */
+bool rds_will_pass(const struct rds_reply *r);
 
 #endif

@@ -205,3 +205,11 @@ rds_trouble(const struct rds_reply *r)
 			return words[i].trouble;
 	return RDS_BUG;
 }
+
+bool
+rds_will_pass(const struct rds_reply *r)
+{
+	enum rds_trouble trouble = rds_trouble(r);
+
+	return trouble == RDS_RETRY || trouble == RDS_RECONNECT;
+}

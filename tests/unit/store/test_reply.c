@@ -193,6 +193,8 @@ errors_are_told_apart_by_their_first_word(void **state)
 		const struct rds_reply r = { .type = RDS_ERROR, .str = span_of(rows[i].text) };
 
 		assert_int_equal(rds_trouble(&r), rows[i].trouble);
+		assert_int_equal(
+			rds_will_pass(&r), rows[i].trouble == RDS_RETRY || rows[i].trouble == RDS_RECONNECT);
 	}
 	assert_int_equal(rds_trouble(&(struct rds_reply){ .type = RDS_STRING, .str = SPAN("OOM") }), RDS_FINE);
 }
