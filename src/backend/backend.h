@@ -18,6 +18,7 @@ struct backend_conf {
 	struct bus_conn *broker; /* rpc://: what replies travel over; stays the caller's, and open until the backend is closed. NULL = there is none */
 	bool is_persistent;      /* rpc://: replies outlive a restart of the broker, when their queue does */
 	bool listens; /* rpc://: for one who sends tasks and waits: a queue for their replies, see backend_reply_to */
+	size_t early_max; /* of its replies, bytes that are kept until somebody waits for them; 0 = 64 MiB */
 	int64_t result_expires_s; /* 0 = keep for ever */
 	const char *key_prefix;   /* global_keyprefix; NULL = none */
 	struct stream_tls_conf tls;

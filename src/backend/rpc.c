@@ -16,6 +16,7 @@
 #include "bus/conn.h"
 #include "wire/reply.h"
 
+#define EARLY_MAX ((size_t)64 << 20)
 #define RETRY_MS 500
 #define REFUSALS_MAX 10
 /* RabbitMQ's direct reply-to: it says of such an address that there is no such queue, and delivers all the same. */
@@ -257,6 +258,7 @@ rpc_open(struct backend **out, struct loop *l, const struct backend_conf *conf,
 	list_init(&rb->stores);
 	list_init(&rb->listener.waits);
 	map_init(&rb->listener.early);
+	rb->listener.early_max = conf->early_max > 0 ? conf->early_max : EARLY_MAX;
 	e = loop_timer_init(&rb->retry, l, pump, rb);
 	if (e == E_OK)
 		e = bus_pub_new(&rb->pub, conf->broker, &(struct bus_pub_conf){ 0 }, pump, rb);

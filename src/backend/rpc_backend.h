@@ -16,7 +16,9 @@ struct rpc_listener {
 	bool is_consuming;
 	struct list waits; /* struct rpc_wait */
 	struct map early; /* task id -> struct early: states that nobody has waited for yet, the newest of each task */
-	struct loop_task telling; /* those who wait for what has come before */
+	size_t early_size, early_max; /* bytes */
+	uint64_t dropped;             /* final states that there was no room for */
+	struct loop_task telling;     /* those who wait for what has come before */
 };
 
 struct rpc_backend {

@@ -6,7 +6,8 @@
  *   up: declare -> consume -> is_consuming, on_up        down, or refused: on_down; the channel comes back by itself
  *
  * A task may end before anybody waits for it: what comes is kept until then, the newest state of each. No stranger knows the queue's name, so these
- * are results of tasks that were sent from here.
+ * are results of tasks that were sent from here, and of what follows those. There may be more of them than memory: what is too much is dropped, and
+ * who waits for it later is told so.
  */
 #include "backend/rpc_backend.h"
 
@@ -15,6 +16,8 @@
 
 #define UNUSED_MAX_MS 300000
 #define PREFETCH 100
+/* As much more as one part in so many is for notes of what was dropped. */
+#define NOTES_SHARE 8
 #define TAG "replies"
 
 struct rpc_wait {
@@ -27,7 +30,7 @@ struct rpc_wait {
 };
 
 struct early {
-	char *text;
+	char *text; /* NULL: a final one that there was no room for */
 	size_t len;
 	bool is_final;
 };
@@ -63,6 +66,12 @@ early_free(void *p)
 	alloc_free(e);
 }
 
+static size_t
+cost(const struct early *e, struct span id)
+{
+	return sizeof(*e) + id.len + (e->text != NULL ? e->len : 0);
+}
+
 /* --- what has come ----------------------------------------------------------------------------------------------------- */
 
 /* Who waits for an id waits alone. False: nobody does. */
@@ -89,24 +98,57 @@ tell(struct rpc_backend *rb, const struct result *r)
 }
 
 static enum err
-keep(struct rpc_backend *rb, const struct result *r, struct span text)
+put_early(struct rpc_listener *l, struct span id, const struct early *what, struct span text)
 {
-	struct early *old = map_get(&rb->listener.early, r->task_id), *e;
+	struct early *e = alloc_zero(sizeof(*e));
 	void *gone = NULL;
 	enum err err;
 
-	if (old != NULL && old->is_final)
-		return E_OK;
-	e = alloc_zero(sizeof(*e));
 	if (e == NULL)
 		return E_NOMEM;
-	*e = (struct early){ .text = alloc_dup(text), .len = text.len, .is_final = result_is_ready(r->state) };
-	err = e->text != NULL ? map_set(&rb->listener.early, r->task_id, e, &gone) : E_NOMEM;
-	if (err != E_OK)
+	*e = *what;
+	e->text = text.ptr != NULL ? alloc_dup(text) : NULL;
+	err = text.ptr == NULL || e->text != NULL ? map_set(&l->early, id, e, &gone) : E_NOMEM;
+	if (err != E_OK) {
 		early_free(e);
-	if (gone != NULL)
+		return err;
+	}
+	l->early_size += cost(e, id);
+	if (gone != NULL) {
+		l->early_size -= cost(gone, id);
 		early_free(gone);
-	return err;
+	}
+	return E_OK;
+}
+
+static struct early *
+take_early(struct rpc_listener *l, struct span id)
+{
+	struct early *e = map_del(&l->early, id);
+
+	if (e != NULL)
+		l->early_size -= cost(e, id);
+	return e;
+}
+
+/* Without room for a final state there is a note that it came, as long as there is room for notes. Other states may be missed. */
+static enum err
+keep(struct rpc_listener *l, const struct result *r, struct span text)
+{
+	const struct early *old = map_get(&l->early, r->task_id);
+	struct early e = { .len = text.len, .is_final = result_is_ready(r->state) };
+	size_t others = l->early_size - (old != NULL ? cost(old, r->task_id) : 0);
+
+	if (old != NULL && old->is_final)
+		return E_OK;
+	if (others + cost(&e, r->task_id) + text.len <= l->early_max)
+		return put_early(l, r->task_id, &e, text);
+	if (!e.is_final)
+		return E_OK;
+	l->dropped++;
+	return others + cost(&e, r->task_id) <= l->early_max + l->early_max / NOTES_SHARE
+		? put_early(l, r->task_id, &e, SPAN_NONE)
+		: E_OK;
 }
 
 /* A body that is no result, or of no task, is nobody's. */
@@ -122,9 +164,22 @@ take(struct rpc_backend *rb, struct span body, struct span correlation_id, bool 
 	if (e == E_OK && r.task_id.len == 0)
 		r.task_id = correlation_id;
 	if (e == E_OK && r.task_id.len > 0 && !tell(rb, &r) && may_keep)
-		e = keep(rb, &r, body);
+		e = keep(&rb->listener, &r, body);
 	arena_release(&a);
 	return e;
+}
+
+static void
+tell_dropped(struct rpc_wait *w)
+{
+	const struct rpc_listener *l = &w->rb->listener;
+	struct errtext t;
+
+	(void)err_set(&t, E_TOOBIG,
+		"the result came before anybody waited for it, and is dropped like %llu in all: more than %zu KiB of such results "
+		"are not kept, so wait for results while tasks are being sent",
+		(unsigned long long)l->dropped, l->early_max / 1024);
+	w->fn(w->owner, E_TOOBIG, NULL, t.text);
 }
 
 /* Tells those who began to wait after it had come. */
@@ -137,12 +192,15 @@ tell_early(void *owner)
 	/* A callback may end any wait, or begin one: from the front again after each. */
 again:
 	for (it = rb->listener.waits.next; it != &rb->listener.waits; it = it->next) {
-		struct early *e =
-			map_del(&rb->listener.early, span_of(container_of(it, struct rpc_wait, link)->id));
+		struct rpc_wait *w = container_of(it, struct rpc_wait, link);
+		struct early *e = take_early(&rb->listener, span_of(w->id));
 
 		if (e == NULL)
 			continue;
-		(void)take(rb, (struct span){ e->text, e->len }, SPAN_NONE, false);
+		if (e->text == NULL)
+			tell_dropped(w);
+		else
+			(void)take(rb, (struct span){ e->text, e->len }, SPAN_NONE, false);
 		early_free(e);
 		goto again;
 	}

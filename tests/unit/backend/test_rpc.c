@@ -366,6 +366,70 @@ replies_come_to_those_who_wait_and_to_those_who_come_later(void **state UNUSED)
 }
 
 static void
+on_early_state(void *owner, enum err e, const struct result *r, const char *why)
+{
+	struct heard *h = owner;
+
+	h->n++;
+	(void)err_set(&h->states, e, "%.*s%s", SPAN_FMT(e == E_OK ? r->value : SPAN("")), why);
+}
+
+/* What a wait that begins now hears. */
+static const char *
+heard_late(struct world *w, struct heard *h, const char *id)
+{
+	struct backend_wait *wait;
+
+	*h = (struct heard){ 0 };
+	assert_ok(backend_wait(&wait, w->b, span_of(id), on_early_state, h));
+	for (int i = 0; i < 3; i++)
+		fake_settle(w->x.fake);
+	if (h->n != 1 || strstr(h->states.text, "dropped") != NULL)
+		backend_wait_cancel(wait);
+	return h->states.text;
+}
+
+static void
+replies_that_nobody_waits_for_are_bounded(void **state UNUSED)
+{
+	struct world w;
+	struct heard h;
+	char id[24], value[512];
+
+	memset(value, '1', sizeof(value));
+	value[500] = '\0';
+	start(&w, (struct backend_conf){ .listens = true, .early_max = 2400 });
+	reply(&w, 1, "A", "SUCCESS", value);
+	reply(&w, 2, "B", "PROGRESS", "2");
+	reply(&w, 3, "C", "SUCCESS", value);
+	reply(&w, 4, "D", "SUCCESS", value);
+	reply(&w, 5, "E", "SUCCESS", value);
+	reply(&w, 6, "F", "PROGRESS", value);
+	reply(&w, 7, "B", "SUCCESS", value);
+	/* All are acknowledged: what is dropped is not the broker's for ever. */
+	assert_int_equal(fake_count(w.x.fake, AMQP_BASIC_ACK_METHOD), 7);
+	assert_string_equal(heard_late(&w, &h, "A"), value);
+	assert_non_null(strstr(heard_late(&w, &h, "E"), "is dropped like 2 in all: more than 2 KiB"));
+	assert_int_equal(h.n, 1);
+	assert_non_null(strstr(heard_late(&w, &h, "B"), "is dropped like 2 in all"));
+	(void)heard_late(&w, &h, "F");
+	assert_int_equal(h.n, 0);
+	assert_string_equal(heard_late(&w, &h, "D"), value);
+	/* There is room again. */
+	reply(&w, 8, "G", "SUCCESS", value);
+	assert_string_equal(heard_late(&w, &h, "G"), value);
+	/* Notes have a bound too. */
+	for (int i = 0; i < 100; i++) {
+		snprintf(id, sizeof(id), "N%d", i);
+		reply(&w, (uint64_t)(9 + i), id, "SUCCESS", value);
+	}
+	assert_non_null(strstr(heard_late(&w, &h, "N5"), "is dropped like"));
+	(void)heard_late(&w, &h, "N99");
+	assert_int_equal(h.n, 0);
+	stop(&w);
+}
+
+static void
 what_is_no_result_is_nobodys(void **state UNUSED)
 {
 	struct world w;
@@ -464,6 +528,7 @@ main(void)
 		cmocka_unit_test(without_an_address_there_is_nothing_to_send),
 		cmocka_unit_test(what_it_does_not_have_is_refused),
 		cmocka_unit_test(replies_come_to_those_who_wait_and_to_those_who_come_later),
+		cmocka_unit_test(replies_that_nobody_waits_for_are_bounded),
 		cmocka_unit_test(what_is_no_result_is_nobodys),
 		cmocka_unit_test(listening_begins_again_with_the_same_queue),
 		cmocka_unit_test(a_queue_that_is_refused_is_told_of),
