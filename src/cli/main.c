@@ -7,6 +7,7 @@
 #include "host/host.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 
 static int
 unknown_command(const char *word)
@@ -141,6 +142,8 @@ main(int argc, char **argv)
 
 	if (argc >= 2 && strcmp(argv[1], "runner") == 0 && (argc < 3 || strcmp(argv[2], "--help") != 0))
 		return host_exec(argc - 1, argv + 1);
+	/* Begun anew by way of /proc/self/exe the kernel calls it "exe", and so would ps. */
+	(void)prctl(PR_SET_NAME, "warren");
 	signal(SIGPIPE, SIG_IGN);
 	out_setup();
 	keep_command_line(argc, argv);

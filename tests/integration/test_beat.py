@@ -16,7 +16,7 @@ import pytest
 from celery.exceptions import TaskRevokedError
 
 import harness
-from beats import TICK, beat, check_costs, check_ticks, clock, inbox, many, micros, run_id, sent, wait_leader  # noqa: F401 (fixtures)
+from beats import TICK, check_costs, check_ticks, many, micros, run_id, sent, wait_leader
 from harness import SLOW
 from warren_servers import wait_until
 
@@ -386,6 +386,8 @@ def test_a_reload_takes_over_entries_and_loses_none(beat, inbox, store):
     gone = len(sent(b, "goes"))
     b.wait_line("Sending due task comes", count=2)
     assert b.pid == pid and len(os.listdir("/proc/%d/fd" % pid)) <= before
+    with open("/proc/%d/comm" % pid) as f:
+        assert f.read() == "warren\n"
     assert len(sent(b, "goes")) == gone
     # Wrong ones: a line, and it goes on.
     rewrite(b, dict(comes, bad={"task": "add", "cron": "61 * * * *"}))
