@@ -49,6 +49,8 @@ print_here(struct span here)
 		buf_init(&b, 0);
 		if (jscan_kind(it.value) == JSCAN_STRING)
 			jscan_add_string(&b, it.value);
+		else if (jscan_kind(it.value) == JSCAN_NULL)
+			buf_addc(&b, '-');
 		else
 			buf_add(&b, it.value);
 		printf("%-14.*s%s\n", SPAN_FMT(it.key), buf_text(&b));

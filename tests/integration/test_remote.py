@@ -55,6 +55,8 @@ def test_inspect_asks_both_kinds_of_worker(site, cluster, warren, ask, tmp_path)
     assert ask("inspect", "query_task", held.id)[OURS][held.id][0] == "active"
     assert held.id in warren("inspect", "query_task", held.id, "no-such", "-d", OURS).stdout
     (tmp_path / "gate").touch()
+    here = warren("report", "-d", OURS).stdout.splitlines()
+    assert "configuration -" in [" ".join(line.split()) for line in here]
 
 
 def test_everybody_is_asked_without_a_destination(cluster, warren):
