@@ -17,10 +17,12 @@ spec = importlib.util.spec_from_file_location("integration_conftest", os.path.jo
 integration = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(integration)
 
+import beats  # noqa: E402
 import lab as lab_module  # noqa: E402
 from harness import Site  # noqa: E402
 from warren_servers import Servers  # noqa: E402
 
+beat, inbox = beats.beat, beats.inbox
 programs = integration.programs
 pytest_runtest_makereport = integration.pytest_runtest_makereport
 numbers = itertools.count(1)
@@ -37,10 +39,10 @@ def chaos_servers():
 @pytest.fixture
 def lab(chaos_servers, tmp_path, programs):
     site = Site(chaos_servers, next(numbers), tmp_path)
-    lab = lab_module.Lab(site, tmp_path, programs, fail_build)
+    it = lab_module.Lab(site, tmp_path, programs, fail_build)
     try:
-        yield lab
-        lab.close()
+        yield it
+        it.close()
     finally:
         site.close()
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from beats import TICK, beat, check_ticks, inbox, micros, run_id, sent, wait_leader  # noqa: F401 (fixtures)
+from beats import TICK, check_ticks, micros, run_id, sent, wait_leader
 from harness import SLOW, Took
 from warren_servers import wait_until
 

@@ -73,7 +73,7 @@ def theirs(site, programs):
 
 @pytest.fixture
 def cli(app):
-    from celery.bin import amqp, base, call, celery, control, events, list as list_command, purge, result  # noqa: F401
+    from celery.bin import base, call, celery, control, list as list_command, purge, result
     from click.testing import CliRunner
     commands = {"call": call.call, "control": control.control, "inspect": control.inspect, "list": list_command.list_, "purge": purge.purge,
                 "report": celery.report, "result": result.result, "status": control.status}

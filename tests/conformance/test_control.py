@@ -190,7 +190,6 @@ def test_events_dump_purge_result_call_and_report(ours, cli, app, site, programs
 
 def test_c60_no_drift_between_time_zones(ours, app, site):
     """A worker in Kiritimati, a monitor here: Celery's own monitor warns of clocks that are apart, unless nothing says that they are."""
-    import warnings
     from celery.events import state
     ours("-E", "--heartbeat", "200ms", env={"TZ": "Pacific/Kiritimati"})
     drift = []

@@ -5,7 +5,7 @@ import pytest
 from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
 
 from harness import SLOW, wait_state
-from helpers import Events, as_it_is, get, raised_by, send
+from helpers import Events, get, raised_by, send
 from warren_servers import wait_until
 
 NODE = "ours@here"

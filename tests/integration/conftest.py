@@ -17,10 +17,12 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
+import beats  # noqa: E402
 import harness  # noqa: E402
 from harness import SLOW, TOP, WARREN, C_TASKS, Journal, Program, Site  # noqa: E402
 from warren_servers import Servers  # noqa: E402
 
+beat, clock, inbox = beats.beat, beats.clock, beats.inbox
 numbers = itertools.count(1)
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from beats import beat, check_costs, inbox, many, run_id, wait_leader  # noqa: F401 (fixtures)
+from beats import check_costs, many, run_id, wait_leader
 from harness import SLOW
 from warren_servers import wait_until
 

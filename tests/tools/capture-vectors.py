@@ -517,8 +517,8 @@ def capture_events(folder):
     for name in event_calls(app, EventDispatcher(app.connection(), app=app)):
         ids = 0
         app = make_app()[0]
-        group = {"task"} if name == "task-multi" else None
-        eventer = EventDispatcher(app.connection(), hostname="w1@vm", app=app, buffer_group=group)
+        buffered = {"task"} if name == "task-multi" else None
+        eventer = EventDispatcher(app.connection(), hostname="w1@vm", app=app, buffer_group=buffered)
         eventer.pid = 13856
         call = event_calls(app, eventer)[name]
         captured.clear()
