@@ -17,6 +17,19 @@ text_is_utf8(struct span s)
 	return true;
 }
 
+bool
+text_is_plain(struct span s, size_t max)
+{
+	size_t i;
+
+	if (s.len < 1 || s.len > max)
+		return false;
+	for (i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f)
+			return false;
+	return text_is_utf8(s);
+}
+
 /* Not for a terminal: C0, DEL, C1 (one of them starts a control sequence), line and paragraph separator, and what
  * turns the writing direction, which can make a line read differently from what it says. */
 static bool

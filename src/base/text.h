@@ -39,6 +39,8 @@ void text_add_size(struct buf *b, int64_t bytes); /* "512 B", "1.5 MiB" */
 void text_add_printable(struct buf *b, struct span s, size_t max);
 
 bool text_is_utf8(struct span s);
+/* What a name may be: 1 to max bytes of UTF-8 without control characters. */
+bool text_is_plain(struct span s, size_t max);
 /* Shell-style pattern over the whole text: * ? [a-z] [!a-z]; '*' also matches dots and slashes, '?' one character of
  * UTF-8. A '[' without its ']' stands for itself. */
 bool text_glob(struct span pattern, struct span text);

@@ -4,7 +4,7 @@
 #include "cli/out.h"
 
 static const struct opt_row rows[] = {
-	FLAG(dead_flags, queues, list, .short_flag = 'Q',
+	FLAG(dead_flags, queues, list, .short_flag = 'Q', .min = 1,
 		.help = "letters that came from these queues [those of the configuration]"),
 	FLAG(dead_flags, task, text, .def = "", .arg = "PATTERN",
 		.help = "only of tasks with this name; * and ? match"),

@@ -11,7 +11,7 @@ struct purge_flags {
 };
 
 static const struct opt_row rows[] = {
-	FLAG(purge_flags, queues, list, .short_flag = 'Q', .help = "the queues, instead of QUEUE..."),
+	FLAG(purge_flags, queues, list, .short_flag = 'Q', .min = 1, .help = "the queues, instead of QUEUE..."),
 	FLAG(purge_flags, yes, bool, .short_flag = 'y', .help = "do not ask"),
 	FLAG(purge_flags, dry_run, bool, .help = "only say what would be thrown away"),
 };
@@ -149,6 +149,13 @@ purge_run(struct cli *cli)
 		out_error("purge: -Q and QUEUE are both given: choose one");
 		return EXIT_USAGE;
 	}
+	/* A variable of a script that is not set must not mean all queues. */
+	for (i = 0; i < cli->n_args; i++)
+		if (*cli->args[i] == '\0') {
+			out_error(
+				"purge: the name of a queue is empty: leave it out for all queues, or name one");
+			return EXIT_USAGE;
+		}
 	while (names[n] != NULL)
 		n++;
 	found = must_alloc((n + 1) * sizeof(*found));

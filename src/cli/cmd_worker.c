@@ -17,7 +17,7 @@ struct worker_flags {
 
 static const struct opt_row rows[] = {
 	RUNNER_FLAGS(worker_flags, runner),
-	FLAG(worker_flags, queues, list, .short_flag = 'Q',
+	FLAG(worker_flags, queues, list, .short_flag = 'Q', .min = 1,
 		.help = "queues to take tasks from [the default queue]"),
 	FLAG(worker_flags, exclude_queues, list, .short_flag = 'X',
 		.help = "queues to take no tasks from, of those it would"),

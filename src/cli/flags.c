@@ -5,6 +5,7 @@
  */
 #include "cli/cmd.h"
 
+#include "base/text.h"
 #include "cli/out.h"
 
 const struct opt_row common_rows[] = {
@@ -206,6 +207,26 @@ is_flag(const char *word)
 	return word[0] == '-' && word[1] != '\0' && !(word[1] >= '0' && word[1] <= '9') && word[1] != '.';
 }
 
+/* They become arguments of tasks and names, in JSON. A byte that is none would be another one when it arrives. */
+static int
+check_words(const struct cli *cli)
+{
+	struct buf b;
+	size_t i;
+
+	for (i = 0; i < cli->n_args && text_is_utf8(span_of(cli->args[i])); i++)
+		;
+	if (i == cli->n_args)
+		return 0;
+	buf_init(&b, 0);
+	text_add_printable(&b, span_of(cli->args[i]), 60);
+	out_error(
+		"%s: '%s' is not UTF-8: names and arguments are text; encode other bytes, for instance as base64",
+		cli->cmd->name, buf_text(&b));
+	buf_release(&b);
+	return EXIT_USAGE;
+}
+
 int
 flags_parse(struct cli *cli, int argc, char **argv)
 {
@@ -224,11 +245,15 @@ flags_parse(struct cli *cli, int argc, char **argv)
 	}
 	if (code != 0 || cli->common.help)
 		return code;
+	code = check_words(cli);
+	if (code != 0)
+		return code;
 	if (cli->n_args >= cli->cmd->args_min && cli->n_args <= cli->cmd->args_max)
 		return 0;
 	if (cli->n_args > cli->cmd->args_max)
-		out_error("%s: '%s' is too much: usage: warren %s %s", cli->cmd->name,
-			cli->args[cli->cmd->args_max], cli->cmd->name, cli->cmd->args);
+		out_error("%s: '%s' is too much: usage: warren %s%s%s", cli->cmd->name,
+			cli->args[cli->cmd->args_max], cli->cmd->name, *cli->cmd->args != '\0' ? " " : "",
+			cli->cmd->args);
 	else
 		out_error("%s: usage: warren %s %s (see warren %s --help)", cli->cmd->name, cli->cmd->name,
 			cli->cmd->args, cli->cmd->name);

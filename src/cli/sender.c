@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/map.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -114,8 +115,9 @@ to_queue(struct sender *s, struct span name, struct span *exchange, struct span 
 {
 	const struct bus_topo_queue *q;
 
-	if (name.len == 0 || name.len > 255)
-		return err_set(t, E_FORMAT, "the name of a queue has 1 to 255 bytes");
+	if (!text_is_plain(name, 255))
+		return err_set(t, E_FORMAT,
+			"the name of a queue is not 1-255 bytes of UTF-8 without control characters");
 	q = find_queue(s, name);
 	if (q == NULL)
 		return err_set(t, E_NOMEM, "out of memory");
@@ -132,8 +134,10 @@ aim(struct sender *s, const struct call *c, struct span *exchange, struct span *
 			return err_set(t, E_FORMAT, "queue and exchange are both given: choose one");
 		*exchange = c->exchange.ptr != NULL ? c->exchange : SPAN("");
 		*key = c->routing_key.ptr != NULL ? c->routing_key : SPAN("");
-		if (exchange->len > 255 || key->len > 255)
-			return err_set(t, E_FORMAT, "exchange and routing key have at most 255 bytes");
+		if ((exchange->len > 0 && !text_is_plain(*exchange, 255)) ||
+			(key->len > 0 && !text_is_plain(*key, 255)))
+			return err_set(t, E_FORMAT,
+				"exchange and routing key are at most 255 bytes of UTF-8 without control characters");
 		return E_OK;
 	}
 	if (c->queue.ptr != NULL)

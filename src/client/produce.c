@@ -10,6 +10,8 @@
 #include <stdio.h>
 
 #define TURN_EVERY 128
+/* A broker that closes the connection over the question itself would do so for ever. */
+#define ENSURE_TRIES 3
 
 /* One send without a fate. */
 struct sending {
@@ -229,6 +231,7 @@ enum err
 client_ensure_queue(struct client *c, const struct bus_topo_queue *q, struct errtext *t)
 {
 	struct bus_topo *topo = NULL;
+	int tries = 0;
 	enum err e;
 
 	do {
@@ -247,9 +250,14 @@ client_ensure_queue(struct client *c, const struct bus_topo_queue *q, struct err
 				bus_conn_url(c->conn), (double)c->stall_ms / 1000);
 		}
 		/* Lost in between: the connection dials again, and client_connect_broker gives up when it cannot. */
-	} while (c->ask.err == E_CLOSED);
+	} while (c->ask.err == E_CLOSED && ++tries < ENSURE_TRIES);
+	if (c->ask.err == E_CLOSED)
+		return err_set(t, E_CLOSED,
+			"queue '%s': %s closed the connection %d times when it was asked for it%s%s", q->name,
+			bus_conn_url(c->conn), tries, c->why.text[0] != '\0' ? ": " : "", c->why.text);
+	/* The text of a refusal by the broker names the queue already. */
 	if (c->ask.err != E_OK)
-		return err_set(t, c->ask.err, "queue '%s': %s", q->name, c->ask.text);
+		return err_set(t, c->ask.err, "%s", c->ask.text);
 	e = map_set(&c->ensured, span_of(q->name), c, NULL);
 	return e == E_OK ? e : err_set(t, e, "out of memory");
 }

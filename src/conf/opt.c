@@ -259,6 +259,9 @@ check_item(const struct opt_row *row, struct span item, struct errtext *t)
 		return check_url(item, t);
 	if (row->type == OPT_T_list && item.len == 0)
 		return err_set(t, E_CONF, "an item of the list is empty");
+	/* Names of queues, modules, variables; what is repeatable may be a path, which is any bytes. */
+	if (row->type == OPT_T_list && !(row->flags & OPT_REPEAT) && !text_is_utf8(item))
+		return err_set(t, E_CONF, "an item of the list is not UTF-8");
 	if (row->type == OPT_T_pairs && (!has_byte(item, '=') || item.ptr[0] == '='))
 		return bad_value(row, item, t, "is not KEY=value");
 	return E_OK;
@@ -274,6 +277,8 @@ opt_set_items(const struct opt_row *row, void *base, const struct span *items, s
 	struct span copy;
 	enum err e;
 
+	if (old + n == 0 && row->min > 0)
+		return err_set(t, E_CONF, "the value is empty");
 	if ((int64_t)(old + n) < row->min || (row->max != 0 && (int64_t)(old + n) > row->max))
 		return err_set(t, E_CONF, "%zu items: there must be %" PRId64 " to %" PRId64, old + n,
 			row->min, row->max);

@@ -39,36 +39,23 @@ task_fault_name(enum task_fault f)
 	return names[f];
 }
 
-static bool
-is_plain_text(struct span s, size_t max)
-{
-	size_t i;
-
-	if (s.len < 1 || s.len > max)
-		return false;
-	for (i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f)
-			return false;
-	return text_is_utf8(s);
-}
-
 bool
 task_id_is_valid(struct span id)
 {
-	return is_plain_text(id, 200);
+	return text_is_plain(id, 200);
 }
 
 bool
 task_name_is_valid(struct span name)
 {
-	return is_plain_text(name, 255);
+	return text_is_plain(name, 255);
 }
 
 /* A stranger's short word for a sentence. */
 static struct span
 shown(struct span word)
 {
-	return is_plain_text(word, 64) ? word : SPAN("(unprintable)");
+	return text_is_plain(word, 64) ? word : SPAN("(unprintable)");
 }
 
 static bool

@@ -5,6 +5,11 @@
 static void
 utf8_is_told_from_bytes(void **state UNUSED)
 {
+	assert_true(text_is_plain(SPAN("caf\xc3\xa9 1"), 7));
+	assert_false(text_is_plain(SPAN("caf\xc3\xa9 1"), 6));
+	assert_false(text_is_plain(SPAN(""), 6));
+	assert_false(text_is_plain(SPAN("a\nb"), 6));
+	assert_false(text_is_plain(SPAN("caf\xe9"), 6));
 	assert_true(text_is_utf8(SPAN("")));
 	assert_true(text_is_utf8(SPAN_NONE));
 	assert_true(text_is_utf8(SPAN("gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80")));
