@@ -24,6 +24,7 @@ struct bulk {
 	bool is_file;       /* can be read without waiting */
 	struct buf pending; /* what was read and not sent yet: at most one line and a piece */
 	size_t line_max;
+	bool skipping;   /* the rest of a line that is too long */
 	struct buf json; /* scratch */
 	uint64_t line;
 	uint64_t sent, failed;
@@ -118,21 +119,59 @@ send_line(struct bulk *b, struct span line, struct errtext *t)
 	return E_OK;
 }
 
+/* What was read of a line that is too long is forgotten, and its rest passed over as it comes. */
+static void
+refuse_long_line(struct bulk *b)
+{
+	struct errtext t;
+
+	b->line++;
+	err_set(&t, E_TOOBIG, "the line is longer than %zu bytes (message_max)", b->line_max);
+	report(b, b->line, t.text);
+	buf_reset(&b->pending);
+	b->skipping = true;
+}
+
+static void
+skip(struct bulk *b, struct span *rest)
+{
+	const char *newline = memchr(rest->ptr, '\n', rest->len);
+	size_t len = newline != NULL ? (size_t)(newline - rest->ptr) + 1 : rest->len;
+
+	rest->ptr += len;
+	rest->len -= len;
+	b->skipping = newline == NULL;
+}
+
+/* Some editors begin a file with it, as UTF-8. */
+static void
+skip_mark(const struct bulk *b, struct span *rest)
+{
+	if (b->line == 0 && span_starts(*rest, "\xef\xbb\xbf")) {
+		rest->ptr += 3;
+		rest->len -= 3;
+	}
+}
+
 /* All whole lines of what is pending; with `end` also the last one without a newline. */
 static enum err
 send_pending(struct bulk *b, bool end, struct errtext *t)
 {
-	struct span rest = buf_span(&b->pending);
+	struct span rest = buf_span(&b->pending), line;
 	const char *newline;
 	size_t len;
 	enum err e = E_OK;
 
+	if (b->skipping && rest.len > 0)
+		skip(b, &rest);
 	while (e == E_OK && rest.len > 0) {
 		newline = memchr(rest.ptr, '\n', rest.len);
 		if (newline == NULL && !end)
 			break;
 		len = newline != NULL ? (size_t)(newline - rest.ptr) : rest.len;
-		e = send_line(b, (struct span){ rest.ptr, len }, t);
+		line = (struct span){ rest.ptr, len };
+		skip_mark(b, &line);
+		e = send_line(b, line, t);
 		len += newline != NULL;
 		rest.ptr += len;
 		rest.len -= len;
@@ -140,8 +179,7 @@ send_pending(struct bulk *b, bool end, struct errtext *t)
 	buf_drop(&b->pending, b->pending.len - rest.len);
 	show_progress(b, false);
 	if (e == E_OK && b->pending.len > b->line_max)
-		return err_set(t, E_TOOBIG, "%s:%llu: the line is longer than %zu bytes", b->path,
-			(unsigned long long)b->line + 1, b->line_max);
+		refuse_long_line(b);
 	return e;
 }
 
@@ -182,7 +220,7 @@ pump(struct bulk *b, struct errtext *t)
 			e = send_pending(b, end, t);
 	}
 	/* What was sent before the trouble still gets its confirms. */
-	if (e == E_OK || e == E_SYS || e == E_TOOBIG) {
+	if (e == E_OK || e == E_SYS) {
 		struct errtext late = { "" };
 		enum err flushed = client_flush(b->client, &late);
 
@@ -201,9 +239,9 @@ summary(const struct bulk *b)
 
 	out_progress_clear();
 	fflush(stdout);
-	out_note("sent %llu tasks in %.2f s (%.0f/s)%s%.0llu%s", (unsigned long long)b->sent, seconds,
-		seconds > 0 ? (double)b->sent / seconds : 0, b->failed > 0 ? ", " : "",
-		(unsigned long long)b->failed, b->failed > 0 ? " failed" : "");
+	out_note("sent %llu task%s in %.2f s (%.0f/s)%s%.0llu%s", (unsigned long long)b->sent,
+		b->sent == 1 ? "" : "s", seconds, seconds > 0 ? (double)b->sent / seconds : 0,
+		b->failed > 0 ? ", " : "", (unsigned long long)b->failed, b->failed > 0 ? " failed" : "");
 }
 
 int
