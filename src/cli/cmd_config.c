@@ -1,6 +1,7 @@
 /* warren config: what counts and where it came from; whether a file is right; the sample file. */
 #include "cli/app.h"
 #include "cli/out.h"
+#include "cli/schedule.h"
 
 #include "base/js.h"
 
@@ -20,7 +21,7 @@ static const struct opt_row rows[] = {
 	FLAG(config_flags, sample, bool, .help = "print a configuration file with every setting explained"),
 };
 
-/* What the table alone cannot tell: routes compile, URLs are of a known kind, pools can run. */
+/* What the table alone cannot tell: routes compile, URLs are of a known kind, pools can run, entries have a time. */
 static enum err
 check_meaning(struct cli *cli, struct errtext *t)
 {
@@ -28,6 +29,7 @@ check_meaning(struct cli *cli, struct errtext *t)
 	static const struct runner_flags no_runner = { .app = "" };
 	struct client_conf conf = { .connect_ms = 1 };
 	struct client *client = NULL;
+	struct schedule_maker schedule = { .cli = NULL };
 	struct routes *routes = NULL;
 	struct task_rules rules;
 	struct pool_conf *pools;
@@ -45,6 +47,10 @@ check_meaning(struct cli *cli, struct errtext *t)
 	}
 	if (e == E_OK && cli->conf.n_pools > 0)
 		e = setup_pools(cli, &no_runner, &none, &none, &pools, &n, t);
+	if (e == E_OK) {
+		e = schedule_open(&schedule, cli, t);
+		schedule_release(&schedule);
+	}
 	return e;
 }
 
