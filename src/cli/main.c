@@ -150,7 +150,9 @@ main(int argc, char **argv)
 	code = dispatch(argc, argv);
 	forget_command_line();
 	if (!out_finish() && code == 0) {
-		out_error("cannot write the output");
+		/* Who reads has seen enough: warren events | head */
+		if (!out_reader_is_gone())
+			out_error("cannot write the output: %s", out_why());
 		code = EXIT_NO;
 	}
 	return code;

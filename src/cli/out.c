@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -17,7 +19,8 @@
 
 static struct {
 	bool terminal, color, progress, error_color;
-	bool line_up; /* a progress line is on the screen */
+	bool line_up;    /* a progress line is on the screen */
+	int write_errno; /* of the first failure that was seen */
 	ms_t last;
 } out;
 
@@ -39,7 +42,24 @@ bool
 out_finish(void)
 {
 	out_progress_clear();
-	return fflush(stdout) == 0 && !ferror(stdout);
+	if (fflush(stdout) != 0)
+		out.write_errno = errno;
+	return out.write_errno == 0 && !ferror(stdout);
+}
+
+const char *
+out_why(void)
+{
+	return out.write_errno != 0 ? strerror(out.write_errno) : "it was lost";
+}
+
+bool
+out_reader_is_gone(void)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO };
+
+	/* Of a pipe's writing end: nobody has the other one. */
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0;
 }
 
 void
@@ -80,8 +100,8 @@ out_note(const char *fmt, ...)
 void
 out_span(struct span s)
 {
-	if (s.len > 0)
-		fwrite(s.ptr, 1, s.len, stdout);
+	if (s.len > 0 && fwrite(s.ptr, 1, s.len, stdout) < s.len && out.write_errno == 0)
+		out.write_errno = errno;
 }
 
 void
@@ -252,7 +272,7 @@ fit(size_t *widths, size_t columns, size_t limit)
 void
 grid_print(const struct grid *g)
 {
-	size_t widths[GRID_COLUMNS] = { 0 }, i, k;
+	size_t widths[GRID_COLUMNS] = { 0 }, i, k, last;
 
 	for (i = 0; i < g->rows * g->columns; i++) {
 		k = width_of(g->cells[i]);
@@ -262,8 +282,11 @@ grid_print(const struct grid *g)
 	fit(widths, g->columns, terminal_width());
 	for (i = 0; i < g->rows; i++) {
 		fputs(i == 0 ? out_color(OUT_BOLD) : "", stdout);
-		for (k = 0; k < g->columns; k++)
-			print_cell(g->cells[i * g->columns + k], widths[k], k + 1 == g->columns);
+		/* Nothing behind the last cell that says something. */
+		for (last = g->columns - 1; last > 0 && *g->cells[i * g->columns + last] == '\0';)
+			last--;
+		for (k = 0; k <= last; k++)
+			print_cell(g->cells[i * g->columns + k], widths[k], k == last);
 		fputs(i == 0 ? out_color(OUT_PLAIN) : "", stdout);
 		fputc('\n', stdout);
 	}

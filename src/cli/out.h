@@ -13,6 +13,10 @@
 void out_setup(void);
 /* Flushes stdout; false when something could not be written (disk full, pipe closed). */
 bool out_finish(void);
+/* Why not, when out_finish() says no. */
+const char *out_why(void);
+/* stdout is a pipe that nobody reads any more. */
+bool out_reader_is_gone(void);
 
 /* "warren: ..." on stderr, in red on a terminal; a progress line is wiped before. */
 void out_error(const char *fmt, ...) PRINTFLIKE(1, 2);
