@@ -154,7 +154,6 @@ on_hello(struct slot *s, const struct run_frame *f, struct arena *a, struct errt
 		return false;
 	}
 	s->said_hello = true;
-	s->failures = 0;
 	/* Asked to end before it was up: the timer that sees to that stays. */
 	if (s->state != SLOT_STARTING)
 		return true;
@@ -216,6 +215,7 @@ on_task_frame(struct slot *s, const struct run_frame *f)
 		tail_read(&s->tail, &j->output);
 	s->job = NULL;
 	s->tasks_done++;
+	s->failures = 0;
 	/* Asked to end in the middle of its task, it has ended the task: what is left is to go. */
 	if (s->state == SLOT_ENDING || (s->state == SLOT_BUSY && is_worn_out(s)))
 		retire(s);
@@ -376,7 +376,7 @@ slot_ended(struct slot *s)
 {
 	struct job *j = s->job;
 	struct buf how;
-	bool was_up = s->said_hello;
+	bool was_up = s->said_hello, served = s->tasks_done > 0 || s->job != NULL;
 
 	buf_init(&how, 0);
 	/* Unfinished lines belong to the report. */
@@ -402,7 +402,9 @@ slot_ended(struct slot *s)
 		LOG(CHILD_ENDED, LOG_STR("pool", s->pool->conf->name), LOG_INT("slot", s->index),
 			LOG_STR("how", buf_text(&how)));
 		/* A child that served is replaced at once; the back-off is for those that never get there. */
-		loop_timer_arm(&s->timer, 0);
+		s->failures += !served;
+		loop_timer_arm(&s->timer,
+			served ? 0 : backoff_full_jitter(200, 30000, s->failures, id_random_u64()));
 	} else {
 		s->failures++;
 		loop_timer_arm(&s->timer, backoff_full_jitter(200, 30000, s->failures, id_random_u64()));

@@ -1,4 +1,5 @@
 """What goes wrong around a worker, and what is wrong with messages: one clear line each, nothing crashes, no task is lost."""
+import datetime
 import json
 import re
 import socket
@@ -273,6 +274,21 @@ def test_runner_that_talks_nonsense_at_its_start(worker, tmp_path, what):
     assert NONSENSE[what][1] in one_line(w.output(), "warren: worker", str(script))
 
 
+def test_runner_that_ends_again_and_again_is_not_started_in_a_storm(worker, tmp_path):
+    script = tmp_path / "runner"
+    script.write_text("#!/bin/sh\n"
+                      """echo '{"hello": {"protocol": 1, "language": "sh", "pid": 1, "tasks": ["add"]}}' >&3\n"""
+                      "exit 3\n")
+    script.chmod(0o755)
+    w = worker("--runner", str(script), "-c", "1", "--log-format", "json", ready=False)
+    pattern = "the child in slot 0 exited with code 3"
+    w.wait_line(pattern, count=6)
+    times = [datetime.datetime.fromisoformat(json.loads(line)["ts"]) for line in w.lines(pattern)]
+    # Each pause is a random part of twice as much as the one before, from 200 ms on.
+    assert (times[5] - times[0]).total_seconds() > 0.1
+    assert w.alive()
+
+
 def test_runner_that_talks_nonsense_during_a_task(site, worker, tmp_path):
     script = tmp_path / "runner"
     script.write_text("#!/bin/sh\n"
@@ -323,8 +339,15 @@ def test_wrong_configuration(warren, tmp_path, text, line, words):
         assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
-@pytest.mark.parametrize("args", [["worker", "--no-such-flag"], ["no-such-command"], ["worker", "-c"], ["worker", "-c", "-1", "-A", "tasks"]],
-                         ids=["flag", "command", "value", "range"])
+def test_wrong_schedule_is_a_mistake_of_the_configuration(warren, tmp_path):
+    path = tmp_path / "warren.yaml"
+    path.write_text("schedule:\n  b: { task: x, cron: '61 * * * *' }\n")
+    one_line(warren("config", "--check", str(path), code=2).stderr, "%s:2" % path, "minute", "61")
+
+
+@pytest.mark.parametrize("args", [["worker", "--no-such-flag"], ["no-such-command"], ["worker", "-c"], ["worker", "-c", "-1", "-A", "tasks"],
+                                  ["worker", "-A", "tasks", "-Q", ""], ["worker", "-A", "tasks", "-Q", "a,b\udcff"]],
+                         ids=["flag", "command", "value", "range", "no-queue", "queue-no-text"])
 def test_wrong_command_line(warren, args):
     done = warren(*args, code=2)
     assert done.stdout == "" and 1 <= len(done.stderr.splitlines()) <= 2

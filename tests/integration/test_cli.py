@@ -88,6 +88,23 @@ def test_bulk_names_the_lines_that_are_wrong(site, warren):
     assert site.counter("messages", "celery") == 2
 
 
+def test_bulk_passes_over_a_line_that_is_too_long(site, warren):
+    lines = "\ufeff" + '{"task": "add"}\n{"task": "add", "args": ["' + "x" * (2 << 20) + '"]}\n{"task": "add"}\r\n'
+    done = warren("send", "--file", "-", "--json", input=lines, code=1, env={"WARREN_MESSAGE_MAX": "1M"})
+    assert [line["line"] for line in map(json.loads, done.stdout.splitlines()) if "id" in line] == [1, 3]
+    assert ":2: the line is longer than" in done.stderr
+    assert site.counter("messages", "celery") == 2
+
+
+@pytest.mark.parametrize("args", [["add", "a\udcff"], ["add", "--queue", "q\udcff"], ["add", "--queue", "q\n"],
+                                  ["add", "--exchange", "e\udcff"], ["add\udcff"]],
+                         ids=["argument", "queue", "control", "exchange", "task"])
+def test_send_refuses_names_and_arguments_that_are_no_text(site, warren, args):
+    done = warren("send", *args, code=2, timeout_s=10)
+    assert done.stdout == "" and "UTF-8" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert site.queues() == {}
+
+
 def test_bulk_is_confirmed_also_when_the_broker_drops_the_connection(site, warren, tmp_path):
     """Whatever is reported as sent is in the queue."""
     path = tmp_path / "tasks.ndjson"
@@ -187,6 +204,13 @@ def test_purge(site, warren):
     assert "no-such" in warren("purge", "no-such", "--yes", code=1).stdout
 
 
+@pytest.mark.parametrize("args", [[""], ["-Q", ""], ["q", ""]], ids=["word", "flag", "second"])
+def test_purge_of_a_queue_without_a_name_is_not_all_queues(site, warren, args):
+    warren("send", "add", "1", "2")
+    assert "empty" in warren("purge", *args, "--yes", code=2).stderr
+    assert site.counter("messages", "celery") == 1
+
+
 def test_config_tells_where_each_value_came_from(site, warren, tmp_path):
     config = tmp_path / "warren.yaml"
     config.write_text("concurrency: 7\n")
@@ -195,6 +219,18 @@ def test_config_tells_where_each_value_came_from(site, warren, tmp_path):
     assert "WARREN_BROKER" in settings["broker"]["from"]
     assert settings["log_level"]["value"] == "debug"
     assert "guest:guest" not in warren("config").stdout
+
+
+def test_output_that_cannot_be_written(warren, site):
+    def code_and_error(**stdout):
+        child = subprocess.Popen([WARREN, "config", "--sample"], stderr=subprocess.PIPE, text=True, env=site.env(), **stdout)
+        if child.stdout is not None:
+            child.stdout.close()
+        return child.stderr.read(), child.wait(10)
+    with open("/dev/full", "w") as full:
+        assert code_and_error(stdout=full) == ("warren: cannot write the output: No space left on device\n", 1)
+    # Like `warren ... | head`: who reads has seen enough.
+    assert code_and_error(stdout=subprocess.PIPE) == ("", 1)
 
 
 def test_sample_configuration_is_right(warren, tmp_path):
