@@ -30,9 +30,21 @@ new_list(struct cli *cli, size_t n)
 	return list != NULL ? list : must_alloc((n + 2) * sizeof(*list));
 }
 
-/* In a build folder: the one with config.status, at most two levels below the sources. */
 static bool
-find_source_python(char *out, size_t size)
+has_runner(const char *folder)
+{
+	char probe[3300];
+
+	snprintf(probe, sizeof(probe), "%.3200s/warren_runner/__main__.py", folder);
+	return access(probe, R_OK) == 0;
+}
+
+/*
+ * By the place of the program itself: in a build folder, which is the one with config.status, at most two levels below the sources; in
+ * an installation that was moved as a whole, or is not in its place yet.
+ */
+static bool
+find_python(char *out, size_t size)
 {
 	static const char *const ups[] = { "", "../", "../../" };
 	char folder[3000], probe[3100];
@@ -47,13 +59,15 @@ find_source_python(char *out, size_t size)
 	if (slash == NULL)
 		return false;
 	*slash = '\0';
+	snprintf(out, size, "%s/../share/warren/python", folder);
+	if (has_runner(out))
+		return true;
 	snprintf(probe, sizeof(probe), "%s/config.status", folder);
 	if (access(probe, F_OK) != 0)
 		return false;
 	for (i = 0; i < ARRAY_LEN(ups); i++) {
 		snprintf(out, size, "%s/%s" PYTHON_PACKAGE, folder, ups[i]);
-		snprintf(probe, sizeof(probe), "%.3000s/warren_runner/__main__.py", out);
-		if (access(probe, R_OK) == 0)
+		if (has_runner(out))
 			return true;
 	}
 	return false;
@@ -68,7 +82,7 @@ python_path(struct cli *cli)
 	char *all;
 
 	if (set == NULL || *set == '\0')
-		set = find_source_python(found, sizeof(found)) ? found : WARREN_PYTHONDIR;
+		set = find_python(found, sizeof(found)) ? found : WARREN_PYTHONDIR;
 	if (before == NULL || *before == '\0')
 		all = must_printf("PYTHONPATH=%s", set);
 	else

@@ -10,20 +10,21 @@
 
 #define PROGRAM "warren-runner"
 
-/* The file of that name in the folder of the running program; false when that cannot be told. */
+/* A file by its path from the folder of the running program; false when that cannot be told. */
 static bool
-beside_us(char out[PATH_MAX])
+from_us(char out[PATH_MAX], const char *path)
 {
 	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+	size_t len = strlen(path) + 1;
 	char *slash;
 
 	if (n <= 0)
 		return false;
 	out[n] = '\0';
 	slash = strrchr(out, '/');
-	if (!slash || (size_t)(slash + 1 - out) + sizeof(PROGRAM) > PATH_MAX)
+	if (!slash || (size_t)(slash + 1 - out) + len > PATH_MAX)
 		return false;
-	memcpy(slash + 1, PROGRAM, sizeof(PROGRAM));
+	memcpy(slash + 1, path, len);
 	return true;
 }
 
@@ -31,10 +32,13 @@ int
 host_exec(int argc, char **argv)
 {
 	static const char installed[] = WARREN_LIBEXECDIR "/" PROGRAM;
-	char beside[PATH_MAX];
+	char moved[PATH_MAX], beside[PATH_MAX];
 
 	assert(argc > 0 && !argv[argc]);
-	if (beside_us(beside))
+	/* An installation may have been moved as a whole, or not be in its place yet. */
+	if (from_us(moved, "../libexec/warren/" PROGRAM))
+		execv(moved, argv);
+	if (from_us(beside, PROGRAM))
 		execv(beside, argv);
 	else
 		beside[0] = '\0';
