@@ -99,11 +99,13 @@ runner_run(struct cli *cli)
 
 const struct cmd cmd_runner = {
 	.name = "runner",
-	.args = "LIB.so...",
+	.args = "[--list] LIB.so...",
 	.summary = "host task modules written in C; started by workers, one for each slot",
 	.details =
-		"Speaks the runner protocol on descriptor 3. Use worker --module LIB.so, or run --module LIB.so to try a task out.",
-	.examples = "  warren worker --module ./libtasks.so -Q processing -c 4\n",
+		"Speaks the runner protocol on descriptor 3. Use worker --module LIB.so, or run --module LIB.so to try a task out. --list prints the "
+		"tasks of the modules, and needs no worker.",
+	.examples = "  warren worker --module ./libtasks.so -Q processing -c 4\n"
+		    "  warren runner --list ./libtasks.so\n",
 	.args_max = SIZE_MAX,
 	.own_conf = true,
 	.run = runner_run,

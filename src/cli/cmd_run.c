@@ -26,7 +26,7 @@ struct run_flags {
 	struct opt_list pool;
 	const char *args, *kwargs;
 	ms_t timeout;
-	bool string_args;
+	bool string_args, list;
 };
 
 static const struct opt_row rows[] = {
@@ -37,6 +37,7 @@ static const struct opt_row rows[] = {
 		.help = "positional arguments as a JSON array, instead of ARG..."),
 	FLAG(run_flags, kwargs, text, .def = "", .arg = "JSON", .help = "keyword arguments as a JSON object"),
 	FLAG(run_flags, string_args, bool, .help = "take each ARG as a text, also when it is valid JSON"),
+	FLAG(run_flags, list, bool, .help = "print the names of the tasks that there are, and run none"),
 	FLAG(run_flags, timeout, dur, .def = "0", .help = "give up after this long; exit status 4 [never]"),
 };
 
@@ -50,7 +51,7 @@ struct local_run {
 	struct span name, args, kwargs;
 	char id[ID_UUID_LEN + 1];
 	ms_t timeout;
-	bool running, done, ended;
+	bool list, running, done, ended;
 	int code;
 };
 
@@ -116,6 +117,19 @@ knows_task(const struct run_frame *hello, struct span name)
 	}
 	arena_release(&arena);
 	return found;
+}
+
+static void
+list_tasks(const struct run_frame *hello)
+{
+	struct run_tasks walk = { .started = false };
+	struct arena arena;
+	struct span task;
+
+	arena_init(&arena, 0);
+	while (run_next_task(hello, &walk, &arena, &task))
+		out_line(task);
+	arena_release(&arena);
 }
 
 static void
@@ -207,6 +221,12 @@ on_frame(struct local_run *r, const struct run_frame *f)
 			out_error("the runner speaks protocol %lld, this warren speaks %d",
 				(long long)f->protocol, RUN_PROTOCOL);
 			stop(r, EXIT_NO);
+		} else if (r->list) {
+			if (r->cli->common.json)
+				out_line(f->tasks);
+			else
+				list_tasks(f);
+			stop(r, 0);
 		} else if (!knows_task(f, r->name))
 			stop(r, EXIT_NO);
 		else
@@ -414,6 +434,8 @@ choose_pool(struct cli *cli, struct span name, const struct pool_conf *pools, si
 	*out = n == 1 ? &pools[0] : NULL;
 	if (n == 1)
 		return E_OK;
+	if (name.len == 0)
+		return err_set(t, E_CONF, "there are several pools: pick one with --pool");
 	e = setup_routes(cli, &routes, t);
 	if (e != E_OK)
 		return e;
@@ -459,8 +481,10 @@ fill_arguments(const struct cli *cli, const struct run_flags *f, struct buf *arg
 		return err_set(t, E_CONF, "--args and ARG are both given: choose one");
 	if (*f->args != '\0')
 		buf_adds(args, f->args);
-	else
+	else if (cli->n_args > 0)
 		call_add_args(args, cli->args + 1, cli->n_args - 1, f->string_args);
+	else
+		buf_adds(args, "[]");
 	buf_adds(kwargs, *f->kwargs != '\0' ? f->kwargs : "{}");
 	e = check_argument(args, JSCAN_ARRAY, "--args", t);
 	return e == E_OK ? check_argument(kwargs, JSCAN_OBJECT, "--kwargs", t) : e;
@@ -471,13 +495,23 @@ run_run(struct cli *cli)
 {
 	static const struct opt_list no_queues;
 	const struct run_flags *f = cli->flags;
-	struct local_run r = { .cli = cli, .name = span_of(cli->args[0]), .timeout = f->timeout };
+	struct local_run r = { .cli = cli, .timeout = f->timeout, .list = f->list };
 	const struct pool_conf *pool = NULL;
 	struct errtext why = { "" };
 	struct pool_conf *pools;
 	struct buf args, kwargs;
 	size_t n;
 	enum err e;
+
+	if (f->list && cli->n_args > 0) {
+		out_error("run: --list runs no task: leave '%s' out", cli->args[0]);
+		return EXIT_USAGE;
+	}
+	if (!f->list && cli->n_args == 0) {
+		out_error("run: give the NAME of a task, or --list (see warren run --help)");
+		return EXIT_USAGE;
+	}
+	r.name = span_of(f->list ? "" : cli->args[0]);
 
 	buf_init(&args, 0);
 	buf_init(&kwargs, 0);
@@ -504,17 +538,17 @@ run_run(struct cli *cli)
 
 const struct cmd cmd_run = {
 	.name = "run",
-	.args = "NAME [ARG...]",
+	.args = "NAME [ARG...] | --list",
 	.summary = "run a task here and now, without broker and backend",
 	.details =
 		"Starts one runner child as a worker would, gives it the task and prints what comes back: states and output on stderr, the result on "
 		"stdout. Without -A, --module or --runner it takes the pool of the configuration that the task would be routed to.",
 	.examples = "  warren run -A tasks add 2 3\n"
-		    "  warren run --module ./libtasks.so count_words 'to be or not to be'\n",
+		    "  warren run --module ./libtasks.so count_words 'to be or not to be'\n"
+		    "  warren run -A tasks --list\n",
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct run_flags),
-	.args_min = 1,
 	.args_max = SIZE_MAX,
 	.run = run_run,
 };
