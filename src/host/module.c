@@ -14,6 +14,15 @@
 
 #define START_ERROR_MAX 256
 
+/* The loader's words, which mostly begin with the path. */
+static const char *
+without_path(const char *why, const char *path)
+{
+	size_t n = strlen(path);
+
+	return strncmp(why, path, n) == 0 && strncmp(why + n, ": ", 2) == 0 ? why + n + 2 : why;
+}
+
 /*
  * A bare file name means the one in the current folder, when there is one, and not a search along the library
  * path.
@@ -46,7 +55,10 @@ open_library(const char *path, struct errtext *t)
 				"./tasks.so",
 				path);
 		else
-			err_set(t, E_CONF, "cannot load %s: %s", path, why);
+			err_set(t, E_CONF,
+				"cannot load %s: %s; a module is a shared library (cc -shared -fPIC -o tasks.so "
+				"tasks.c)",
+				path, without_path(why, here ? here : path));
 	}
 	alloc_free(here);
 	return handle;
