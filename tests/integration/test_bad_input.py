@@ -247,6 +247,14 @@ def test_missing_python_module(worker):
     assert "no_such_module" in w.output()
 
 
+def test_what_is_no_c_module(warren, tmp_path):
+    path = tmp_path / "tasks.so"
+    path.write_text("no library")
+    done = warren("run", "--module", str(path), "--list", code=1)
+    line = one_line(done.stderr, "warren runner", "shared library")
+    assert line.count(str(path)) == 1
+
+
 def test_missing_c_module(worker):
     w = worker("--module", "/no/such/module.so", "-c", "2", ready=False)
     assert w.wait() not in (0, None)

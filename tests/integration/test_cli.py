@@ -1,5 +1,6 @@
 """The commands, as somebody at a shell or a script uses them. Results go to stdout, all else to stderr."""
 import json
+import os
 import subprocess
 
 import pytest
@@ -172,6 +173,16 @@ def test_run_needs_no_servers(warren, runner):
     assert "add" in missing.stderr
 
 
+def test_run_lists_the_tasks(warren, tmp_path):
+    module = tmp_path / "shop.py"
+    module.write_text("from warren_runner import task\n@task\ndef buy(): pass\n@task\ndef sell(): pass\n")
+    assert warren("run", "-A", "shop", "--list", cwd=str(tmp_path)).stdout == "shop.buy\nshop.sell\n"
+    assert json.loads(warren("run", "-A", "shop", "--list", "--json", cwd=str(tmp_path)).stdout) == ["shop.buy", "shop.sell"]
+    assert "add" in warren("run", "--module", C_TASKS, "--list").stdout.split()
+    for args in (["--list", "add"], []):
+        assert "--list" in warren("run", "--module", C_TASKS, *args, code=2).stderr
+
+
 def test_run_of_what_dies_or_never_ends(warren, tmp_path):
     assert "SIGKILL" in warren("run", "-A", "tasks", "die", "SIGKILL", code=1).stderr
     warren("run", "-A", "tasks", "hold", str(tmp_path / "never"), "--timeout", "300ms", code=4)
@@ -221,16 +232,17 @@ def test_config_tells_where_each_value_came_from(site, warren, tmp_path):
     assert "guest:guest" not in warren("config").stdout
 
 
-def test_output_that_cannot_be_written(warren, site):
-    def code_and_error(**stdout):
-        child = subprocess.Popen([WARREN, "config", "--sample"], stderr=subprocess.PIPE, text=True, env=site.env(), **stdout)
-        if child.stdout is not None:
-            child.stdout.close()
-        return child.stderr.read(), child.wait(10)
+def test_output_that_cannot_be_written(built, site):
+    def code_and_error(stdout):
+        done = subprocess.run([WARREN, "config", "--sample"], stdout=stdout, stderr=subprocess.PIPE, text=True, env=site.env())
+        return done.stderr, done.returncode
     with open("/dev/full", "w") as full:
-        assert code_and_error(stdout=full) == ("warren: cannot write the output: No space left on device\n", 1)
+        assert code_and_error(full) == ("warren: cannot write the output: No space left on device\n", 1)
     # Like `warren ... | head`: who reads has seen enough.
-    assert code_and_error(stdout=subprocess.PIPE) == ("", 1)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as pipe:
+        assert code_and_error(pipe) == ("", 1)
 
 
 def test_sample_configuration_is_right(warren, tmp_path):
