@@ -207,8 +207,11 @@ on_looked(void *owner, const struct bus_answer *a)
 		t->creating = true;
 		bus_chan_close(t->chan);
 		e = bus_chan_new(&t->chan, t->conn, &chan_ops, t);
-		if (e != E_OK)
-			report(t, e, "no channel to create it on");
+		if (e != E_OK) {
+			(void)err_set(
+				&text, e, "queue '%s': no channel to create it on", t->queues[t->at].name);
+			report(t, e, text.text);
+		}
 	}
 }
 
@@ -253,7 +256,11 @@ on_open(void *owner)
 static void
 on_close(void *owner, const struct bus_close *why)
 {
-	report(owner, why->by_server ? E_REFUSED : E_CLOSED, why->text);
+	struct bus_topo *t = owner;
+	struct errtext text;
+
+	(void)err_set(&text, E_CLOSED, "queue '%s': %s", t->at < t->n ? t->queues[t->at].name : "", why->text);
+	report(t, why->by_server ? E_REFUSED : E_CLOSED, text.text);
 }
 
 static const struct bus_chan_ops chan_ops = { .on_open = on_open, .on_close = on_close };

@@ -104,6 +104,7 @@ run_on(struct cli *cli, const struct purge_flags *p, struct client *client, stru
 	uint64_t sum = 0;
 	bool any = false;
 	enum err e = client_connect_broker(client, &why);
+	const bool connected = e == E_OK;
 	size_t i;
 
 	if (e == E_OK)
@@ -124,7 +125,8 @@ run_on(struct cli *cli, const struct purge_flags *p, struct client *client, stru
 	}
 	if (e != E_OK) {
 		out_error("%s", why.text);
-		return exit_of(e);
+		/* Of a broker that was reached: a queue it does not let us at. */
+		return e == E_REFUSED && connected ? EXIT_NO : exit_of(e);
 	}
 	if (cli->common.json)
 		print_json(f, n, p->dry_run);

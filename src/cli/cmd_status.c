@@ -9,6 +9,7 @@ struct queue_state {
 	const char *name;
 	uint32_t messages, consumers;
 	bool missing;
+	char *refused; /* why the broker does not tell */
 };
 
 struct state {
@@ -33,7 +34,9 @@ look(struct client *client, const struct remote_flags *f, struct state *s)
 		s->broker = client_queue_info(
 			client, span_of(q->name), &q->messages, &q->consumers, &s->broker_why);
 		q->missing = s->broker == E_MISSING;
-		if (q->missing)
+		if (s->broker == E_REFUSED)
+			q->refused = must_dup(span_of(s->broker_why.text));
+		if (q->missing || q->refused != NULL)
 			s->broker = E_OK;
 	}
 	if (s->has_backend)
@@ -83,11 +86,16 @@ print_json(const struct client *client, const struct state *s)
 		js_object(&w);
 		js_pair(&w, "name", s->queues[i].name);
 		js_key(&w, "exists");
-		js_bool(&w, !s->queues[i].missing);
+		if (s->queues[i].refused != NULL)
+			js_null(&w);
+		else
+			js_bool(&w, !s->queues[i].missing);
 		js_key(&w, "messages");
 		js_int(&w, s->queues[i].messages);
 		js_key(&w, "consumers");
 		js_int(&w, s->queues[i].consumers);
+		if (s->queues[i].refused != NULL)
+			js_pair(&w, "error", s->queues[i].refused);
 		js_object_end(&w);
 	}
 	js_array_end(&w);
@@ -148,6 +156,9 @@ print(const struct client *client, const struct state *s)
 		if (q->missing) {
 			cells[1] = cells[2] = "-";
 			cells[3] = "does not exist yet";
+		} else if (q->refused != NULL) {
+			cells[1] = cells[2] = "-";
+			cells[3] = "the broker refuses to tell";
 		} else if (q->consumers == 0)
 			cells[3] = "nobody takes from it";
 		grid_add(&g, cells);
@@ -155,6 +166,9 @@ print(const struct client *client, const struct state *s)
 	fputc('\n', stdout);
 	grid_print(&g);
 	grid_release(&g);
+	for (i = 0; i < s->n; i++)
+		if (s->queues[i].refused != NULL)
+			out_error("%s", s->queues[i].refused);
 	if (s->asked == 0)
 		print_nodes(s);
 }
@@ -169,6 +183,9 @@ code_of(const struct state *s, const struct remote_flags *f)
 		return exit_of(s->broker != E_OK ? s->broker : s->backend);
 	if (s->asked != 0 || s->nodes.n == 0)
 		return s->asked != 0 ? s->asked : EXIT_NO;
+	for (i = 0; i < s->n; i++)
+		if (s->queues[i].refused != NULL)
+			return EXIT_NO;
 	for (i = 0; i < f->destination.n; i++)
 		if (!remote_has_answered(&s->nodes, f->destination.items[i])) {
 			out_error("%s did not answer within %g s", f->destination.items[i],
@@ -204,6 +221,8 @@ status_run(struct cli *cli)
 	}
 	remote_answers_release(&s.nodes);
 	client_free(client);
+	for (i = 0; i < s.n; i++)
+		alloc_free(s.queues[i].refused);
 	alloc_free(s.queues);
 	return code;
 }
@@ -214,7 +233,7 @@ const struct cmd cmd_status = {
 	.summary = "which workers answer, and are broker, queues and result backend there?",
 	.details =
 		"Without QUEUE: all queues of the configuration, or the default queue. READY counts the messages that wait, without those that a worker "
-		"holds. Exit status 3 when broker or backend cannot be reached, 1 when no worker answers, 4 when one of --destination does not.",
+		"holds. Exit status 3 when broker or backend cannot be reached, 1 when no worker answers or a queue refuses to tell, 4 when one of --destination does not.",
 	.examples = "  warren status\n"
 		    "  warren status scraping processing --json\n",
 	.flags = rows,

@@ -79,7 +79,7 @@ stalled(struct client *c, struct errtext *t)
 			c->why.text[0] != '\0' ? c->why.text : "the broker cannot be reached", n);
 	if (bus_conn_is_blocked(c->conn))
 		return err_set(t, E_TIMEOUT,
-			"%s has blocked publishers (memory or disk alarm); %zu messages have no confirm",
+			"%s has blocked publishers (memory or disk alarm); messages without a confirm: %zu",
 			bus_conn_url(c->conn), n);
 	return err_set(t, E_TIMEOUT, "%s sent no confirm for %.3g s; %zu messages have none",
 		bus_conn_url(c->conn), (double)c->stall_ms / 1000, n);
