@@ -11,7 +11,9 @@
 #include "worker/job.h"
 #include "worker/state.h"
 
+/* Between attempts, when the broker refuses: as long as nothing gets through, twice as long each time. */
 #define RETRY_MS 1000
+#define RETRY_MAX_MS 30000
 
 struct expected_queue {
 	struct list link; /* post.expected */
@@ -26,7 +28,12 @@ delay(struct post *o, struct letter *l, const char *why)
 	LOG(MAIL_DELAYED, LOG_SPAN("id", l->about), LOG_SPAN("queue", l->origin), LOG_STR("why", why));
 	if (!list_is_linked(&l->wait))
 		list_push(&o->waiting, &l->wait);
-	loop_timer_arm(&o->retry, RETRY_MS);
+	if (o->retry.armed)
+		return;
+	o->pause_ms = o->pause_ms == 0           ? RETRY_MS
+		: o->pause_ms * 2 < RETRY_MAX_MS ? o->pause_ms * 2
+						 : RETRY_MAX_MS;
+	loop_timer_arm(&o->retry, o->pause_ms);
 }
 
 /* --- publishing -------------------------------------------------------------------------------------------------------- */
@@ -39,6 +46,7 @@ on_published(void *owner, const struct bus_pub_result *r)
 
 	l->publish_id = 0;
 	if (r->end == BUS_PUB_CONFIRMED) {
+		o->pause_ms = 0;
 		FAIL_POINT("R2");
 		l->fn(l);
 		return;

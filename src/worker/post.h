@@ -24,6 +24,7 @@ struct post {
 	struct bus_ladder *ladder;
 	bool is_for_expected; /* what is built now */
 	struct loop_timer retry;
+	ms_t pause_ms; /* before it, the last time; 0 = what was sent last got through */
 };
 
 enum err post_init(struct post *o, struct worker *w) MUSTCHECK;

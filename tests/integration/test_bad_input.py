@@ -60,6 +60,36 @@ def test_wrong_virtual_host(site, worker, warren):
     assert re.search("no-such-vhost.*not found|virtual host", w.wait_line("cannot reach"))
 
 
+def test_a_queue_that_belongs_to_somebody_else(site, worker, warren):
+    with site.raw_connection() as connection:
+        connection.channel().queue_declare("taken", durable=False, exclusive=True, auto_delete=False)
+        assert one_line(warren("send", "add", "--queue", "taken", code=1).stderr, "RESOURCE_LOCKED").count("queue 'taken':") == 1
+        one_line(warren("purge", "taken", "--yes", code=1).stderr, "RESOURCE_LOCKED")
+        done = warren("status", "taken", "celery", "-t", "0.2", code=1)
+        assert re.search(r"broker +ok", done.stdout) and re.search("taken .*refuses", done.stdout)
+        one_line(done.stderr, "RESOURCE_LOCKED")
+        w = worker("-A", "tasks", "-c", "1", "-Q", "taken", ready=False)
+        assert w.wait_line("RESOURCE_LOCKED.*trying again").count("taken':") == 1
+    w.wait_line(r" ready\.$")
+
+
+def test_dead_letters_that_cannot_be_kept_stay_and_are_not_cried_about(site, worker, post):
+    with site.raw_connection() as connection:
+        channel = connection.channel()
+        channel.exchange_declare("warren.dead", "fanout", durable=True, auto_delete=False)
+        w = worker("-A", "tasks", "-c", "2", "--drain-timeout", "1s", "--log-format", "json", ready=False)
+        w.wait_line('"worker_ready"')
+        post.task("stuck", "no.such.task", b"[[], {}, {}]")
+        w.wait_line("PRECONDITION_FAILED.*stays unacknowledged", count=3)
+        times = [datetime.datetime.fromisoformat(json.loads(line)["ts"]) for line in w.lines("PRECONDITION_FAILED")]
+        assert (times[2] - times[1]) > (times[1] - times[0]) * 1.5
+        assert post.app.tasks["add"].delay(1, 2).get(timeout=20 * SLOW) == 3
+        assert site.unacked("celery") == 1
+        channel.exchange_delete("warren.dead")
+    assert len(post.dead()) == 1
+    site.wait_empty()
+
+
 def test_what_speaks_no_amqp(servers, worker):
     w = worker("-A", "tasks", ready=False, env={"WARREN_BROKER": "amqp://127.0.0.1:%d//" % servers.about["redis"]["port"]})
     assert "trying again" in w.wait_line("cannot reach")
