@@ -499,6 +499,15 @@ blame_added(struct feed *f, const char *why)
 	}
 }
 
+#define AMQP_PRECONDITION_FAILED 406
+
+/* A stream wants a prefetch of its own for each consumer, and says so in words only: 406 is much else. */
+static bool
+is_stream_refusal(const struct bus_close *why)
+{
+	return why->code == AMQP_PRECONDITION_FAILED && strstr(why->text, "prefetch count is not set") != NULL;
+}
+
 static void
 on_close(void *owner, const struct bus_close *why)
 {
@@ -508,8 +517,11 @@ on_close(void *owner, const struct bus_close *why)
 		blame_added(f, why->text);
 	forget_consumers(f);
 	if (why->by_server) {
-		LOG(CHANNEL_CLOSED, LOG_STR("pool", f->pool->conf->name), LOG_INT("code", why->code),
-			LOG_STR("why", why->text));
+		if (is_stream_refusal(why) && feed_on_shared_refused(f))
+			LOG(WINDOW_SPREAD);
+		else
+			LOG(CHANNEL_CLOSED, LOG_STR("pool", f->pool->conf->name), LOG_INT("code", why->code),
+				LOG_STR("why", why->text));
 		f->topology_ok = false;
 		worker_ensure_queues(f->pool->worker);
 	}
