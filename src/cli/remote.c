@@ -82,6 +82,10 @@ remote_collect(struct client *c, const char *method, struct span arguments, cons
 		out_error("%s", why.text);
 		return exit_of(e);
 	}
+	if (out->n == 0 && client_is_blocked(c))
+		out_error(
+			"%s takes no messages now (memory or disk alarm): the question waits there, and so do answers",
+			client_broker_url(c));
 	if (out->n > 0)
 		qsort(out->items, out->n, sizeof(*out->items), compare);
 	return 0;

@@ -66,6 +66,8 @@ enum err client_publish(struct client *c, const struct msg *m, uint64_t tag, cli
 /* Until everything sent has its fate. E_TIMEOUT or E_CLOSED: the text says how many have none. */
 enum err client_flush(struct client *c, struct errtext *t) MUSTCHECK;
 size_t client_pending(const struct client *c);
+/* The broker has said that it takes no messages: memory or disk alarm. */
+bool client_is_blocked(const struct client *c);
 
 /* E_MISSING: no such queue. */
 enum err client_queue_info(struct client *c, struct span queue, uint32_t *messages, uint32_t *consumers,

@@ -67,6 +67,12 @@ on_published(void *owner, const struct bus_pub_result *r)
 	sending_free(s);
 }
 
+bool
+client_is_blocked(const struct client *c)
+{
+	return c->conn != NULL && bus_conn_is_blocked(c->conn);
+}
+
 /* Why nothing moves, for a person. */
 static enum err
 stalled(struct client *c, struct errtext *t)

@@ -3,10 +3,11 @@ import datetime
 import json
 import re
 import socket
+import subprocess
 
 import pytest
 
-from harness import C_TASKS, SLOW, wait_state
+from harness import C_TASKS, SLOW, WARREN, wait_state
 from warren_servers import wait_until
 
 DEAD = "warren.dead.celery"
@@ -71,6 +72,24 @@ def test_a_queue_that_belongs_to_somebody_else(site, worker, warren):
         w = worker("-A", "tasks", "-c", "1", "-Q", "taken", ready=False)
         assert w.wait_line("RESOURCE_LOCKED.*trying again").count("taken':") == 1
     w.wait_line(r" ready\.$")
+
+
+def test_a_stream_does_not_keep_the_other_queues_waiting(site, worker, warren):
+    with site.raw_connection() as connection:
+        connection.channel().queue_declare("stream", durable=True, auto_delete=False, arguments={"x-queue-type": "stream"})
+    worker("-A", "tasks", "-c", "2", "-Q", "stream,other")
+    for queue in ("other", "stream"):
+        assert warren("send", "add", "2", "3", "--queue", queue, "--wait", "--timeout", "10s").stdout == "5\n"
+
+
+def test_a_broker_in_alarm_is_named(own_site, worker):
+    site = own_site()
+    w = worker("-A", "tasks", "-c", "1", site=site)
+    site.rabbitmq.ctl("set_vm_memory_high_watermark", "0")
+    w.wait_line("accepts no messages now")
+    for args in (["inspect", "ping", "-t", "0.5"], ["status", "-t", "0.5"]):
+        done = subprocess.run([WARREN, *args], env=site.env(), capture_output=True, text=True, timeout=20 * SLOW)
+        assert done.returncode == 1 and "memory or disk alarm" in done.stderr, done
 
 
 def test_dead_letters_that_cannot_be_kept_stay_and_are_not_cried_about(site, worker, post):
