@@ -1,13 +1,14 @@
 """What goes wrong around a worker, and what is wrong with messages: one clear line each, nothing crashes, no task is lost."""
 import datetime
 import json
+import os
 import re
 import socket
 import subprocess
 
 import pytest
 
-from harness import C_TASKS, SLOW, WARREN, wait_state
+from harness import C_TASKS, SLOW, TOP, WARREN, wait_state
 from warren_servers import wait_until
 
 DEAD = "warren.dead.celery"
@@ -80,6 +81,22 @@ def test_a_stream_does_not_keep_the_other_queues_waiting(site, worker, warren):
     worker("-A", "tasks", "-c", "2", "-Q", "stream,other")
     for queue in ("other", "stream"):
         assert warren("send", "add", "2", "3", "--queue", queue, "--wait", "--timeout", "10s").stdout == "5\n"
+
+
+def test_the_permissions_that_the_documentation_names_are_enough(site, worker, warren, post):
+    with open(os.path.join(TOP, "docs", "workers.md")) as f:
+        pattern = re.search(r"^\^\(.*\)\$$", f.read(), re.M).group(0)
+    user = "weak-" + site.vhost
+    site.rabbitmq.ctl("add_user", user, "pw")
+    site.rabbitmq.ctl("set_permissions", "-p", site.vhost, user, pattern, pattern[:-2] + r"|amq\.default)$", pattern)
+    env = {"WARREN_BROKER": site.rabbitmq.url(site.vhost, user=user, password="pw")}
+    w = worker("-A", "tasks", "-c", "1", "-E", env=env)
+    assert warren("send", "add", "2", "3", "--countdown", "1s", "--wait", "--timeout", "20s", env=env).stdout == "5\n"
+    warren("send", "no.such", env=env)
+    post.dead()
+    assert "pong" in warren("inspect", "ping", "-t", "0.5", env=env).stdout
+    warren("events", "--limit", "1", env=env)
+    assert w.lines("ACCESS_REFUSED") == []
 
 
 def test_a_broker_in_alarm_is_named(own_site, worker):
