@@ -81,13 +81,13 @@ stalled(struct client *c, struct errtext *t)
 
 	if (!bus_conn_is_up(c->conn))
 		return err_set(t, E_CLOSED,
-			"%s; %zu messages have no confirm: they may or may not have arrived",
+			"%s; messages without a confirm, which may or may not have arrived: %zu",
 			c->why.text[0] != '\0' ? c->why.text : "the broker cannot be reached", n);
 	if (bus_conn_is_blocked(c->conn))
 		return err_set(t, E_TIMEOUT,
 			"%s has blocked publishers (memory or disk alarm); messages without a confirm: %zu",
 			bus_conn_url(c->conn), n);
-	return err_set(t, E_TIMEOUT, "%s sent no confirm for %.3g s; %zu messages have none",
+	return err_set(t, E_TIMEOUT, "%s sent no confirm for %.3g s; messages without one: %zu",
 		bus_conn_url(c->conn), (double)c->stall_ms / 1000, n);
 }
 
