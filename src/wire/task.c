@@ -20,7 +20,17 @@ const struct task_limits task_limits_default = {
 	.body_max = (size_t)64 << 20,
 	.depth_max = 64,
 	.containers_max = 200000,
+	.container_bytes = 32,
 };
+
+struct jscan_limits
+task_json_limits(const struct task_limits *lim, size_t len)
+{
+	size_t by_length = lim->container_bytes > 0 ? len / lim->container_bytes : 0;
+
+	return (struct jscan_limits){ .depth_max = lim->depth_max,
+		.containers_max = by_length > lim->containers_max ? by_length : lim->containers_max };
+}
 
 const char *
 task_fault_name(enum task_fault f)
@@ -124,7 +134,7 @@ blank_newlines(struct reader *r, bool ours)
 static enum task_fault
 read_body(struct reader *r)
 {
-	const struct jscan_limits lim = { r->lim->depth_max, r->lim->containers_max };
+	struct jscan_limits lim;
 	struct jscan_facts facts;
 	enum task_fault f;
 	bool ours;
@@ -142,6 +152,7 @@ read_body(struct reader *r)
 	f = inflate_if_needed(r, &ours);
 	if (f != TASK_FINE)
 		return f;
+	lim = task_json_limits(r->lim, r->body.len);
 	e = jscan_check(r->body, &lim, &facts, r->why);
 	if (e != E_OK) {
 		err_prefix(r->why, e, "the body");

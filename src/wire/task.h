@@ -12,9 +12,12 @@ struct task_limits {
 	size_t body_max; /* bytes, after inflating */
 	int depth_max;
 	size_t containers_max;
+	size_t container_bytes; /* a longer JSON may have one container for so many of its bytes; 0 = it may not */
 };
-/* 64 MiB, depth 64, 200,000 containers. */
+/* 64 MiB, depth 64, 200,000 containers or one for every 32 bytes: a large canvas has many, each of them with something in it. */
 extern const struct task_limits task_limits_default;
+/* For JSON of so many bytes. */
+struct jscan_limits task_json_limits(const struct task_limits *lim, size_t len);
 
 /* Why a message is no task; also the word in the dead letter's x-warren-reason. */
 enum task_fault {

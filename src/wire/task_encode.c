@@ -20,7 +20,7 @@
 static enum err
 check_json(struct span json, enum jscan_kind a, enum jscan_kind b, const char *what, struct errtext *t)
 {
-	const struct jscan_limits lim = { task_limits_default.depth_max, task_limits_default.containers_max };
+	const struct jscan_limits lim = task_json_limits(&task_limits_default, json.len);
 	enum jscan_kind kind;
 	enum err e;
 
