@@ -123,6 +123,8 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 	w->no_control = !o->remote_control;
 	w->control_exchange = o->control_exchange;
 	w->event_exchange = o->event_exchange;
+	w->sent_events = o->sent_events;
+	w->is_transient = setup_delivery_mode(o->delivery_mode) == 1;
 	w->quiet_banner = quiet;
 	add_known_queues(cli, w);
 	setup_broker(cli, &w->broker);

@@ -73,6 +73,12 @@ setup_backend(struct cli *cli, struct backend_conf *out)
 	};
 }
 
+int
+setup_delivery_mode(const char *word)
+{
+	return strcmp(word, "transient") == 0 ? 1 : strcmp(word, "persistent") == 0 ? 2 : 0;
+}
+
 /* The queue of a task goes before the routes of its application, as in Celery; what stands in the file goes before both. */
 static size_t
 add_app_routes(struct cli *cli, const struct app *app, struct route *rules)
@@ -109,6 +115,7 @@ add_app_routes(struct cli *cli, const struct app *app, struct route *rules)
 			.exchange = or_null(from->exchange),
 			.routing_key = *from->exchange != '\0' ? or_null(from->routing_key) : NULL,
 			.priority = from->priority,
+			.delivery_mode = from->delivery_mode,
 		};
 	}
 	return n;
@@ -132,6 +139,7 @@ setup_routes(struct cli *cli, struct routes **out, struct errtext *t)
 			.exchange = or_null(c->routes[n].exchange),
 			.routing_key = or_null(c->routes[n].routing_key),
 			.priority = (int)c->routes[n].priority,
+			.delivery_mode = setup_delivery_mode(c->routes[n].delivery_mode),
 		};
 	for (i = 0; i < cli->n_apps; i++)
 		n += add_app_routes(cli, &cli->apps[i].app, rules + n);
@@ -201,6 +209,7 @@ setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t)
 			},
 			.expires = seconds(task->expires),
 			.priority_plus1 = (int)task->priority + 1,
+			.delivery_mode = setup_delivery_mode(task->delivery_mode),
 			.inherit_priority = task->inherit_priority,
 			.max_lost = task->reject_on_worker_lost ? task->max_lost : 0,
 			.ignore_result = conf_is_given(sec, task, "ignore_result") ? task->ignore_result : o->ignore_result,

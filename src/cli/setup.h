@@ -12,6 +12,8 @@
 void setup_broker(struct cli *cli, struct bus_conf *out);
 void setup_backend(struct cli *cli, struct backend_conf *out);
 /* The routes of the settings. */
+/* 1 transient, 2 persistent, 0 any other word. */
+int setup_delivery_mode(const char *word);
 enum err setup_routes(struct cli *cli, struct routes **out, struct errtext *t) MUSTCHECK;
 /* Limits and retries, for a worker. */
 enum err setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t) MUSTCHECK;

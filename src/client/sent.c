@@ -40,51 +40,21 @@ open_chan(struct client *c)
 		client_turn_until(c, &c->told_open, c->stall_ms);
 }
 
-static struct span
-header(const struct msg *m, const char *key)
-{
-	return table_get_string(&m->headers, key);
-}
-
-static void
-fill(struct evt *e, const struct client *c, const struct msg *m)
-{
-	int64_t retries = 0;
-
-	*e = (struct evt){
-		.type = EVENT_TASK_SENT,
-		.hostname = header(m, "origin"),
-		.pid = getpid(),
-		.clock = c->clock.value,
-		.timestamp = (double)clock_wall_us() / 1e6,
-		.uuid = m->correlation_id,
-		.root_id = header(m, "root_id"),
-		.parent_id = header(m, "parent_id"),
-		.name = header(m, "task"),
-		.args = header(m, "argsrepr"),
-		.kwargs = header(m, "kwargsrepr"),
-		.eta = header(m, "eta"),
-		.expires = header(m, "expires"),
-		.queue = m->exchange.len == 0 ? m->routing_key : SPAN_NONE,
-		.exchange = m->exchange.ptr != NULL ? m->exchange : SPAN(""),
-		.routing_key = m->routing_key,
-	};
-	if (table_get_int(&m->headers, "retries", &retries))
-		e->retries = retries;
-}
-
 void
 client_tell_sent(struct client *c, const struct msg *m)
 {
+	struct evt e = { .type = EVENT_TASK_SENT,
+		.hostname = table_get_string(&m->headers, "origin"),
+		.pid = getpid(),
+		.timestamp = (double)clock_wall_us() / 1e6 };
 	struct msg told;
 	struct buf body;
-	struct evt e;
 	char key[64];
 
 	if (!open_chan(c))
 		return;
-	lamport_forward(&c->clock);
-	fill(&e, c, m);
+	e.clock = lamport_forward(&c->clock);
+	evt_fill_sent(&e, m, SPAN_NONE);
 	evt_routing_key(key, e.type);
 	buf_init(&body, 0);
 	evt_add(&body, &e);

@@ -21,6 +21,7 @@
 struct flow_step {
 	struct task_call call;
 	struct span exchange, routing_key;
+	int delivery_mode; /* 1 transient, 2 persistent; 0 = the signature does not say */
 	int inherited_plus1; /* its priority, when nothing else says one and the task's name decides; 0 = none */
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/js.h"
 #include "base/text.h"
+#include "wire/field.h"
 #include "wire/headers.h"
 
 enum err
@@ -157,7 +158,9 @@ apply_plain(struct flow_source *s, const struct node *n, const struct given *g)
 	if (e != E_OK)
 		return e;
 	step = &s->f->steps[s->f->count];
-	*step = (struct flow_step){ .exchange = SPAN_NONE, .inherited_plus1 = s->inherited_plus1 };
+	*step = (struct flow_step){ .exchange = SPAN_NONE,
+		.delivery_mode = field_delivery_mode(node_option(n, "delivery_mode")),
+		.inherited_plus1 = s->inherited_plus1 };
 	call = &step->call;
 	call->id = n->id;
 	call->name = n->sig.task;

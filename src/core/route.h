@@ -10,6 +10,7 @@ struct route {
 	const char *exchange;    /* NULL = "" */
 	const char *routing_key; /* NULL = queue */
 	int priority;            /* -1 = none */
+	int delivery_mode;       /* 1 transient, 2 persistent; 0 = none */
 };
 
 struct routes;
@@ -22,6 +23,7 @@ struct route_target {
 	struct span exchange, routing_key; /* exchange "" = the default exchange */
 	struct span queue;                 /* the queue meant, SPAN_NONE when only an exchange is named */
 	int priority;                      /* -1 = none */
+	int delivery_mode;                 /* 0 = none */
 };
 /* Borrows from r. */
 struct route_target routes_find(const struct routes *r, struct span task_name);

@@ -21,6 +21,7 @@ struct task_rule {
 	/* Of messages that the worker sends for this task, when nothing else says so: */
 	double expires;      /* seconds; 0 = never */
 	int priority_plus1;  /* 0 = none */
+	int delivery_mode;   /* of its retries too; 1 transient, 2 persistent; 0 = none */
 	double rate;         /* runs that this worker begins in a second; 0 = any number */
 	double cluster_rate; /* the same of all workers together */
 	int64_t rate_burst;  /* runs that may begin at once after a pause */

@@ -205,7 +205,7 @@ static enum err
 route(const struct decoder *d, struct span key UNUSED, struct span value, void *item)
 {
 	struct app_route *r = item;
-	struct span pattern, regex, queue_name, exchange, routing_key, priority;
+	struct span pattern, regex, queue_name, exchange, routing_key, priority, mode;
 	const struct field fields[] = {
 		{ SPAN("pattern"), &pattern },
 		{ SPAN("regex"), &regex },
@@ -213,6 +213,7 @@ route(const struct decoder *d, struct span key UNUSED, struct span value, void *
 		{ SPAN("exchange"), &exchange },
 		{ SPAN("routing_key"), &routing_key },
 		{ SPAN("priority"), &priority },
+		{ SPAN("delivery_mode"), &mode },
 	};
 	int64_t number;
 	enum err e;
@@ -221,6 +222,7 @@ route(const struct decoder *d, struct span key UNUSED, struct span value, void *
 	r->priority = -1;
 	if (jscan_int(priority, &number) && number >= 0 && number <= 255)
 		r->priority = (int)number;
+	r->delivery_mode = field_delivery_mode(mode);
 	if ((e = route_pattern(d, pattern, regex, &r->pattern)) != E_OK ||
 		(e = text(d, "queue", queue_name, &r->queue)) != E_OK ||
 		(e = text(d, "exchange", exchange, &r->exchange)) != E_OK)

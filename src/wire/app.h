@@ -26,6 +26,7 @@ struct app_route {
 	const char *pattern;                        /* as core/route.h has it */
 	const char *queue, *exchange, *routing_key; /* "" = not said */
 	int priority;                               /* -1 = not said */
+	int delivery_mode;                          /* 0 = not said, 1 transient, 2 persistent */
 };
 struct app_task {
 	const char *name;

@@ -98,6 +98,26 @@ evt_is_of_task(enum evt_type type)
 	return type <= EVENT_TASK_REJECTED;
 }
 
+void
+evt_fill_sent(struct evt *e, const struct msg *m, struct span delayed_for)
+{
+	bool is_delayed = delayed_for.len > 0, is_direct = is_delayed || m->exchange.len == 0;
+
+	e->uuid = m->correlation_id;
+	e->root_id = table_get_string(&m->headers, "root_id");
+	e->parent_id = table_get_string(&m->headers, "parent_id");
+	e->name = table_get_string(&m->headers, "task");
+	e->args = table_get_string(&m->headers, "argsrepr");
+	e->kwargs = table_get_string(&m->headers, "kwargsrepr");
+	e->eta = table_get_string(&m->headers, "eta");
+	e->expires = table_get_string(&m->headers, "expires");
+	e->routing_key = is_delayed ? delayed_for : m->routing_key;
+	e->queue = is_direct ? e->routing_key : SPAN_NONE;
+	e->exchange = is_direct ? SPAN("") : m->exchange;
+	if (!table_get_int(&m->headers, "retries", &e->retries))
+		e->retries = 0;
+}
+
 /* --- writing ----------------------------------------------------------------------------------------------------------- */
 
 static void

@@ -56,6 +56,8 @@ struct evt {
 
 const char *evt_type_name(enum evt_type type);
 bool evt_is_of_task(enum evt_type type);
+/* Of a task that was sent as this message, but for what every event has; borrows from it. Through the delay queues: the road is the queue's. */
+void evt_fill_sent(struct evt *e, const struct msg *m, struct span delayed_for);
 /* Appends the event as an object. */
 void evt_add(struct buf *b, const struct evt *e);
 /* "worker.heartbeat": the type as a routing key. */

@@ -82,3 +82,11 @@ field_add_seconds(struct js *w, double seconds)
 	else
 		js_double(w, seconds);
 }
+
+int
+field_delivery_mode(struct span value)
+{
+	if (span_is(value, "1") || span_is(value, "\"transient\""))
+		return 1;
+	return span_is(value, "2") || span_is(value, "\"persistent\"") ? 2 : 0;
+}

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "core/ladder.h"
 #include "wire/dead.h"
+#include "wire/field.h"
 #include "wire/forward.h"
 #include "wire/outbox.h"
 #include "worker/job.h"
@@ -70,6 +71,19 @@ encode_dead(struct letter *l)
 	return dead_encode(&l->msg, j->msg, &d);
 }
 
+/* As Celery decides it: `said` by who sends, the task, its route, wherever it goes. */
+static int
+delivery_mode(const struct worker *w, int said, struct span name)
+{
+	int mode = said;
+
+	if (mode == 0)
+		mode = task_rules_find(&w->rules.tasks, name)->delivery_mode;
+	if (mode == 0)
+		mode = routes_find(w->conf->routes, name).delivery_mode;
+	return mode != 0 ? mode : w->conf->is_transient ? 1 : 2;
+}
+
 static enum err
 encode_forward(struct letter *l)
 {
@@ -96,7 +110,14 @@ encode_forward(struct letter *l)
 		f.routing_key = span_of(key);
 		snprintf(l->road, sizeof(l->road), "later/%.*s", SPAN_FMT(j->request.queue));
 	}
-	return forward_encode(&l->msg, j->msg, &j->request.task, &f);
+	e = forward_encode(&l->msg, j->msg, &j->request.task, &f);
+	l->is_task = f.is_retry;
+	/* Not that of the message before: Celery sends a retry as it sends the task. */
+	if (f.is_retry)
+		l->msg.delivery_mode = delivery_mode(l->worker,
+			field_delivery_mode(jscan_member(f.change.options, "delivery_mode")),
+			j->request.task.name);
+	return e;
 }
 
 static enum err
@@ -177,7 +198,9 @@ encode_step(struct letter *l, const struct flow_step *s, bool again, struct errt
 	struct task_call call = s->call;
 	enum err e;
 
+	l->is_task = true;
 	call.origin = span_of(l->worker->conf->node);
+	call.transient = delivery_mode(l->worker, s->delivery_mode, call.name) == 1;
 	add_defaults(l->worker, s, &call);
 	e = task_encode(&call, &l->msg, t);
 	if (e == E_OK && again)

@@ -22,6 +22,7 @@ struct letter {
 	struct msg msg;
 	/* What must exist for it to arrive, "" = nothing to be done: "dead/<queue>", "later/<queue>", "queue/<queue>". */
 	char road[LETTER_ROAD_MAX];
+	bool is_task;        /* a new message of a task: a step, a retry; monitors may want to hear of it */
 	uint64_t publish_id; /* under way; 0 = not */
 };
 

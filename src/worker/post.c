@@ -48,6 +48,8 @@ on_published(void *owner, const struct bus_pub_result *r)
 	if (r->end == BUS_PUB_CONFIRMED) {
 		o->pause_ms = 0;
 		FAIL_POINT("R2");
+		if (l->is_task)
+			pulse_on_sent(&l->worker->pulse, l);
 		l->fn(l);
 		return;
 	}

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "bus/cast.h"
 #include "worker/job.h"
+#include "worker/letter.h"
 #include "worker/state.h"
 
 /* More than this waiting to be written: the broker does not keep up. */
@@ -33,14 +34,13 @@ interval(const struct pulse *p)
 /* --- sending ----------------------------------------------------------------------------------------------------------- */
 
 static void
-send(struct pulse *p, const char *key, struct span body, size_t n)
+send(struct pulse *p, const char *key, const char *from, struct span body, size_t n)
 {
 	struct msg m;
 	enum err e;
 
 	msg_init(&m, 0);
-	e = p->is_ready ? evt_encode(&m, span_of(p->worker->conf->event_exchange), key,
-				  span_of(p->worker->conf->node), body)
+	e = p->is_ready ? evt_encode(&m, span_of(p->worker->conf->event_exchange), key, span_of(from), body)
 			: E_CLOSED;
 	if (e == E_OK)
 		e = bus_cast(p->chan, &m, BACKLOG_MAX);
@@ -62,7 +62,7 @@ on_flush(void *owner)
 	if (p->batch.err != E_OK)
 		p->dropped += p->n_batch;
 	else
-		send(p, EVENT_TASK_MULTI, buf_span(&p->batch), p->n_batch);
+		send(p, EVENT_TASK_MULTI, p->worker->conf->node, buf_span(&p->batch), p->n_batch);
 	buf_reset(&p->batch);
 	p->n_batch = 0;
 }
@@ -122,7 +122,7 @@ send_worker_event(struct pulse *p, enum evt_type type)
 	buf_init(&b, 0);
 	evt_add(&b, &e);
 	if (b.err == E_OK)
-		send(p, key, buf_span(&b), 1);
+		send(p, key, p->worker->conf->node, buf_span(&b), 1);
 	buf_release(&b);
 }
 
@@ -312,6 +312,29 @@ pulse_on_task(struct pulse *p, const struct job *j, const struct report *r)
 		break;
 	}
 	add_to_batch(p, &e);
+}
+
+/* Told as Celery's worker tells it: by the client in it, which has a name of its own, and at once. */
+void
+pulse_on_sent(struct pulse *p, const struct letter *l)
+{
+	const char *host = strchr(p->worker->conf->node, '@');
+	char client[300], key[64];
+	struct buf b;
+	struct evt e;
+
+	if (!p->worker->conf->sent_events)
+		return;
+	snprintf(client, sizeof(client), "gen%d%s", (int)getpid(), host != NULL ? host : "@localhost");
+	e = event_of(p, EVENT_TASK_SENT);
+	e.hostname = span_of(client);
+	evt_fill_sent(&e, &l->msg, span_starts(span_of(l->road), "later/") ? letter_queue(l) : SPAN_NONE);
+	evt_routing_key(key, e.type);
+	buf_init(&b, 0);
+	evt_add(&b, &e);
+	if (b.err == E_OK)
+		send(p, key, client, buf_span(&b), 1);
+	buf_release(&b);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------------- */

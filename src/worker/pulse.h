@@ -11,6 +11,7 @@
 #include "wire/event.h"
 
 struct job;
+struct letter;
 struct worker;
 
 struct pulse {
@@ -36,6 +37,8 @@ void pulse_stop(struct pulse *p);
 void pulse_beat(struct pulse *p);
 /* Switches task events; false when they were so already. */
 bool pulse_set_tasks(struct pulse *p, bool on);
+/* A letter that the broker has now. */
+void pulse_on_sent(struct pulse *p, const struct letter *l);
 void pulse_on_task(struct pulse *p, const struct job *j, const struct report *r);
 
 #endif

@@ -85,6 +85,8 @@ struct worker_conf {
 	bool events;         /* tell of every task from the start */
 	ms_t heartbeat_ms;   /* between events that say "I am here"; 0 = 2 s, < 0 = none */
 	bool no_control;     /* take no orders from the broker */
+	bool sent_events;    /* task-sent is told of what is sent because of a task */
+	bool is_transient;   /* so it is sent, unless signature, task or route say otherwise */
 	const char *control_exchange, *event_exchange; /* as wire/control.h and wire/event.h have them */
 	const char *settings,
 		*settings_all; /* JSON objects for those who ask, secrets hidden; changed ones, all; may be NULL */

@@ -62,9 +62,9 @@ def ours(worker):
 
 @pytest.fixture
 def theirs(site, programs):
-    def start(*args, node="theirs@here", env=None, bare=True, pool="solo"):
+    def start(*args, node="theirs@here", env=None, bare=True, pool="solo", app="peer:app"):
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"] if bare else []
-        argv = [harness.PYTHON, "-m", "celery", "-A", "peer:app", "worker", "-l", "info", "-P", pool, "-n", node, *quiet, *args]
+        argv = [harness.PYTHON, "-m", "celery", "-A", app, "worker", "-l", "info", "-P", pool, "-n", node, *quiet, *args]
         started = programs("celery", argv, site.env(**dict({"PYTHONPATH": PATH}, **(env or {}))))
         started.wait_line(r" ready\.$")
         return started

@@ -26,12 +26,12 @@ static void
 first_rule_that_fits_decides(void **state)
 {
 	static const struct route rules[] = {
-		{ "scrape.special", "slow", NULL, NULL, 7 },
-		{ "scrape.*", "scraping", NULL, NULL, -1 },
-		{ "/^doc(ument)?s\\.(de|fr)$/", "processing", NULL, NULL, -1 },
-		{ "audit.*", NULL, "events", "order.audit", -1 },
-		{ "fan.*", NULL, "all", NULL, -1 },
-		{ "both.*", "q", "x", NULL, -1 },
+		{ "scrape.special", "slow", NULL, NULL, 7, 1 },
+		{ "scrape.*", "scraping", NULL, NULL, -1, 0 },
+		{ "/^doc(ument)?s\\.(de|fr)$/", "processing", NULL, NULL, -1, 0 },
+		{ "audit.*", NULL, "events", "order.audit", -1, 0 },
+		{ "fan.*", NULL, "all", NULL, -1, 0 },
+		{ "both.*", "q", "x", NULL, -1, 0 },
 	};
 	struct errtext t;
 	struct routes *r;
@@ -47,6 +47,9 @@ first_rule_that_fits_decides(void **state)
 	expect(r, "fan.out", "all", "", NULL, -1);
 	expect(r, "both.a", "x", "q", "q", -1);
 	expect(r, "other", "", "celery", "celery", -1);
+	assert_int_equal(routes_find(r, SPAN("scrape.special")).delivery_mode, 1);
+	assert_int_equal(routes_find(r, SPAN("scrape.page")).delivery_mode, 0);
+	assert_int_equal(routes_find(r, SPAN("other")).delivery_mode, 0);
 	expect(r, "", "", "celery", "celery", -1);
 	routes_free(r);
 }
@@ -54,7 +57,7 @@ first_rule_that_fits_decides(void **state)
 static void
 name_need_not_be_terminated(void **state)
 {
-	static const struct route rules[] = { { "/^abc$/", "q", NULL, NULL, -1 } };
+	static const struct route rules[] = { { "/^abc$/", "q", NULL, NULL, -1, 0 } };
 	struct routes *r;
 
 	(void)state;
@@ -67,11 +70,11 @@ static void
 wrong_rules_are_named(void **state)
 {
 	static const struct route bad[] = {
-		{ "/(/", "q", NULL, NULL, -1 },
-		{ "a.*", NULL, NULL, NULL, -1 },
-		{ "a.*", "", "", NULL, -1 },
-		{ "a.*", "q", NULL, NULL, 300 },
-		{ "", "q", NULL, NULL, -1 },
+		{ "/(/", "q", NULL, NULL, -1, 0 },
+		{ "a.*", NULL, NULL, NULL, -1, 0 },
+		{ "a.*", "", "", NULL, -1, 0 },
+		{ "a.*", "q", NULL, NULL, 300, 0 },
+		{ "", "q", NULL, NULL, -1, 0 },
 	};
 	static const char *const words[] = { "'/(/'", "queue or an exchange", "queue or an exchange", "300",
 		"empty" };
@@ -92,7 +95,7 @@ static void
 rules_are_copied(void **state)
 {
 	char pattern[] = "a.*", queue[] = "q1";
-	struct route rule = { pattern, queue, NULL, NULL, -1 };
+	struct route rule = { pattern, queue, NULL, NULL, -1, 0 };
 	struct routes *r;
 
 	(void)state;
@@ -106,7 +109,8 @@ rules_are_copied(void **state)
 static void
 survives_an_empty_heap(void **state)
 {
-	static const struct route rules[] = { { "a.*", "q", "x", "k", 1 }, { "/^b/", "q", NULL, NULL, -1 } };
+	static const struct route rules[] = { { "a.*", "q", "x", "k", 1, 0 },
+		{ "/^b/", "q", NULL, NULL, -1, 0 } };
 	struct routes *r;
 	uint64_t n;
 	enum err e = E_NOMEM;

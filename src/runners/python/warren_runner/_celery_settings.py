@@ -70,7 +70,7 @@ NO_MEANING = {
 
 _TASK_OPTIONS = ("rate_limit", "max_retries", "default_retry_delay", "time_limit", "soft_time_limit", "acks_late",
                  "acks_on_failure_or_timeout", "acks_on_failure", "acks_on_timeout", "reject_on_worker_lost", "ignore_result",
-                 "store_errors_even_if_ignored", "track_started", "send_events", "priority", "expires", "queue", "exchange",
+                 "store_errors_even_if_ignored", "track_started", "send_events", "priority", "delivery_mode", "expires", "queue", "exchange",
                  "routing_key")
 # A name that would be Celery's if it knew it.
 _LOOKS_LIKE_CELERY = re.compile("(CELERY(BEAT|D)?|TASK|WORKER|RESULT|BROKER|BEAT|EVENT|CONTROL)_.*", re.IGNORECASE).fullmatch
@@ -83,7 +83,7 @@ def describe(app):
     settings = {}
     for name in sorted(set_by_app & WORKER_SETTINGS):
         try:
-            settings[name] = plain(app.conf[name])
+            settings[name] = plain(_mode(app.conf[name]) if name == "task_default_delivery_mode" else app.conf[name])
         except TypeError:
             notes[name] = f"a value of type {type(app.conf[name]).__name__} is not understood"
     settings.update((name, bool(app.conf[name])) for name in ("broker_use_ssl", "redis_backend_use_ssl") if name in set_by_app)
@@ -117,6 +117,15 @@ def plain(value):
     if type(value).__str__ is not object.__str__ and hasattr(value, "_proxy____args"):  # a lazy text of Django's
         return str(value)
     raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def _mode(value):
+    """As the worker calls it; whatever else it is stays as it is."""
+    return {1: "transient", 2: "persistent"}.get(value, value)
+
+
+def _name(value):
+    return getattr(value, "name", value)
 
 
 def _keys(conf, name):
@@ -279,7 +288,7 @@ def _add_map(app, routes, found, notes):
             target = {"queue": target}
         try:
             for key, value in dict(target).items():
-                fields[key] = plain(getattr(value, "name", value) if key in ("queue", "exchange") else value)
+                fields[key] = plain(_name(value) if key in ("queue", "exchange") else value)
             _add_road(app, fields)
         except (TypeError, ValueError):
             notes["task_routes"] = f"the route of {fields.get('pattern') or fields['regex']} is not understood"
@@ -334,7 +343,7 @@ def _task_options(app, task):
         if value == default:
             continue
         try:
-            options[name] = plain(getattr(value, "name", value) if name in ("queue", "exchange") else value)
+            options[name] = plain(_mode(value) if name == "delivery_mode" else _name(value) if name in ("queue", "exchange") else value)
         except TypeError:
             options[name] = None
     if "queue" in options:

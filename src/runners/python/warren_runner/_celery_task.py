@@ -28,7 +28,7 @@ from ._tasks import RETRIES_WITHOUT_END
 _HERE = __file__.rpartition("/")[0] + "/"
 _UNSET = object()
 # What a retry may change in the message that is sent again.
-_RETRY_OPTIONS = ("queue", "exchange", "routing_key", "priority", "expires", "time_limit", "soft_time_limit", "shadow",
+_RETRY_OPTIONS = ("queue", "exchange", "routing_key", "priority", "delivery_mode", "expires", "time_limit", "soft_time_limit", "shadow",
                   "headers", "link", "link_error")
 
 
