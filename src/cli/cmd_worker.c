@@ -121,6 +121,8 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 	w->events = o->events;
 	w->heartbeat_ms = o->heartbeat > 0 ? o->heartbeat : -1;
 	w->no_control = !o->remote_control;
+	w->control_ttl_ms = o->control_queue_ttl;
+	w->control_expires_ms = o->control_queue_expires;
 	w->control_exchange = o->control_exchange;
 	w->event_exchange = o->event_exchange;
 	w->sent_events = o->sent_events;

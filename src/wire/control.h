@@ -9,7 +9,6 @@
 #include "wire/msg.h"
 
 #define CONTROL_QUEUE_EXPIRES_MS 10000
-#define CONTROL_QUEUE_TTL_MS 300000
 /* All names follow from one, Celery's control_exchange; cut to AMQP's 255 bytes. */
 #define CONTROL_NAME "celery"
 #define CONTROL_NAME_MAX 255

@@ -214,11 +214,9 @@ static void
 on_inbox_open(void *owner)
 {
 	struct control *c = owner;
-	struct pair pairs[] = {
-		{ SPAN("x-expires"), val_int(CONTROL_QUEUE_EXPIRES_MS) },
-		{ SPAN("x-message-ttl"), val_int(CONTROL_QUEUE_TTL_MS) },
-	};
-	struct table args = { .pairs = pairs, .count = ARRAY_LEN(pairs), .cap = ARRAY_LEN(pairs) };
+	const struct worker_conf *conf = c->worker->conf;
+	struct pair pairs[2];
+	struct table args = { .pairs = pairs, .cap = ARRAY_LEN(pairs) };
 	char name[CONTROL_NAME_MAX + 1];
 	struct bus_exchange x = { .type = SPAN("fanout") };
 	struct bus_queue q = {
@@ -226,7 +224,11 @@ on_inbox_open(void *owner)
 	};
 	enum err e;
 
-	control_exchange_name(name, span_of(c->worker->conf->control_exchange));
+	if (conf->control_expires_ms > 0)
+		pairs[args.count++] = (struct pair){ SPAN("x-expires"), val_int(conf->control_expires_ms) };
+	if (conf->control_ttl_ms > 0)
+		pairs[args.count++] = (struct pair){ SPAN("x-message-ttl"), val_int(conf->control_ttl_ms) };
+	control_exchange_name(name, span_of(conf->control_exchange));
 	x.name = span_of(name);
 	e = bus_exchange_declare(c->inbox, &x, NULL, NULL);
 	if (e == E_OK)

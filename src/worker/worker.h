@@ -87,6 +87,7 @@ struct worker_conf {
 	bool no_control;     /* take no orders from the broker */
 	bool sent_events;    /* task-sent is told of what is sent because of a task */
 	bool is_transient;   /* so it is sent, unless signature, task or route say otherwise */
+	ms_t control_ttl_ms, control_expires_ms;       /* of the queue of orders; 0 = none */
 	const char *control_exchange, *event_exchange; /* as wire/control.h and wire/event.h have them */
 	const char *settings,
 		*settings_all; /* JSON objects for those who ask, secrets hidden; changed ones, all; may be NULL */

@@ -89,3 +89,14 @@ def test_what_follows_a_task_is_published_as_celery_does(site, client, ours, the
             # When it is to run differs by the moment.
             assert events["retry-here"].pop("eta") is not None, kind
     assert told["warren"] == told["celery"]
+
+
+@pytest.mark.parametrize("ttl, expires", [(7, 33), (None, None)], ids=["set", "none"])
+def test_the_queue_of_orders_is_as_the_application_says(site, ours, theirs, ttl, expires):
+    env = {"PUBLISHED": json.dumps({"control_queue_ttl": ttl, "control_queue_expires": expires})}
+    theirs("-Q", "work", env=env, app="published_app:app")
+    ours("-A", "published_app", "-Q", "work", env=env)
+    lines = site.rabbitmq.ctl("list_queues", "-q", "-p", site.vhost, "--no-table-headers", "name", "arguments").splitlines()
+    arguments = dict(line.split("\t") for line in lines if ".pidbox" in line)
+    assert arguments["ours@here.celery.pidbox"] == arguments["theirs@here.celery.pidbox"]
+    assert ("33000" in arguments["ours@here.celery.pidbox"]) == (expires is not None)
