@@ -45,6 +45,13 @@ struct cli {
 	size_t n_apps;
 };
 
+/* A flag that people know from elsewhere. */
+struct cmd_stranger {
+	const char *name; /* as rows have it: '_' for '-' */
+	const char *instead;
+};
+extern const struct cmd_stranger celery_worker_flags[], celery_beat_flags[]; /* NULL-ended */
+
 struct cmd {
 	const char *name;
 	const char *args;                   /* "NAME [ARG...]"; "" when it takes none */
@@ -54,7 +61,8 @@ struct cmd {
 	const char *examples;               /* lines, each indented by two blanks */
 	const struct opt_row *flags;
 	size_t n_flags, flags_size;
-	unsigned groups; /* settings it takes as flags: CONF_BIT(CONF_BROKER) | ... */
+	const struct cmd_stranger *strangers; /* what it does not have, may be NULL */
+	unsigned groups;                      /* settings it takes as flags: CONF_BIT(CONF_BROKER) | ... */
 	size_t args_min, args_max;
 	bool own_conf; /* reads configuration by itself, if at all */
 	bool hidden;

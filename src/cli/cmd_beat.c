@@ -180,6 +180,7 @@ const struct cmd cmd_beat = {
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct beat_flags),
+	.strangers = celery_beat_flags,
 	.groups = CONF_BIT(CONF_BROKER) | CONF_BIT(CONF_RESULT) | CONF_BIT(CONF_TLS) | CONF_BIT(CONF_QUEUE) |
 		CONF_BIT(CONF_BEAT) | CONF_BIT(CONF_LOG),
 	.run = beat_main,

@@ -75,6 +75,23 @@ is_excluded(const struct opt_list *names, const char *queue)
 	return false;
 }
 
+static enum err
+no_queue_left(const char *pool, struct errtext *t)
+{
+	return err_set(t, E_CONF,
+		"-X leaves pool %s no queue to take tasks from: name others with -Q, or leave -X out", pool);
+}
+
+/* Where the queues are named beside it, before the application is imported, which may take its time. */
+static enum err
+check_excluded(const struct worker_flags *f, struct errtext *t)
+{
+	for (size_t i = 0; i < f->queues.n; i++)
+		if (!is_excluded(&f->exclude_queues, f->queues.items[i]))
+			return E_OK;
+	return f->queues.n > 0 ? no_queue_left("default", t) : E_OK;
+}
+
 /* -X. A name that no pool has changes nothing, as with Celery. */
 static enum err
 leave_out(struct cli *cli, const struct opt_list *names, struct pool_conf *p, struct errtext *t)
@@ -88,9 +105,7 @@ leave_out(struct cli *cli, const struct opt_list *names, struct pool_conf *p, st
 		if (!is_excluded(names, p->queues[i].name))
 			kept[n++] = p->queues[i];
 	if (n == 0)
-		return err_set(t, E_CONF,
-			"-X leaves pool %s no queue to take tasks from: name others with -Q, or leave -X out",
-			p->name);
+		return no_queue_left(p->name, t);
 	p->queues = kept;
 	p->n_queues = n;
 	return E_OK;
@@ -284,6 +299,8 @@ understand(struct cli *cli, struct worker_flags *f, struct errtext *t)
 
 	if (e == E_OK)
 		e = take_kind_of_pool(f, t);
+	if (e == E_OK)
+		e = check_excluded(f, t);
 	if (e == E_OK && f->without_heartbeat)
 		e = conf_set(&cli->conf, &conf_rows[CONF_OPT_heartbeat], SPAN("0"), CONF_FLAG,
 			"--without-heartbeat", t);
@@ -347,6 +364,7 @@ const struct cmd cmd_worker = {
 	.flags = rows,
 	.n_flags = ARRAY_LEN(rows),
 	.flags_size = sizeof(struct worker_flags),
+	.strangers = celery_worker_flags,
 	.groups = CONF_BIT(CONF_GROUPS) - 1,
 	.run = worker_main,
 };

@@ -110,13 +110,34 @@ find_short(struct cli *cli, char c, struct target *to)
 	return to->row != NULL;
 }
 
+static const struct cmd_stranger *
+find_stranger(const struct cmd *cmd, struct span word)
+{
+	const struct cmd_stranger *s;
+	size_t i;
+
+	for (s = cmd->strangers; s != NULL && s->name != NULL; s++) {
+		for (i = 0; i < word.len && (s->name[i] == '_' ? '-' : s->name[i]) == word.ptr[i]; i++)
+			;
+		if (i == word.len && s->name[i] == '\0')
+			return s;
+	}
+	return NULL;
+}
+
 static int
 unknown_flag(struct cli *cli, struct span word)
 {
+	const struct cmd_stranger *stranger = find_stranger(cli->cmd, word);
 	struct nearest near;
 	struct buf b;
 	size_t i;
 
+	if (stranger != NULL) {
+		out_error("%s: there is no %s%.*s here: %s", cli->cmd->name, word.len > 1 ? "--" : "-",
+			SPAN_FMT(word), stranger->instead);
+		return EXIT_USAGE;
+	}
 	nearest_init(&near, word);
 	for (i = 0; i < cli->cmd->n_flags; i++)
 		nearest_try(&near, cli->cmd->flags[i].name);

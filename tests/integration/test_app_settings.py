@@ -220,3 +220,6 @@ def test_queues_are_left_out(site, shop, worker, warren):
     assert w.stop() == 0
     said = warren("worker", "-A", "shop", "--exclude-queues", "orders,plain", env=bare(), cwd=shop, code=2).stderr
     assert "-X leaves pool default no queue to take tasks from" in said
+    # Told at once where that is known before the application is asked.
+    said = warren("worker", "-A", "no_such_app", "-Q", "a,b", "-X", "b,a", env=bare(), cwd=shop, code=2).stderr
+    assert "-X leaves pool default no queue to take tasks from" in said

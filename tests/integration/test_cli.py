@@ -19,6 +19,31 @@ def test_help_of_each_command(warren, command):
     assert max(len(line) for line in done.stdout.splitlines()) <= 110
 
 
+# --- command lines of Celery's ------------------------------------------------------------------------------------------
+
+def celery_flags(command):
+    """Each way to write each flag of Celery's command, with a value that fits."""
+    values = {"autoscale": "3,1", "loglevel": "INFO", "pool_cls": "prefork", "optimization": "fair", "queues": "a", "exclude_queues": "b",
+              "include": "json", "hostname": "x@%h"}
+    for option in command.params:
+        for flag in option.opts:
+            yield [flag] if option.is_flag else [flag, values.get(option.name, "1")]
+
+
+@pytest.mark.parametrize("name", ["worker", "beat"])
+def test_each_flag_of_celery_is_taken_or_told_what_to_do_instead(name):
+    from celery.bin import beat, worker
+    flags = list(celery_flags({"worker": worker.worker, "beat": beat.beat}[name]))
+    assert len(flags) > 10
+    for words in flags:
+        # With --help at the end nothing begins.
+        done = subprocess.run([WARREN, name, *words, "--help"], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            continue
+        assert done.returncode == 2 and "there is no %s here: " % words[0] in done.stderr, (words, done.stderr)
+        assert len(done.stderr.splitlines()) == 1
+
+
 # --- send -------------------------------------------------------------------------------------------------------------
 
 def test_send_prints_the_id_of_what_the_broker_has(site, warren):
