@@ -161,7 +161,7 @@ def test_hello_has_what_the_application_has_set():
     assert app["default_queue"] == "main"
     assert app["settings"] == {
         "accept_content": ["json", "pickle"], "broker_use_ssl": True, "result_expires": 7200.0, "result_extended": True, "task_acks_late": False,
-        "task_default_queue": "main", "task_default_rate_limit": "100/m", "task_ignore_result": True,
+        "task_default_delivery_mode": "transient", "task_default_queue": "main", "task_default_rate_limit": "100/m", "task_ignore_result": True,
         "task_soft_time_limit": 270.5, "task_time_limit": 300, "task_track_started": True, "timezone": "Europe/Berlin",
         "worker_max_tasks_per_child": 50, "worker_prefetch_multiplier": 1}
     assert app["queues"] == [
@@ -199,7 +199,9 @@ def test_hello_has_the_options_of_tasks():
 def test_hello_names_what_has_no_meaning_and_what_is_not_known():
     notes = {note["setting"]: note["note"] for note in hello_of("settings")["app"]["notes"]}
     assert set(notes) == {"worker_pool", "worker_redirect_stdouts", "result_serializer", "accept_content", "task_no_such_setting", "my_own_setting",
-                          "task_routes", "beat_schedule: odd"}
+                          "task_routes", "beat_schedule: odd", "broker_connection_max_retries", "event_serializer"}
+    assert "for ever" in notes["broker_connection_max_retries"] and "JSON" in notes["event_serializer"]
+    assert "broker_login_method" not in notes
     assert "pickle" in notes["accept_content"] and "settings.Router" in notes["task_routes"]
     assert notes["task_no_such_setting"] == "not a setting of this version of Celery"
 

@@ -68,6 +68,17 @@ NO_MEANING = {
     "result_compression": "results are not compressed",
 }
 
+# Used by Celery in the child, for what tasks send. The worker's own connection and events are like this, whatever is set; any other value is named.
+TASKS_ALONE = {
+    "broker_connection_retry": ((True,), "the worker tries again for ever; it holds for what tasks send"),
+    "broker_connection_retry_on_startup": ((None, True), "the worker tries again for ever"),
+    "broker_connection_max_retries": ((None,), "the worker tries again for ever; it holds for what tasks send"),
+    "broker_failover_strategy": ((None, "round-robin"), "the worker tries its brokers in turn; it holds for what tasks send"),
+    "broker_login_method": ((None, "PLAIN", "AMQPLAIN"),
+                            "the worker signs in by name and password, or with the client certificate when its URL has no user"),
+    "event_serializer": (("json",), "events of the worker are JSON; it holds for those that tasks send"),
+}
+
 _TASK_OPTIONS = ("rate_limit", "max_retries", "default_retry_delay", "time_limit", "soft_time_limit", "acks_late",
                  "acks_on_failure_or_timeout", "acks_on_failure", "acks_on_timeout", "reject_on_worker_lost", "ignore_result",
                  "store_errors_even_if_ignored", "track_started", "send_events", "priority", "delivery_mode", "expires", "queue", "exchange",
@@ -148,6 +159,10 @@ def _note_unsupported(app, set_by_app, notes):
     for name in set_by_app:
         if name in NO_MEANING:
             notes[name] = NO_MEANING[name]
+        elif name in TASKS_ALONE:
+            harmless, note = TASKS_ALONE[name]
+            if conf[name] not in harmless:
+                notes[name] = note
         elif name not in WORKER_SETTINGS and not CHILD_SETTINGS(name) and name != "result_serializer":
             notes[name] = "not supported"
     if conf.result_serializer != "json":

@@ -36,6 +36,7 @@ app.conf.update(
         "sun": {"task": "settings.work", "schedule": solar("sunset", -37.81, 144.96)},
         "odd": {"task": "settings.work", "schedule": object()},
     },
+    broker_connection_max_retries=5, broker_login_method="PLAIN", event_serializer="yaml", task_default_delivery_mode=1,
     worker_pool="gevent", worker_redirect_stdouts=False, result_serializer="pickle", accept_content=["json", "pickle"],
     task_serializer="json", task_no_such_setting=1, my_own_setting=2, broker_use_ssl={"ca_certs": "secret-file.pem"},
 )
