@@ -14,6 +14,9 @@ enum beat_phase {
 	BEAT_LEADING,      /* the plan is made */
 };
 
+/* A revision that Redis never has: all is read again with the next look. */
+#define SHARE_BEHIND (-1)
+
 /* The connection to Redis and what is under way on it. */
 struct share {
 	struct board *board; /* NULL = there is none */

@@ -10,6 +10,7 @@
 
 struct changes {
 	size_t added, changed, removed;
+	size_t put_off; /* taken over when what is read next says so again */
 };
 
 /* The clock of Redis may be ahead of this one; what is later than now would keep an entry silent. */
@@ -67,6 +68,12 @@ apply_entry(struct beat *b, const struct board_entry *le, struct changes *n)
 	}
 	if (old != NULL && old->since == le->since && old->digest == entry_digest(le->json)) {
 		old->listed = true;
+		return;
+	}
+	/* Its run may be at the broker already: replaced now, the entry would send it once more. The run ends within seconds, one way or another. */
+	if (old != NULL && old->phase == ENTRY_SENT) {
+		old->listed = true;
+		n->put_off++;
 		return;
 	}
 	if (book_make(&b->book, le->name, le->json, le->since, &e, &t) != E_OK) {
@@ -198,6 +205,8 @@ stock_apply(struct beat *b, const struct board_stock *s, bool first)
 	if (n.added + n.changed + n.removed > 0)
 		LOG(BEAT_ENTRIES, LOG_INT("added", n.added), LOG_INT("changed", n.changed),
 			LOG_INT("removed", n.removed), LOG_INT("entries", b->book.n));
+	if (n.put_off > 0)
+		b->share.revision = SHARE_BEHIND;
 	if (b->phase == BEAT_LEADING)
 		firing_arm(b, 0);
 	b->dirty = true;

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from beats import check_costs, many, run_id, wait_leader
+from beats import check_costs, many, run_id, sent, wait_leader
 from harness import SLOW
 from warren_servers import wait_until
 
@@ -98,6 +98,31 @@ def test_mistakes_are_named(warren, site, tmp_path):
     schedule(warren, "remove", "there")
     conf.unlink()
     assert "there are no entries, neither in" in schedule(warren, "next", code=1).stderr
+
+
+def test_an_edit_while_a_run_is_on_its_way_does_not_send_it_again(warren, beat, inbox, site):
+    """The broker in alarm takes a message and confirms nothing; the run belongs to the entry as it was."""
+    schedule(warren, "add", "tick", "ping", "old", "--every", "1s", "--queue", "ticks", "--expires", "1h")
+    b = beat({})
+    box = inbox("ticks")
+    box.wait(2)
+    site.rabbitmq.eval("vm_memory_monitor:set_vm_memory_high_watermark(0.000001)")
+    try:
+        before = len(sent(b, "tick"))
+        b.wait_line("Sending due task tick", count=before + 1)
+        schedule(warren, "edit", "tick", "--args", '["new"]')
+
+        def looks():
+            return site.redis.info("commandstats")["cmdstat_eval"]["calls"]
+        edited = looks()
+        wait_until(lambda: looks() >= edited + 2, 10 * SLOW, "the scheduler to look into Redis")
+    finally:
+        site.rabbitmq.eval("vm_memory_monitor:set_vm_memory_high_watermark(0.9)")
+    b.wait_line("0 added, 1 changed")
+    box.wait(len(box.take()) + 3)
+    assert len(box.ids()) == len(set(box.ids())) and len(sent(b, "tick")) == len(set(sent(b, "tick")))
+    args = [json.loads(m.body)[0] for m in box.messages]
+    assert args == sorted(args, reverse=True) and args[-1] == ["new"] and args[0] == ["old"]
 
 
 def test_run_sends_at_once(warren, site, inbox, tmp_path):
