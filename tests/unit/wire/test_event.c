@@ -152,6 +152,47 @@ only_tasks_are_of_tasks(void **state UNUSED)
 			span_starts(span_of(evt_type_name((enum evt_type)i)), "task-"));
 }
 
+static void
+a_message_that_was_sent_is_told_of_by_its_queue(void **state UNUSED)
+{
+	struct evt e = { .type = EVENT_TASK_SENT, .retries = 7 };
+	struct msg m;
+
+	msg_init(&m, 0);
+	m.correlation_id = SPAN("U1");
+	m.exchange = SPAN("");
+	m.routing_key = SPAN("work");
+	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("task"), val_string(SPAN("t.add"))), E_OK);
+	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("root_id"), val_string(SPAN("R"))), E_OK);
+	evt_fill_sent(&e, &m, SPAN_NONE);
+	assert_span(e.uuid, "U1");
+	assert_span(e.name, "t.add");
+	assert_span(e.root_id, "R");
+	assert_null(e.parent_id.ptr);
+	assert_int_equal(e.retries, 0);
+	assert_span(e.queue, "work");
+	assert_span(e.exchange, "");
+
+	/* Only the broker knows where an exchange leads to. */
+	m.exchange = SPAN("orders");
+	m.routing_key = SPAN("order.new");
+	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("retries"), val_int(2)), E_OK);
+	evt_fill_sent(&e, &m, SPAN_NONE);
+	assert_null(e.queue.ptr);
+	assert_span(e.exchange, "orders");
+	assert_span(e.routing_key, "order.new");
+	assert_int_equal(e.retries, 2);
+
+	/* By way of the delay queues: the queue it is for. */
+	m.exchange = SPAN("celery_delayed_3");
+	m.routing_key = SPAN("0.0.1.0.work");
+	evt_fill_sent(&e, &m, SPAN("work"));
+	assert_span(e.queue, "work");
+	assert_span(e.exchange, "");
+	assert_span(e.routing_key, "work");
+	msg_release(&m);
+}
+
 int
 main(void)
 {
@@ -161,6 +202,7 @@ main(void)
 		cmocka_unit_test(custom_types_and_odd_members_are_read),
 		cmocka_unit_test(what_is_no_event_is_refused),
 		cmocka_unit_test(only_tasks_are_of_tasks),
+		cmocka_unit_test(a_message_that_was_sent_is_told_of_by_its_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

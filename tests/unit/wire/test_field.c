@@ -75,6 +75,19 @@ whole_seconds_stay_integers(void **state UNUSED)
 	buf_release(&b);
 }
 
+static void
+delivery_modes_are_words_or_numbers(void **state UNUSED)
+{
+	assert_int_equal(field_delivery_mode(SPAN("1")), 1);
+	assert_int_equal(field_delivery_mode(SPAN("\"transient\"")), 1);
+	assert_int_equal(field_delivery_mode(SPAN("2")), 2);
+	assert_int_equal(field_delivery_mode(SPAN("\"persistent\"")), 2);
+	assert_int_equal(field_delivery_mode(SPAN("null")), 0);
+	assert_int_equal(field_delivery_mode(SPAN("3")), 0);
+	assert_int_equal(field_delivery_mode(SPAN("\"1\"")), 0);
+	assert_int_equal(field_delivery_mode(SPAN_NONE), 0);
+}
+
 int
 main(void)
 {
@@ -83,6 +96,7 @@ main(void)
 		cmocka_unit_test(text_is_copied_only_when_it_must),
 		cmocka_unit_test(kinds_have_names),
 		cmocka_unit_test(whole_seconds_stay_integers),
+		cmocka_unit_test(delivery_modes_are_words_or_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
