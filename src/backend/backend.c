@@ -240,3 +240,9 @@ backend_wait_cancel(struct backend_wait *w)
 	if (w != NULL)
 		w->cancel(w);
 }
+
+const char *
+backend_prefix_joint(const char *prefix)
+{
+	return *prefix != '\0' && strchr(":_-.", prefix[strlen(prefix) - 1]) == NULL ? "_" : "";
+}

@@ -54,6 +54,9 @@ struct backend_store {
 /* Zeroed = nothing. E_OK: found; E_MISSING: no such key (PENDING). Valid during the callback. */
 typedef void backend_load_fn(void *owner, enum err e, const struct result *r, const char *why);
 
+/* What stands between the user's prefix of keys and the rest: as Celery joins them, "_" unless the prefix ends like one that needs none. */
+const char *backend_prefix_joint(const char *prefix);
+
 enum err backend_open(struct backend **out, struct loop *l, const struct backend_conf *conf,
 	const struct backend_events *ev, void *owner, struct errtext *t) MUSTCHECK;
 /* Not stored yet = lost for the caller: cancel or wait first. NULL is allowed. */

@@ -462,10 +462,7 @@ keep_conf(struct redis_backend *rb, const struct backend_conf *conf)
 			.key_file = rb->own[3],
 			.no_verify = conf->tls.no_verify },
 	};
-	/* As Celery joins them: with a '_' unless the prefix ends like one that needs none. */
-	rb->prefix = alloc_printf("%s%s%s", prefix,
-		*prefix != '\0' && strchr(":_-.", prefix[strlen(prefix) - 1]) == NULL ? "_" : "",
-		RESULT_KEY_PREFIX);
+	rb->prefix = alloc_printf("%s%s%s", prefix, backend_prefix_joint(prefix), RESULT_KEY_PREFIX);
 	rb->own_prefix = rb->prefix != NULL ? strlen(rb->prefix) - strlen(RESULT_KEY_PREFIX) : 0;
 	snprintf(rb->ttl, sizeof(rb->ttl), "%lld", (long long)conf->result_expires_s);
 	return rb->prefix != NULL ? E_OK : E_NOMEM;

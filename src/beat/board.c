@@ -1,6 +1,7 @@
 /* Scripts, and the parsing of what they answer. Answers are words ("ok", "exists", ...) or, for reading, one array of everything. */
 #include "beat/board.h"
 
+#include "backend/backend.h"
 #include "base/alloc.h"
 #include "base/text.h"
 
@@ -291,8 +292,6 @@ board_new(struct board **out, struct loop *l, const struct board_conf *c, const 
 		.url = c->url, .connect_ms = c->connect_ms, .command_ms = c->command_ms, .tls = c->tls
 	};
 	const char *prefix = c->prefix ? c->prefix : "";
-	/* Joined as the results' keys are: with a '_' unless the prefix ends like one that needs none. */
-	bool joined = *prefix == '\0' || strchr(":_-.", prefix[strlen(prefix) - 1]) != NULL;
 	struct board *g = must_alloc(sizeof(*g));
 	enum err e;
 
@@ -301,8 +300,8 @@ board_new(struct board **out, struct loop *l, const struct board_conf *c, const 
 	list_init(&g->asked);
 	/* The braces keep all keys of a group on one node of a cluster. */
 	for (int i = 0; i < KEYS; i++)
-		g->keys[i] = must_printf(
-			"%s%swarren:beat:{%s}:%s", prefix, joined ? "" : "_", c->group, key_names[i]);
+		g->keys[i] = must_printf("%s%swarren:beat:{%s}:%s", prefix, backend_prefix_joint(prefix),
+			c->group, key_names[i]);
 	e = rds_new(&g->rds, l, &conf, &rds_ops, g, t);
 	if (e != E_OK) {
 		board_close(g);
