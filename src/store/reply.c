@@ -32,7 +32,7 @@ static struct span
 without_script(struct span text)
 {
 	static const char head[] = " script: ", tail[] = ", on @user_script:";
-	struct span rest = text;
+	struct span rest;
 
 	for (size_t i = text.len; i > 0; i--) {
 		rest = (struct span){ text.ptr + i - 1, text.len - i + 1 };
