@@ -17,7 +17,6 @@ libcli_a_SOURCES += src/cli/cmd_config.c
 libcli_a_SOURCES += src/cli/cmd_control.c
 libcli_a_SOURCES += src/cli/cmd_dead.c
 libcli_a_SOURCES += src/cli/cmd_events.c
-libcli_a_SOURCES += src/cli/celery_flags.c
 libcli_a_SOURCES += src/cli/cmd_help.c
 libcli_a_SOURCES += src/cli/cmd_inspect.c
 libcli_a_SOURCES += src/cli/cmd_purge.c
