@@ -55,12 +55,8 @@ aim(struct schedule_maker *m, const struct conf_schedule *s, struct entry_conf *
 	struct route_target target = routes_find(m->routes, span_of(s->task));
 	const struct conf_task *d = conf_find_task(&m->cli->conf, span_of(s->task));
 	const struct road *road;
-	int mode = d != NULL ? setup_delivery_mode(d->delivery_mode) : 0;
 
-	if (mode == 0)
-		mode = target.delivery_mode;
-	e->transient = (mode != 0 ? mode : setup_delivery_mode(m->cli->conf.o.delivery_mode)) == 1;
-
+	e->transient = setup_is_transient(m->cli, d, target.delivery_mode);
 	if (e->priority < 0)
 		e->priority = target.priority;
 	if (*s->exchange != '\0' || *s->routing_key != '\0') {

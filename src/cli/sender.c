@@ -153,16 +153,12 @@ static void
 add_defaults(const struct sender *s, const struct call *c, struct task_call *to)
 {
 	const struct conf_task *d = s->task;
-	int mode;
 
 	if (to->priority_plus1 == 0 && d != NULL)
 		to->priority_plus1 = (int)d->priority + 1;
 	if (to->priority_plus1 == 0)
 		to->priority_plus1 = s->target.priority + 1;
-	mode = d != NULL ? setup_delivery_mode(d->delivery_mode) : 0;
-	if (mode == 0)
-		mode = s->target.delivery_mode;
-	to->transient = (mode != 0 ? mode : setup_delivery_mode(s->cli->conf.o.delivery_mode)) == 1;
+	to->transient = setup_is_transient(s->cli, d, s->target.delivery_mode);
 	if (d == NULL)
 		return;
 	if (to->expires == 0 && d->expires != 0)

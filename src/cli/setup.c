@@ -79,6 +79,16 @@ setup_delivery_mode(const char *word)
 	return strcmp(word, "transient") == 0 ? 1 : strcmp(word, "persistent") == 0 ? 2 : 0;
 }
 
+bool
+setup_is_transient(const struct cli *cli, const struct conf_task *task, int of_route)
+{
+	int mode = task != NULL ? setup_delivery_mode(task->delivery_mode) : 0;
+
+	if (mode == 0)
+		mode = of_route;
+	return (mode != 0 ? mode : setup_delivery_mode(cli->conf.o.delivery_mode)) == 1;
+}
+
 /* The queue of a task goes before the routes of its application, as in Celery; what stands in the file goes before both. */
 static size_t
 add_app_routes(struct cli *cli, const struct app *app, struct route *rules)

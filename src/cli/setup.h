@@ -11,9 +11,11 @@
 /* Broker and backend of the settings; borrows from cli. */
 void setup_broker(struct cli *cli, struct bus_conf *out);
 void setup_backend(struct cli *cli, struct backend_conf *out);
-/* The routes of the settings. */
+/* Whether the broker may forget a message: as the task (NULL = nothing is said of it) has it, its route (0 = nothing), the settings. */
+bool setup_is_transient(const struct cli *cli, const struct conf_task *task, int of_route);
 /* 1 transient, 2 persistent, 0 any other word. */
 int setup_delivery_mode(const char *word);
+/* The routes of the settings. */
 enum err setup_routes(struct cli *cli, struct routes **out, struct errtext *t) MUSTCHECK;
 /* Limits and retries, for a worker. */
 enum err setup_rules(struct cli *cli, struct task_rules *out, struct errtext *t) MUSTCHECK;
