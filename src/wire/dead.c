@@ -185,6 +185,12 @@ dead_read(struct dead_facts *f, struct msg *m)
 	set_handle(f, m);
 }
 
+bool
+dead_is_ended(const struct dead_facts *f)
+{
+	return span_is(f->reason, DEAD_REASON_ROUTE);
+}
+
 struct span
 dead_name(const struct dead_facts *f)
 {

@@ -51,6 +51,13 @@ struct span dead_name(const struct dead_facts *f);
 /* The body to look at: inflated (into m's arena) when it is compressed and can be read, else as it is. */
 struct span dead_body(struct msg *m);
 
+/*
+ * Of a task that has ended, as its stored result says, but whose follow-ups could not be sent: sent again with its result still there, it does not run
+ * again, only they are sent. Its reason is this word.
+ */
+#define DEAD_REASON_ROUTE "route"
+bool dead_is_ended(const struct dead_facts *f);
+
 struct dead_restore {
 	struct span queue;        /* where it goes; SPAN_NONE = the queue it came from */
 	struct span args, kwargs; /* JSON instead of its own; SPAN_NONE = unchanged */
@@ -62,7 +69,7 @@ enum err dead_restore_check(const struct dead_restore *r, struct errtext *t) MUS
 /*
  * Fills `to` (initialised, empty) with the message to be sent again, through the default exchange: the original without x-death,
  * without the x-warren- headers (so lost runs are counted anew), with `retries` at 0, and without an `expires` that has passed
- * (*had_expired tells). The body stays byte for byte unless arguments are edited or, in protocol 1, one of these stands in it. Letters
+ * (*had_expired tells). That of a task which has ended is marked for a worker to look at its result first, unless it is edited. The body stays byte for byte unless arguments are edited or, in protocol 1, one of these stands in it. Letters
  * that are no task are restored too, but cannot be edited: E_FORMAT. E_MISSING: neither `queue` nor the letter says where to.
  */
 enum err dead_restore(struct msg *to, const struct msg *letter, const struct dead_restore *r,

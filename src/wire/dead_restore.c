@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "wire/field.h"
+#include "wire/forward.h"
 #include "wire/inflate.h"
 #include "wire/task.h"
 
@@ -231,6 +232,9 @@ dead_restore(struct msg *to, const struct msg *letter, const struct dead_restore
 	if (e != E_OK)
 		return e;
 	restore_headers(to, r, had_expired);
+	if (!edits && span_is(table_get_string(&letter->headers, MARK "reason"), DEAD_REASON_ROUTE) &&
+		forward_counts_write(to, &(struct forward_counts){ .held = 1 }) != E_OK)
+		return no_memory(t);
 	/* Without a header `task` it can only be protocol 1, whose facts are in its body. */
 	if (!edits && table_get(&to->headers, "task") != NULL)
 		return E_OK;

@@ -22,6 +22,7 @@ libwire_a_SOURCES = \
 	src/wire/run.c src/wire/run.h \
 	src/wire/run_encode.c \
 	src/wire/run_reader.c \
+	src/wire/routing.c src/wire/routing.h \
 	src/wire/sig.c src/wire/sig.h \
 	src/wire/task.c src/wire/task.h \
 	src/wire/task_encode.c \

@@ -18,6 +18,8 @@ const char *const run_type_names[RUN_TYPE_COUNT] = {
 	[RUN_DONE] = "done",
 	[RUN_CANCEL] = "cancel",
 	[RUN_STOP] = "stop",
+	[RUN_ROUTE] = "route",
+	[RUN_ROUTED] = "routed",
 };
 
 struct decoder {
@@ -73,12 +75,13 @@ of_kind(struct decoder *d, const char *key, struct span value, enum jscan_kind k
 static enum err
 decode_hello(struct decoder *d, struct span body)
 {
-	struct span protocol, language, pid, name;
+	struct span protocol, language, pid, routes, name;
 	const struct field fields[] = {
 		{ SPAN("protocol"), &protocol },
 		{ SPAN("language"), &language },
 		{ SPAN("pid"), &pid },
 		{ SPAN("tasks"), &d->f->tasks },
+		{ SPAN("routes"), &routes },
 	};
 	struct jscan_iter it;
 	enum err e;
@@ -90,6 +93,7 @@ decode_hello(struct decoder *d, struct span body)
 		(e = integer(d, "pid", pid, &d->f->pid)) != E_OK ||
 		(e = of_kind(d, "tasks", d->f->tasks, JSCAN_ARRAY)) != E_OK)
 		return e;
+	d->f->takes_routes = jscan_kind(routes) == JSCAN_TRUE;
 	if (jscan_begin(&it, d->f->tasks))
 		while (e == E_OK && jscan_next(&it))
 			e = needed_text(d, "tasks", it.value, &name);
@@ -328,6 +332,50 @@ decode_stop(struct decoder *d UNUSED, struct span body UNUSED)
 	return E_OK;
 }
 
+/* --- route and routed --------------------------------------------------------------------------------------------------- */
+
+static enum err
+decode_route(struct decoder *d, struct span body)
+{
+	struct span id;
+	const struct field fields[] = {
+		{ SPAN("id"), &id },
+		{ SPAN("calls"), &d->f->calls },
+	};
+	enum err e;
+
+	fields_get(body, fields, ARRAY_LEN(fields));
+	e = needed_text(d, "id", id, &d->f->id);
+	return e == E_OK ? of_kind(d, "calls", d->f->calls, JSCAN_ARRAY) : e;
+}
+
+static enum err
+decode_routed(struct decoder *d, struct span body)
+{
+	struct run_frame *f = d->f;
+	struct span id, routes, error, at;
+	const struct field fields[] = {
+		{ SPAN("id"), &id },
+		{ SPAN("routes"), &routes },
+		{ SPAN("error"), &error },
+		{ SPAN("at"), &at },
+	};
+	enum err e;
+
+	fields_get(body, fields, ARRAY_LEN(fields));
+	if ((e = needed_text(d, "id", id, &f->id)) != E_OK ||
+		(e = some_of_kind(d, "routes", routes, JSCAN_ARRAY, &f->routes)) != E_OK)
+		return e;
+	if ((f->routes.ptr != NULL) == (field_some(error).ptr != NULL))
+		return err_set(d->t, E_FORMAT, "routed frame: %s of routes, error",
+			f->routes.ptr != NULL ? "both" : "none");
+	if (f->routes.ptr != NULL)
+		return E_OK;
+	if (!jscan_int(at, &f->place) || f->place < 0)
+		return refuse(d, "at", at, "an integer from 0 on");
+	return decode_error(d, error);
+}
+
 enum err
 run_decode(struct run_frame *f, struct span line, struct arena *a, const struct jscan_limits *lim,
 	struct errtext *t)
@@ -339,6 +387,8 @@ run_decode(struct run_frame *f, struct span line, struct arena *a, const struct 
 		[RUN_DONE] = decode_done,
 		[RUN_CANCEL] = decode_cancel,
 		[RUN_STOP] = decode_stop,
+		[RUN_ROUTE] = decode_route,
+		[RUN_ROUTED] = decode_routed,
 	};
 	struct decoder d = { .f = f, .a = a, .t = t };
 	struct jscan_iter it;
@@ -355,8 +405,8 @@ run_decode(struct run_frame *f, struct span line, struct arena *a, const struct 
 	for (i = 0; i < RUN_TYPE_COUNT && !span_is(it.key, run_type_names[i]); i++)
 		;
 	if (i == RUN_TYPE_COUNT)
-		return err_set(
-			t, E_FORMAT, "frame: its name is none of hello, run, state, done, cancel, stop");
+		return err_set(t, E_FORMAT,
+			"frame: its name is none of hello, run, state, done, cancel, stop, route, routed");
 	f->type = (enum run_type)i;
 	d.name = run_type_names[i];
 	e = of_kind(&d, d.name, it.value, JSCAN_OBJECT);

@@ -11,8 +11,8 @@
 #define RUN_PROTOCOL 1
 #define RUN_FD 3
 
-enum run_type { RUN_HELLO, RUN_RUN, RUN_STATE, RUN_DONE, RUN_CANCEL, RUN_STOP };
-#define RUN_TYPE_COUNT 6
+enum run_type { RUN_HELLO, RUN_RUN, RUN_STATE, RUN_DONE, RUN_CANCEL, RUN_STOP, RUN_ROUTE, RUN_ROUTED };
+#define RUN_TYPE_COUNT 8
 extern const char *const run_type_names[RUN_TYPE_COUNT];
 enum run_outcome { RUN_RESULT, RUN_ERROR, RUN_RETRY, RUN_IGNORE, RUN_REJECT };
 
@@ -25,11 +25,12 @@ struct run_error {
 /* Every text below is decoded (escapes resolved); every "raw" is JSON. */
 struct run_frame {
 	enum run_type type;
-	struct span id; /* of the task; all but hello and stop */
+	struct span id; /* of the task; of the question in route and routed; all but hello and stop */
 	/* hello */
 	int64_t protocol, pid;
 	struct span language;
 	struct span tasks; /* raw array of strings; run_next_task walks it. "*" = takes any name */
+	bool takes_routes; /* it answers route frames, and wants to be asked */
 	/* run */
 	struct span name;
 	struct span args, kwargs; /* raw */
@@ -42,8 +43,8 @@ struct run_frame {
 	struct span traceback; /* RUN_STATE, and RUN_RETRY without a cause: text */
 	/* done */
 	enum run_outcome outcome;
-	struct span result;     /* raw */
-	struct run_error error; /* RUN_ERROR; RUN_RETRY: the cause, type SPAN_NONE when there is none */
+	struct span result; /* raw */
+	struct run_error error; /* RUN_ERROR, RUN_ROUTED; RUN_RETRY: the cause. type SPAN_NONE when there is none */
 	bool has_countdown;
 	double countdown;    /* RUN_RETRY, seconds */
 	struct span eta;     /* RUN_RETRY, ISO text, SPAN_NONE when absent */
@@ -55,6 +56,10 @@ struct run_frame {
 	struct span errbacks_called; /* RUN_ERROR: raw array of places in the request's errbacks; SPAN_NONE: the rule may retry it */
 	struct span new_args, new_kwargs; /* RUN_RETRY: raw, both or none */
 	struct span options;              /* RUN_RETRY: raw object; SPAN_NONE = none */
+	/* route, routed (wire/routing.h) */
+	struct span calls;  /* raw array */
+	struct span routes; /* raw array, one for each call; SPAN_NONE when there is an error */
+	int64_t place;      /* of the call that the error is about */
 };
 
 /* Appends the frame with its newline. Raw parts must be free of raw newlines. */

@@ -79,6 +79,20 @@ add_outcome(struct js *w, const struct run_frame *f)
 }
 
 static void
+add_routes(struct js *w, const struct run_frame *f)
+{
+	if (f->routes.ptr != NULL) {
+		js_key(w, "routes");
+		js_raw(w, f->routes);
+		return;
+	}
+	js_key(w, "at");
+	js_int(w, f->place);
+	js_key(w, "error");
+	add_error(w, &f->error);
+}
+
+static void
 add_members(struct js *w, const struct run_frame *f)
 {
 	if (f->type != RUN_HELLO && f->type != RUN_STOP) {
@@ -95,6 +109,10 @@ add_members(struct js *w, const struct run_frame *f)
 		js_int(w, f->pid);
 		js_key(w, "tasks");
 		js_raw(w, f->tasks.ptr ? f->tasks : SPAN("[]"));
+		if (f->takes_routes) {
+			js_key(w, "routes");
+			js_bool(w, true);
+		}
 		break;
 	case RUN_RUN:
 		js_key(w, "name");
@@ -118,6 +136,13 @@ add_members(struct js *w, const struct run_frame *f)
 	case RUN_CANCEL:
 		js_key(w, "reason");
 		js_string(w, f->reason);
+		break;
+	case RUN_ROUTE:
+		js_key(w, "calls");
+		js_raw(w, f->calls.ptr ? f->calls : SPAN("[]"));
+		break;
+	case RUN_ROUTED:
+		add_routes(w, f);
 		break;
 	case RUN_STOP:
 		break;

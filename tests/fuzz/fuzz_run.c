@@ -4,6 +4,7 @@
  */
 #include "fuzz.h"
 
+#include "wire/routing.h"
 #include "wire/run.h"
 
 #include "base/alloc.h"
@@ -22,6 +23,28 @@ check_tasks(const struct run_frame *f, struct arena *a)
 		CHECK(name.len > 0);
 }
 
+/* What the worker reads of an answer is within what the wire can say. */
+static void
+check_routes(const struct run_frame *f, struct arena *a)
+{
+	struct routing_answer answer;
+	struct errtext why = { "" };
+	struct jscan_iter it;
+
+	if (f->routes.ptr == NULL || !jscan_begin(&it, f->routes))
+		return;
+	while (jscan_next(&it)) {
+		if (routing_read_answer(&answer, it.value, a, &why) != E_OK) {
+			CHECK(why.text[0]);
+			continue;
+		}
+		CHECK(answer.exchange.len <= 255 && answer.routing_key.len <= 255);
+		CHECK(answer.exchange.len + answer.routing_key.len > 0);
+		CHECK(answer.priority_plus1 >= 0 && answer.priority_plus1 <= 256);
+		CHECK(answer.expiration_s == -1 || answer.expiration_s >= 0);
+	}
+}
+
 static void
 check_line(struct span line)
 {
@@ -38,6 +61,8 @@ check_line(struct span line)
 	} else {
 		if (f.type == RUN_HELLO)
 			check_tasks(&f, &a);
+		if (f.type == RUN_ROUTED)
+			check_routes(&f, &a);
 		run_encode(&once, &f);
 		CHECK(once.err == E_OK && memchr(once.data, '\n', once.len) == once.data + once.len - 1);
 		CHECK(run_decode(&f, buf_span(&once), &a, &limits, NULL) == E_OK);

@@ -401,7 +401,7 @@ def test_an_idle_child_is_small():
 
 # --- golden frames ---------------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", ["run", "cancel", "stop"])
+@pytest.mark.parametrize("name", ["run", "cancel", "stop", "route"])
 def test_golden_frames_of_a_worker_are_read(name):
     for line in lines(f"{name}.jsonl"):
         kind, fields = parse(line)
@@ -416,7 +416,7 @@ def test_golden_frames_with_blanks_and_more_keys_are_read():
 
 
 def test_golden_invalid_frames_are_refused():
-    ours = [line for line in lines("invalid.jsonl") if not re.match(rb'{"(hello|state|done)"', line)]
+    ours = [line for line in lines("invalid.jsonl") if not re.match(rb'{"(hello|state|done|routed)"', line)]
     assert len(ours) > 20
     for line in ours:
         try:

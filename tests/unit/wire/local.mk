@@ -20,6 +20,7 @@ wire_tests = \
 	tests/unit/wire/test_run \
 	tests/unit/wire/test_run_encode \
 	tests/unit/wire/test_run_reader \
+	tests/unit/wire/test_routing \
 	tests/unit/wire/test_sig \
 	tests/unit/wire/test_task \
 	tests/unit/wire/test_task_encode
@@ -65,6 +66,8 @@ tests_unit_wire_test_run_encode_SOURCES = tests/unit/wire/test_run_encode.c $(wi
 tests_unit_wire_test_run_encode_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_run_reader_SOURCES = tests/unit/wire/test_run_reader.c $(wire_vectors)
 tests_unit_wire_test_run_reader_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
+tests_unit_wire_test_routing_SOURCES = tests/unit/wire/test_routing.c $(wire_vectors)
+tests_unit_wire_test_routing_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_sig_SOURCES = tests/unit/wire/test_sig.c $(wire_vectors)
 tests_unit_wire_test_sig_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_task_SOURCES = tests/unit/wire/test_task.c $(wire_vectors)

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "wire/dead.h"
+#include "wire/forward.h"
 #include "wire/task.h"
 
 #define DIED INT64_C(1795234230000000) /* 2026-11-21T04:10:30 */
@@ -341,6 +342,43 @@ another_queue_can_be_chosen_and_one_is_needed(void **state UNUSED)
 	msg_release(&letter);
 }
 
+/* Whoever gets it looks whether it has a result before running it; edited, it is to be run. */
+static void
+what_has_ended_is_marked_unless_edited(void **state UNUSED)
+{
+	struct task_call call = call_of_add();
+	struct dead_restore r = { .now = NOW };
+	struct dead_letter l = lost();
+	struct msg letter, back;
+	struct forward_counts been;
+	struct dead_facts f;
+
+	l.reason = SPAN("route");
+	make_letter(&letter, &call, &l);
+	dead_read(&f, &letter);
+	assert_true(dead_is_ended(&f));
+	restore(&back, &letter, &r, false);
+	forward_counts_read(&been, &back.headers);
+	assert_int_equal(been.held, 1);
+	msg_release(&back);
+	r.args = SPAN("[7]");
+	restore(&back, &letter, &r, false);
+	forward_counts_read(&been, &back.headers);
+	assert_int_equal(been.held, 0);
+	msg_release(&back);
+	msg_release(&letter);
+	l.reason = SPAN("lost");
+	r.args = SPAN_NONE;
+	make_letter(&letter, &call, &l);
+	dead_read(&f, &letter);
+	assert_false(dead_is_ended(&f));
+	restore(&back, &letter, &r, false);
+	forward_counts_read(&been, &back.headers);
+	assert_int_equal(been.held, 0);
+	msg_release(&back);
+	msg_release(&letter);
+}
+
 static void
 an_expiry_that_has_passed_is_dropped_unless_kept(void **state UNUSED)
 {
@@ -551,6 +589,7 @@ main(void)
 		cmocka_unit_test(an_expiry_that_has_passed_is_dropped_unless_kept),
 		cmocka_unit_test(arguments_are_edited_and_the_rest_keeps_its_bytes),
 		cmocka_unit_test(a_compressed_body_is_unpacked_when_it_is_edited),
+		cmocka_unit_test(what_has_ended_is_marked_unless_edited),
 		cmocka_unit_test(protocol_1_is_changed_inside_its_body),
 		cmocka_unit_test(what_is_no_task_is_replayed_but_not_edited),
 		cmocka_unit_test(bad_edits_are_named),

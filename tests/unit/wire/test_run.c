@@ -27,7 +27,7 @@ static void
 golden_frames_go_round(void **state UNUSED)
 {
 	static const char *const files[] = { "hello", "run", "state", "done-result", "done-error",
-		"done-retry", "done-ignore", "done-reject", "cancel", "stop" };
+		"done-retry", "done-ignore", "done-reject", "cancel", "stop", "route", "routed" };
 	char path[64];
 	size_t i;
 
@@ -120,7 +120,7 @@ more_of_a_framework_is_read(void **state UNUSED)
 static void
 invalid_frames_are_refused(void **state UNUSED)
 {
-	assert_true(vectors_each_line("run/invalid.jsonl", must_fail) >= 80);
+	assert_true(vectors_each_line("run/invalid.jsonl", must_fail) >= 96);
 	must_fail("an empty line", SPAN(""));
 	must_fail("a blank line", SPAN(" \r\n"));
 	must_fail("NUL", SPAN("\0"));
