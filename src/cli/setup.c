@@ -150,6 +150,7 @@ setup_routes(struct cli *cli, struct routes **out, struct errtext *t)
 			.routing_key = or_null(c->routes[n].routing_key),
 			.priority = (int)c->routes[n].priority,
 			.delivery_mode = setup_delivery_mode(c->routes[n].delivery_mode),
+			.is_given = true,
 		};
 	for (i = 0; i < cli->n_apps; i++)
 		n += add_app_routes(cli, &cli->apps[i].app, rules + n);

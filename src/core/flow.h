@@ -23,6 +23,8 @@ struct flow_step {
 	struct span exchange, routing_key;
 	int delivery_mode; /* 1 transient, 2 persistent; 0 = the signature does not say */
 	int inherited_plus1; /* its priority, when nothing else says one and the task's name decides; 0 = none */
+	struct span options,
+		over; /* raw, of its signature, and of what goes before; SPAN_NONE = none. For routers */
 };
 
 /* A task that will not run: it ends with a failure all the same. */

@@ -160,7 +160,9 @@ apply_plain(struct flow_source *s, const struct node *n, const struct given *g)
 	step = &s->f->steps[s->f->count];
 	*step = (struct flow_step){ .exchange = SPAN_NONE,
 		.delivery_mode = field_delivery_mode(node_option(n, "delivery_mode")),
-		.inherited_plus1 = s->inherited_plus1 };
+		.inherited_plus1 = s->inherited_plus1,
+		.options = n->sig.options,
+		.over = n->over };
 	call = &step->call;
 	call->id = n->id;
 	call->name = n->sig.task;

@@ -349,9 +349,8 @@ add_text_member(struct buf *b, const char *key, struct span text)
 	js_add_string(b, text);
 }
 
-/* What stands in both is the outer one's. */
-static void
-add_free_options(struct buf *b, const struct node *n, struct span options, struct span over)
+void
+node_add_options(struct buf *b, struct span options, struct span over, bool has_priority)
 {
 	struct jscan_iter it;
 
@@ -359,7 +358,7 @@ add_free_options(struct buf *b, const struct node *n, struct span options, struc
 		return;
 	while (jscan_next(&it))
 		if (!is_structure(it.key) && flow_is_some(it.value) && !has_key(over, it.key) &&
-			!(n->priority_plus1 > 0 && span_is(it.key, "priority")))
+			!(has_priority && span_is(it.key, "priority")))
 			add_member(b, it.key, it.value);
 }
 
@@ -377,8 +376,8 @@ write_options(struct flow_source *s, struct buf *b, const struct node *n)
 	};
 
 	buf_addc(b, '{');
-	add_free_options(b, n, n->over, SPAN_NONE);
-	add_free_options(b, n, n->sig.options, n->over);
+	node_add_options(b, n->over, SPAN_NONE, n->priority_plus1 > 0);
+	node_add_options(b, n->sig.options, n->over, n->priority_plus1 > 0);
 	if (n->priority_plus1 > 0) {
 		add_member(b, SPAN("priority"), SPAN(""));
 		buf_addf(b, "%d", n->priority_plus1 - 1);

@@ -59,6 +59,9 @@ struct node_place {
  * the form in which it runs: no chains inside, and a group that something follows has become a chord.
  */
 enum err node_freeze(struct flow_source *s, struct node *n, const struct node_place *place) MUSTCHECK;
+/* Appends the members of raw options that are the task's own, not the structure's; not those that stand in `over` too, nor a priority when it has one
+ * already. The object's braces are the caller's. */
+void node_add_options(struct buf *b, struct span options, struct span over, bool has_priority);
 /* How many members of a chord it makes up. */
 size_t node_size(const struct node *n);
 /* Whether its result is a group's: a list of results. */

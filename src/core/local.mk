@@ -1,6 +1,7 @@
 # src/core: decisions, pure
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
+	src/core/address.c src/core/address.h \
 	src/core/builtin.c src/core/builtin.h \
 	src/core/chord.c src/core/chord.h \
 	src/core/cron.c src/core/cron.h \

@@ -85,7 +85,7 @@ add_rule(struct routes *r, const struct route *from, struct errtext *t)
 	if (key.ptr == NULL)
 		key = queue.ptr != NULL ? queue : SPAN("");
 	rule->target = (struct route_target){ exchange.ptr != NULL ? exchange : SPAN(""), key, queue,
-		from->priority, from->delivery_mode };
+		from->priority, from->delivery_mode, from->is_given };
 	r->n++;
 	return E_OK;
 }
@@ -109,7 +109,7 @@ routes_new(struct routes **out, const struct route *rules, size_t n, const char 
 	else if (queue.ptr == NULL)
 		e = err_set(t, E_CONF, "the default queue has no name");
 	else
-		r->fallback = (struct route_target){ SPAN(""), queue, queue, -1, 0 };
+		r->fallback = (struct route_target){ SPAN(""), queue, queue, -1, 0, false };
 	for (i = 0; e == E_OK && i < n; i++)
 		e = add_rule(r, &rules[i], t);
 	if (e != E_OK)

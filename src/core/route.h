@@ -11,6 +11,7 @@ struct route {
 	const char *routing_key; /* NULL = queue */
 	int priority;            /* -1 = none */
 	int delivery_mode;       /* 1 transient, 2 persistent; 0 = none */
+	bool is_given;           /* the operator's: goes before what an application's own routers say */
 };
 
 struct routes;
@@ -24,6 +25,7 @@ struct route_target {
 	struct span queue;                 /* the queue meant, SPAN_NONE when only an exchange is named */
 	int priority;                      /* -1 = none */
 	int delivery_mode;                 /* 0 = none */
+	bool is_given;
 };
 /* Borrows from r. */
 struct route_target routes_find(const struct routes *r, struct span task_name);

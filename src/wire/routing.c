@@ -95,9 +95,8 @@ routing_read_answer(struct routing_answer *out, struct span json, struct arena *
 		out->priority_plus1 = (int)n + 1;
 	}
 	if (field_some(mode).ptr != NULL) {
-		if (!jscan_int(mode, &n) || (n != 1 && n != 2))
+		if ((out->delivery_mode = field_delivery_mode(mode)) == 0)
 			return wrong(t, "delivery_mode", mode);
-		out->is_transient = n == 1;
 	}
 	if (field_some(expiration).ptr != NULL &&
 		(!jscan_double(expiration, &out->expiration_s) || !(out->expiration_s >= 0) ||

@@ -23,7 +23,8 @@ struct routing_answer {
 	struct span headers;               /* raw object, to be merged; SPAN_NONE = none */
 	double expiration_s;               /* < 0 = none */
 	int priority_plus1;                /* 0 = none */
-	bool is_transient, is_compressed;
+	int delivery_mode;                 /* 1 transient, 2 persistent; 0 = none */
+	bool is_compressed;
 };
 /* One element of run_frame.routes. Everything is in the arena. E_FORMAT says what is wrong. */
 enum err routing_read_answer(

@@ -1,5 +1,6 @@
 # tests/unit/core
 CORE_TESTS = \
+	tests/unit/core/test_address \
 	tests/unit/core/test_builtin \
 	tests/unit/core/test_chord \
 	tests/unit/core/test_cron \
@@ -56,6 +57,8 @@ tests_unit_core_test_rule_SOURCES = tests/unit/core/test_rule.c
 tests_unit_core_test_rule_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_window_SOURCES = tests/unit/core/test_window.c
 tests_unit_core_test_window_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
+tests_unit_core_test_address_SOURCES = tests/unit/core/test_address.c tests/unit/core/flow_fixture.h
+tests_unit_core_test_address_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_route_SOURCES = tests/unit/core/test_route.c
 tests_unit_core_test_route_LDADD = $(LIBS_CORE) $(CMOCKA_LIBS)
 tests_unit_core_test_watchdog_SOURCES = tests/unit/core/test_watchdog.c

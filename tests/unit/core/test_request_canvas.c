@@ -284,6 +284,45 @@ what_follows_inherits_the_priority_when_the_rule_says_so(void **state)
 	assert_true(steps[2].call.priority_plus1 == 0 && steps[2].inherited_plus1 == 8);
 }
 
+/* Nothing is lost and nothing half sent: the message stays with a person, and the chord open for whoever goes on with it. */
+static void
+what_cannot_be_routed_becomes_a_dead_letter(void **state)
+{
+	struct fixture *f = *state;
+
+	in_chord(f);
+	run(f);
+	succeed(f);
+	stored(f, E_OK);
+	count(f, 1);
+	assert_true(has(f, EFF_MAIL));
+	assert_int_equal(f->r.mail.kind, MAIL_NONE);
+	request_on_unrouted(&f->r, "the routers raised");
+	assert_int_equal(f->r.mail.kind, MAIL_DEAD);
+	assert_string_equal(f->r.mail.reason, "route");
+	assert_string_equal(f->r.mail.error.text, "the routers raised");
+	assert_int_equal(f->r.flow.count, 0);
+	next(f);
+	request_on_published(&f->r, &f->fx);
+	assert_false(has(f, EFF_FLOW));
+	assert_true(has(f, EFF_ACK));
+}
+
+static void
+what_is_a_dead_letter_anyway_keeps_its_reason(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.task.callbacks = SPAN("[{\"task\": \"next\"}]");
+	run(f);
+	succeed(f);
+	stored(f, E_OK);
+	f->r.mail = (struct mail){ .kind = MAIL_DEAD, .reason = "failed" };
+	request_on_unrouted(&f->r, "the routers raised");
+	assert_string_equal(f->r.mail.reason, "failed");
+	assert_int_equal(f->r.flow.count, 0);
+}
+
 int
 main(void)
 {
@@ -302,6 +341,8 @@ main(void)
 		TEST(builtin_without_a_run_ends_at_once),
 		TEST(series_is_one_task_of_many_runs),
 		TEST(started_chord_is_sent_once_the_result_is_stored),
+		TEST(what_cannot_be_routed_becomes_a_dead_letter),
+		TEST(what_is_a_dead_letter_anyway_keeps_its_reason),
 		TEST(what_follows_inherits_the_priority_when_the_rule_says_so),
 	};
 

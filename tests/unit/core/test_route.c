@@ -26,12 +26,12 @@ static void
 first_rule_that_fits_decides(void **state)
 {
 	static const struct route rules[] = {
-		{ "scrape.special", "slow", NULL, NULL, 7, 1 },
-		{ "scrape.*", "scraping", NULL, NULL, -1, 0 },
-		{ "/^doc(ument)?s\\.(de|fr)$/", "processing", NULL, NULL, -1, 0 },
-		{ "audit.*", NULL, "events", "order.audit", -1, 0 },
-		{ "fan.*", NULL, "all", NULL, -1, 0 },
-		{ "both.*", "q", "x", NULL, -1, 0 },
+		{ "scrape.special", "slow", NULL, NULL, 7, 1, false },
+		{ "scrape.*", "scraping", NULL, NULL, -1, 0, false },
+		{ "/^doc(ument)?s\\.(de|fr)$/", "processing", NULL, NULL, -1, 0, false },
+		{ "audit.*", NULL, "events", "order.audit", -1, 0, false },
+		{ "fan.*", NULL, "all", NULL, -1, 0, false },
+		{ "both.*", "q", "x", NULL, -1, 0, false },
 	};
 	struct errtext t;
 	struct routes *r;
@@ -57,7 +57,7 @@ first_rule_that_fits_decides(void **state)
 static void
 name_need_not_be_terminated(void **state)
 {
-	static const struct route rules[] = { { "/^abc$/", "q", NULL, NULL, -1, 0 } };
+	static const struct route rules[] = { { "/^abc$/", "q", NULL, NULL, -1, 0, false } };
 	struct routes *r;
 
 	(void)state;
@@ -70,11 +70,11 @@ static void
 wrong_rules_are_named(void **state)
 {
 	static const struct route bad[] = {
-		{ "/(/", "q", NULL, NULL, -1, 0 },
-		{ "a.*", NULL, NULL, NULL, -1, 0 },
-		{ "a.*", "", "", NULL, -1, 0 },
-		{ "a.*", "q", NULL, NULL, 300, 0 },
-		{ "", "q", NULL, NULL, -1, 0 },
+		{ "/(/", "q", NULL, NULL, -1, 0, false },
+		{ "a.*", NULL, NULL, NULL, -1, 0, false },
+		{ "a.*", "", "", NULL, -1, 0, false },
+		{ "a.*", "q", NULL, NULL, 300, 0, false },
+		{ "", "q", NULL, NULL, -1, 0, false },
 	};
 	static const char *const words[] = { "'/(/'", "queue or an exchange", "queue or an exchange", "300",
 		"empty" };
@@ -95,7 +95,7 @@ static void
 rules_are_copied(void **state)
 {
 	char pattern[] = "a.*", queue[] = "q1";
-	struct route rule = { pattern, queue, NULL, NULL, -1, 0 };
+	struct route rule = { pattern, queue, NULL, NULL, -1, 0, false };
 	struct routes *r;
 
 	(void)state;
@@ -109,8 +109,8 @@ rules_are_copied(void **state)
 static void
 survives_an_empty_heap(void **state)
 {
-	static const struct route rules[] = { { "a.*", "q", "x", "k", 1, 0 },
-		{ "/^b/", "q", NULL, NULL, -1, 0 } };
+	static const struct route rules[] = { { "a.*", "q", "x", "k", 1, 0, false },
+		{ "/^b/", "q", NULL, NULL, -1, 0, false } };
 	struct routes *r;
 	uint64_t n;
 	enum err e = E_NOMEM;

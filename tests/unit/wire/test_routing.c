@@ -33,7 +33,7 @@ golden_answers_are_read(void **state UNUSED)
 	assert_span_eq("key", a.routing_key, SPAN("video.new"));
 	assert_span_eq("headers", a.headers, SPAN("{\"shelf\":\"eight\"}"));
 	assert_int_equal(a.priority_plus1, 1);
-	assert_true(a.is_transient && a.is_compressed);
+	assert_true(a.delivery_mode == 1 && a.is_compressed);
 	assert_true(a.expiration_s == 3600);
 	/* Its own: the frame may be gone. */
 	assert_true(a.exchange.ptr < full || a.exchange.ptr > full + sizeof(full));
@@ -44,7 +44,7 @@ golden_answers_are_read(void **state UNUSED)
 		E_OK);
 	assert_span_eq("key", a.routing_key, SPAN("sunk"));
 	assert_int_equal(a.priority_plus1, 0);
-	assert_true(a.expiration_s < 0 && !a.is_transient && !a.is_compressed && a.headers.ptr == NULL);
+	assert_true(a.expiration_s < 0 && a.delivery_mode == 0 && !a.is_compressed && a.headers.ptr == NULL);
 }
 
 static void
