@@ -70,6 +70,9 @@ clear_result(struct replay *r, const struct dead_item *it, bool *go, struct errt
 	*go = true;
 	if (!r->asks_results || it->facts.id.ptr == NULL)
 		return E_OK;
+	/* What it has left is what its follow-ups go on with. */
+	if (dead_is_ended(&it->facts) && r->how.args.ptr == NULL && r->how.kwargs.ptr == NULL)
+		return E_OK;
 	e = client_result(r->look->client, it->facts.id, on_result, state, t);
 	if (e == E_MISSING || e == E_FORMAT)
 		return E_OK;

@@ -197,7 +197,7 @@ request_on_received(struct request *r, const struct request_arrival *in, struct 
 	}
 	if (refuse_poison(r, in->wall, out))
 		return;
-	if (r->redelivered && !r->rules->has_notes && request_leaves_result(r, false)) {
+	if ((r->redelivered || r->been.held > 0) && !r->rules->has_notes && request_leaves_result(r, false)) {
 		r->state = REQUEST_CHECKING;
 		request_add(out, EFF_CHECK);
 		return;
