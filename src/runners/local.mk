@@ -6,6 +6,7 @@ dist_warrenrunner_DATA = \
 	src/runners/python/warren_runner/_celery_app.py \
 	src/runners/python/warren_runner/_celery_settings.py \
 	src/runners/python/warren_runner/_celery_task.py \
+	src/runners/python/warren_runner/_celery_routes.py \
 	src/runners/python/warren_runner/_celery_tls.py \
 	src/runners/python/warren_runner/_channel.py \
 	src/runners/python/warren_runner/_child.py \

@@ -138,7 +138,7 @@ def test_routes_by_expressions_are_handed_on_as_posix(tmp_path):
         """)
     app = described("-A", "app", cwd=tmp_path)["hello"]["app"]
     assert app["routes"] == [{"regex": r"^(v[0-9]+\.x)", "queue": "one"}]
-    assert [note["setting"] for note in app["notes"]] == ["task_routes"]
+    assert app["notes"] == []
 
 
 # --- what hello says ------------------------------------------------------------------------------------------------------------
@@ -199,10 +199,10 @@ def test_hello_has_the_options_of_tasks():
 def test_hello_names_what_has_no_meaning_and_what_is_not_known():
     notes = {note["setting"]: note["note"] for note in hello_of("settings")["app"]["notes"]}
     assert set(notes) == {"worker_pool", "worker_redirect_stdouts", "result_serializer", "accept_content", "task_no_such_setting", "my_own_setting",
-                          "task_routes", "beat_schedule: odd", "broker_connection_max_retries", "event_serializer"}
+                          "beat_schedule: odd", "broker_connection_max_retries", "event_serializer"}
     assert "for ever" in notes["broker_connection_max_retries"] and "JSON" in notes["event_serializer"]
     assert "broker_login_method" not in notes
-    assert "pickle" in notes["accept_content"] and "settings.Router" in notes["task_routes"]
+    assert "pickle" in notes["accept_content"]
     assert notes["task_no_such_setting"] == "not a setting of this version of Celery"
 
 

@@ -249,21 +249,28 @@ def _exchange(exchange):
 
 def _routes(app, notes):
     """[{"pattern" or "regex", and queue, exchange, routing_key, priority...}], in the order in which they are tried."""
+    found = []
+    for route in _routers(app):
+        if _is_map(route):
+            _add_map(app, route, found, notes)
+    return found
+
+
+def has_routers(app):
+    """Whether there are routers that _routes cannot put into words: code, or patterns that are more than a POSIX expression can say."""
+    return any(not _is_map(route) or any(isinstance(key, re.Pattern) and posix(key) is None for key in dict(route))
+               for route in _routers(app))
+
+
+def _routers(app):
     routes = app.conf.task_routes
     if not routes:
-        return []
-    if isinstance(routes, (dict, str)) or callable(routes) or not isinstance(routes, (list, tuple)):
-        routes = (routes,)
-    found = []
-    for route in routes:
-        if isinstance(route, dict) or (isinstance(route, (list, tuple)) and all(_is_pair(pair) for pair in route)):
-            _add_map(app, route, found, notes)
-        else:
-            name = route if isinstance(route, str) else getattr(route, "__qualname__", type(route).__name__)
-            notes["task_routes"] = (f"the router {name} is code: what tasks send goes through it, but callbacks, next steps of a chain and "
-                                    "bodies of chords, which the worker sends, do not: give these a queue in their signature or their task, "
-                                    "or a pattern under routes: of the configuration")
-    return found
+        return ()
+    return routes if isinstance(routes, (list, tuple)) else (routes,)
+
+
+def _is_map(route):
+    return isinstance(route, dict) or (isinstance(route, (list, tuple)) and all(_is_pair(pair) for pair in route))
 
 
 def _is_pair(value):
@@ -295,9 +302,7 @@ def _add_map(app, routes, found, notes):
     exact = [pair for pair in pairs if isinstance(pair[0], str) and "*" not in pair[0]]
     for pattern, target in exact + [pair for pair in pairs if pair not in exact]:
         fields = {"pattern": pattern} if isinstance(pattern, str) else {"regex": posix(pattern)}
-        if fields.get("regex", "") is None:
-            notes["task_routes"] = (f"the pattern {pattern.pattern} is more than a POSIX expression can say: the routes of what the "
-                                    "worker sends do not have it")
+        if fields.get("regex", "") is None:  # see has_routers
             continue
         if isinstance(target, str):
             target = {"queue": target}

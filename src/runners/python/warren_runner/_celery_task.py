@@ -178,6 +178,7 @@ class TaskHost:
         self.current = None
         self._tracers = {}
         self._loop = None
+        self._routes = None
         self._send_task = app.send_task
         app.send_task = self._on_send_task
 
@@ -192,6 +193,17 @@ class TaskHost:
 
     def names(self):
         return set(self.app.tasks)
+
+    def has_routers(self):
+        """Whether only this application can tell where its messages go."""
+        from ._celery_settings import has_routers
+        return has_routers(self.app)
+
+    def routed_frames(self, id, calls):
+        if self._routes is None:
+            from ._celery_routes import Routes
+            self._routes = Routes(self.app)
+        return self._routes.frames(id, calls)
 
     # --- one task ---------------------------------------------------------------------------------------------------
 

@@ -93,7 +93,7 @@ _RUN_START = '{"run":{"id":'
 
 
 def parse(line, decode=decode):
-    """("run", fields), ("cancel", fields) or ("stop", fields) from one line of bytes."""
+    """("run", fields), ("cancel", fields), ("route", fields) or ("stop", fields) from one line of bytes."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as exc:
@@ -122,6 +122,7 @@ _FIELDS = {
     "run": (("id", str), ("name", str), ("args", list), ("kwargs", dict), ("request", dict)),
     "cancel": (("id", str), ("reason", (str, type(None)))),
     "stop": (),
+    "route": (("id", str), ("calls", list)),
 }
 
 

@@ -15,7 +15,7 @@ from _collections_abc import Coroutine
 from _thread import get_ident
 
 from . import _errors
-from ._channel import Channel, TaskInputError
+from ._channel import Channel, ProtocolError, TaskInputError
 from ._codec import encode
 from ._tasks import Request, Task, current_task, registry, retry_limit
 
@@ -96,7 +96,8 @@ class Loop:
     def hello(self):
         # A module may have taken the signal for itself while it was imported.
         self.limit.install()
-        self.channel.send(hello_frame(self._host))
+        more = ',"routes":true' if self._host is not None and self._host.has_routers() else ""
+        self.channel.send(hello_frame(self._host, more))
 
     def serve(self):
         """Until the worker says stop or goes away."""
@@ -110,6 +111,8 @@ class Loop:
                 return
             if frame[0] == "run":  # a cancel here is for a task that has ended
                 self._run(frame[1])
+            elif frame[0] == "route":
+                self._route(frame[1])
 
     def _send_state(self, id, state, meta):
         try:
@@ -137,6 +140,12 @@ class Loop:
             current_task.task = None
             task.request = _OUTSIDE
         self._done(id, frame)
+
+    def _route(self, fields):
+        if self._host is None:
+            raise ProtocolError("a question for routers, and there are none")
+        for frame in self._host.routed_frames(fields["id"], fields["calls"]):
+            self.channel.send(frame)
 
     def _execute(self, task, request):
         id = request.id
