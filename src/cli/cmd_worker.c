@@ -131,6 +131,7 @@ fill(struct cli *cli, bool quiet, struct worker_conf *w)
 	w->message_max = o->message_max;
 	w->result_max = o->result_max;
 	w->output_max = o->output_max;
+	w->route_ms = o->route_timeout;
 	w->chord_check_ms = o->chord_check;
 	w->drain_ms = o->drain_timeout;
 	w->events = o->events;

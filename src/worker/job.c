@@ -74,6 +74,7 @@ job_free(struct job *j)
 	list_unlink(&j->wait);
 	LIST_EACH (&j->letters, it, tmp)
 		post_drop(&j->pool->worker->post, container_of(it, struct letter, link));
+	question_free(j->question);
 	ledger_release(&j->ledger);
 	/* No-op unless it is asked for the result just now. */
 	backend_load_cancel(j->pool->worker->backend, j);
@@ -252,9 +253,16 @@ all_confirmed(struct job *j)
 	return job_apply(j, &fx);
 }
 
+static void
+drop_question(struct job *j)
+{
+	question_free(j->question);
+	j->question = NULL;
+}
+
 /* All are written before the first is posted: a step that cannot be written makes the whole message a dead letter, for a person to look at. */
 static bool
-send_letters(struct job *j)
+write_letters(struct job *j)
 {
 	struct request *r = &j->request;
 	struct list *it, *tmp;
@@ -263,7 +271,8 @@ send_letters(struct job *j)
 	enum err e = E_OK;
 
 	for (size_t i = 0; i < r->flow.count && e == E_OK && r->state != REQUEST_PARKING; i++)
-		e = letter_of_step(&l, j, &r->flow.steps[i], &why);
+		e = letter_of_step(&l, j, &r->flow.steps[i], question_answer(j->question, i), &why);
+	drop_question(j);
 	if (e != E_OK && r->mail.kind == MAIL_NONE) {
 		r->mail = (struct mail){ .kind = MAIL_DEAD, .reason = "canvas" };
 		err_set(&r->mail.error, e, "cannot write a follow-up: %s", why.text);
@@ -273,6 +282,27 @@ send_letters(struct job *j)
 	LIST_EACH (&j->letters, it, tmp)
 		post_send(&j->pool->worker->post, container_of(it, struct letter, link));
 	return list_is_empty(&j->letters) && all_confirmed(j);
+}
+
+static void
+on_routed(void *owner)
+{
+	struct job *j = owner;
+
+	if (j->question->err == E_REFUSED) {
+		report_unrouted(j, j->question->why.text);
+		request_on_unrouted(&j->request, j->question->why.text);
+	}
+	write_letters(j);
+}
+
+/* A router that is code is asked where they go; the delivery waits for that too. */
+static bool
+send_letters(struct job *j)
+{
+	if (j->request.state != REQUEST_PARKING)
+		j->question = guide_ask(&j->pool->guide, &j->request.flow, on_routed, j);
+	return j->question == NULL && write_letters(j);
 }
 
 static bool

@@ -10,6 +10,7 @@
 
 struct letter;
 struct pool;
+struct question;
 struct slot;
 
 struct job {
@@ -39,9 +40,10 @@ struct job {
 	bool waits_for_backend;  /* it has to ask before it runs */
 	ms_t noted_at;
 	ms_t delivered_at;
-	ms_t asked_backend_at; /* since when it waits for an answer of the backend; 0 = it does not */
-	struct list letters;   /* not confirmed yet */
-	struct ledger ledger;  /* what its canvas has in the backend */
+	ms_t asked_backend_at;     /* since when it waits for an answer of the backend; 0 = it does not */
+	struct list letters;       /* not confirmed yet */
+	struct question *question; /* where its follow-ups go; NULL: nobody is asked */
+	struct ledger ledger;      /* what its canvas has in the backend */
 };
 
 /* Takes d->msg. The first decision is made and applied. */

@@ -2,10 +2,12 @@
 #include "worker/letter.h"
 
 #include "base/clock.h"
+#include "core/address.h"
 #include "core/ladder.h"
 #include "wire/dead.h"
 #include "wire/field.h"
 #include "wire/forward.h"
+#include "wire/headers.h"
 #include "wire/outbox.h"
 #include "worker/job.h"
 #include "worker/state.h"
@@ -71,17 +73,25 @@ encode_dead(struct letter *l)
 	return dead_encode(&l->msg, j->msg, &d);
 }
 
-/* As Celery decides it: `said` by who sends, the task, its route, wherever it goes. */
-static int
-delivery_mode(const struct worker *w, int said, struct span name)
+static bool
+is_transient(const struct worker *w, int delivery_mode)
 {
-	int mode = said;
+	return delivery_mode != 0 ? delivery_mode == 1 : w->conf->is_transient;
+}
+
+/* Not that of the message before: Celery sends a retry as it sends the task, so what is said with it, its task and its route count. */
+static int
+mode_of_retry(const struct letter *l, const struct forward *f)
+{
+	const struct worker *w = l->worker;
+	struct span name = l->job->request.task.name;
+	int mode = field_delivery_mode(jscan_member(f->change.options, "delivery_mode"));
 
 	if (mode == 0)
 		mode = task_rules_find(&w->rules.tasks, name)->delivery_mode;
 	if (mode == 0)
 		mode = routes_find(w->conf->routes, name).delivery_mode;
-	return mode != 0 ? mode : w->conf->is_transient ? 1 : 2;
+	return is_transient(w, mode) ? 1 : 2;
 }
 
 static enum err
@@ -112,11 +122,8 @@ encode_forward(struct letter *l)
 	}
 	e = forward_encode(&l->msg, j->msg, &j->request.task, &f);
 	l->is_task = f.is_retry;
-	/* Not that of the message before: Celery sends a retry as it sends the task. */
 	if (f.is_retry)
-		l->msg.delivery_mode = delivery_mode(l->worker,
-			field_delivery_mode(jscan_member(f.change.options, "delivery_mode")),
-			j->request.task.name);
+		l->msg.delivery_mode = mode_of_retry(l, &f);
 	return e;
 }
 
@@ -154,67 +161,84 @@ letter_of_mail(struct letter **out, struct job *j)
 	return e;
 }
 
-/* Where it goes: what the signature says, else what the routes say of its name. */
 static enum err
-address(struct letter *l, const struct flow_step *s)
+set_address(struct letter *l, const struct address *at)
 {
-	struct route_target to = {
-		.exchange = s->exchange, .routing_key = s->routing_key, .queue = s->routing_key
-	};
-
-	if (s->exchange.ptr == NULL || s->routing_key.ptr == NULL)
-		to = routes_find(l->worker->conf->routes, s->call.name);
-	if (to.exchange.len == 0)
-		snprintf(l->road, sizeof(l->road), "queue/%.*s",
-			SPAN_FMT(to.queue.ptr != NULL ? to.queue : to.routing_key));
-	l->msg.exchange = arena_dup(&l->msg.arena, to.exchange);
-	l->msg.routing_key = arena_dup(&l->msg.arena, to.routing_key);
+	if (at->queue.ptr != NULL)
+		snprintf(l->road, sizeof(l->road), "queue/%.*s", SPAN_FMT(at->queue));
+	l->msg.exchange = arena_dup(&l->msg.arena, at->exchange);
+	l->msg.routing_key = arena_dup(&l->msg.arena, at->routing_key);
 	return l->msg.exchange.ptr == NULL || l->msg.routing_key.ptr == NULL ? E_NOMEM : E_OK;
 }
 
-/* What the signature does not say, its task or route may. */
-static void
-add_defaults(const struct worker *w, const struct flow_step *s, struct task_call *call)
+/* The headers of a route go before those of the call. */
+static enum err
+add_headers(struct letter *l, const struct routing_answer *answer, struct task_call *call)
 {
-	const struct task_rule *rule = task_rules_find(&w->rules.tasks, call->name);
-	bool is_routed = s->exchange.ptr == NULL || s->routing_key.ptr == NULL;
+	struct arena *a = &l->msg.arena;
+	struct table *all = arena_zero(a, sizeof(*all)), more = { .count = 0 };
+	struct span json = arena_dup(a, answer->headers);
+	enum err e = all == NULL || json.ptr == NULL ? E_NOMEM : headers_read_object(&more, json, a);
 
-	if (call->priority_plus1 == 0)
-		call->priority_plus1 = rule->priority_plus1;
-	if (call->priority_plus1 == 0 && is_routed)
-		call->priority_plus1 = routes_find(w->conf->routes, call->name).priority + 1;
-	if (call->priority_plus1 == 0 && is_routed)
-		call->priority_plus1 = s->inherited_plus1;
-	if (call->expires == 0 && rule->expires > 0) {
-		call->now = clock_wall_us();
-		call->expires = call->now + (us_t)(rule->expires * 1e6);
-	}
+	if (e == E_OK && call->user_headers != NULL)
+		e = table_copy(all, call->user_headers, a);
+	for (size_t i = 0; e == E_OK && i < more.count; i++)
+		e = table_set(all, a, more.pairs[i].key, more.pairs[i].value);
+	call->user_headers = all;
+	return e;
+}
+
+static enum err
+add_expiration(struct letter *l, double seconds)
+{
+	char ms[32];
+
+	snprintf(ms, sizeof(ms), "%.0f", seconds * 1000);
+	l->msg.expiration = arena_dup(&l->msg.arena, span_of(ms));
+	return l->msg.expiration.ptr == NULL ? E_NOMEM : E_OK;
 }
 
 /* `again`: it may have been sent before, so whoever gets it asks whether it ran already. */
 static enum err
-encode_step(struct letter *l, const struct flow_step *s, bool again, struct errtext *t)
+encode_step(struct letter *l, const struct flow_step *s, const struct routing_answer *answer, bool again,
+	struct errtext *t)
 {
+	const struct worker *w = l->worker;
+	const struct task_rule *rule = task_rules_find(&w->rules.tasks, s->call.name);
+	struct address at = address_find(s, w->conf->routes, rule, answer);
 	struct task_call call = s->call;
-	enum err e;
+	enum err e = E_OK;
 
 	l->is_task = true;
-	call.origin = span_of(l->worker->conf->node);
-	call.transient = delivery_mode(l->worker, s->delivery_mode, call.name) == 1;
-	add_defaults(l->worker, s, &call);
-	e = task_encode(&call, &l->msg, t);
+	call.origin = span_of(w->conf->node);
+	call.priority_plus1 = at.priority_plus1;
+	if (call.expires == 0 && rule->expires > 0) {
+		call.now = clock_wall_us();
+		call.expires = call.now + (us_t)(rule->expires * 1e6);
+	}
+	call.transient = is_transient(w, at.delivery_mode);
+	if (answer != NULL) {
+		call.compress = answer->is_compressed;
+		if (answer->headers.ptr != NULL)
+			e = add_headers(l, answer, &call);
+	}
+	if (e == E_OK)
+		e = task_encode(&call, &l->msg, t);
+	if (e == E_OK && answer != NULL && answer->expiration_s >= 0 && call.expires == 0)
+		e = add_expiration(l, answer->expiration_s);
 	if (e == E_OK && again)
 		e = forward_counts_write(&l->msg, &(struct forward_counts){ .held = 1 });
-	return e == E_OK ? address(l, s) : e;
+	return e == E_OK ? set_address(l, &at) : e;
 }
 
 enum err
-letter_of_step(struct letter **out, struct job *j, const struct flow_step *s, struct errtext *t)
+letter_of_step(struct letter **out, struct job *j, const struct flow_step *s,
+	const struct routing_answer *answer, struct errtext *t)
 {
 	const struct request *r = &j->request;
 	struct letter *l = letter_new(j);
 	/* Of a chord's body every member that is counted again sends one more. */
-	enum err e = encode_step(l, s, r->follows_again || r->flow.n_parts > 0, t);
+	enum err e = encode_step(l, s, answer, r->follows_again || r->flow.n_parts > 0, t);
 
 	*out = l;
 	if (e != E_OK) {
@@ -226,7 +250,7 @@ letter_of_step(struct letter **out, struct job *j, const struct flow_step *s, st
 
 enum err
 letter_of_flow(struct letter **out, struct worker *w, struct list *list, const struct flow_step *s,
-	void (*fn)(struct letter *l), void *owner, struct errtext *t)
+	const struct routing_answer *answer, void (*fn)(struct letter *l), void *owner, struct errtext *t)
 {
 	struct letter *l = must_alloc(sizeof(*l));
 	enum err e;
@@ -234,7 +258,7 @@ letter_of_flow(struct letter **out, struct worker *w, struct list *list, const s
 	*l = (struct letter){ .worker = w, .fn = fn, .owner = owner, .about = s->call.id, .origin = SPAN("") };
 	msg_init(&l->msg, 0);
 	list_push(list, &l->link);
-	e = encode_step(l, s, true, t);
+	e = encode_step(l, s, answer, true, t);
 	*out = l;
 	if (e != E_OK) {
 		letter_free(l);

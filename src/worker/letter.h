@@ -7,6 +7,7 @@
 
 struct flow_step;
 struct job;
+struct routing_answer;
 struct worker;
 
 #define LETTER_ROAD_MAX 300
@@ -28,11 +29,13 @@ struct letter {
 
 /* What job->request.mail describes. E_NOMEM, E_TOOBIG. */
 enum err letter_of_mail(struct letter **out, struct job *j) MUSTCHECK;
-enum err letter_of_step(
-	struct letter **out, struct job *j, const struct flow_step *s, struct errtext *t) MUSTCHECK;
+/* `answer`: of the application's routers; NULL = they were not asked. Not kept. */
+enum err letter_of_step(struct letter **out, struct job *j, const struct flow_step *s,
+	const struct routing_answer *answer, struct errtext *t) MUSTCHECK;
 /* One that no job sends: `list` is where it is kept until fn. */
 enum err letter_of_flow(struct letter **out, struct worker *w, struct list *list, const struct flow_step *s,
-	void (*fn)(struct letter *l), void *owner, struct errtext *t) MUSTCHECK;
+	const struct routing_answer *answer, void (*fn)(struct letter *l), void *owner,
+	struct errtext *t) MUSTCHECK;
 void letter_free(struct letter *l);
 /* The queue that the road leads to. */
 struct span letter_queue(const struct letter *l);

@@ -10,6 +10,7 @@ libworker_a_SOURCES = \
 	src/worker/ctl_revoke.c src/worker/ctl_stats.c src/worker/ctl_tasks.c \
 	src/worker/post.c src/worker/post.h \
 	src/worker/facts.c \
+	src/worker/guide.c src/worker/guide.h \
 	src/worker/feed.c src/worker/feed.h \
 	src/worker/inquiry.c src/worker/inquiry.h \
 	src/worker/job.c src/worker/job.h \

@@ -64,15 +64,15 @@ on_confirmed(struct letter *l)
 }
 
 static void
-send(struct mender *m)
+post(struct mender *m)
 {
 	struct errtext why = { "" };
 	struct list *it, *tmp;
 	struct letter *l;
 
 	for (size_t i = 0; i < m->flow.count; i++) {
-		if (letter_of_flow(&l, m->worker, &m->letters, &m->flow.steps[i], on_confirmed, m, &why) ==
-			E_OK)
+		if (letter_of_flow(&l, m->worker, &m->letters, &m->flow.steps[i],
+			    question_answer(m->question, i), on_confirmed, m, &why) == E_OK)
 			continue;
 		while ((it = m->letters.next) != &m->letters)
 			letter_free(container_of(it, struct letter, link));
@@ -83,6 +83,31 @@ send(struct mender *m)
 		post_send(&m->worker->post, container_of(it, struct letter, link));
 	if (m->flow.count == 0)
 		close_chord(m);
+}
+
+static void
+on_routed(void *owner)
+{
+	struct mender *m = owner;
+
+	if (m->question->err == E_REFUSED)
+		give_up(m, m->question->why.text);
+	else
+		post(m);
+	question_free(m->question);
+	m->question = NULL;
+}
+
+/* Whose chord it is nobody can tell: the first application that has routers is asked. */
+static void
+send(struct mender *m)
+{
+	struct worker *w = m->worker;
+
+	for (size_t i = 0; i < w->n_pools && m->question == NULL; i++)
+		m->question = guide_ask(&w->pools[i].guide, &m->flow, on_routed, m);
+	if (m->question == NULL)
+		post(m);
 }
 
 static bool
@@ -219,6 +244,7 @@ mender_release(struct mender *m)
 		return;
 	while ((it = m->letters.next) != &m->letters)
 		post_drop(&m->worker->post, container_of(it, struct letter, link));
+	question_free(m->question);
 	ledger_release(&m->ledger);
 	backend_load_cancel(m->worker->backend, m);
 	backend_chord_cancel(&m->op);

@@ -17,6 +17,7 @@ struct mender {
 	bool is_looking, is_busy; /* ... at Redis; with a chord */
 	struct flow flow;         /* of the chord */
 	struct ledger ledger;
+	struct question *question;
 	struct list letters; /* without a confirm */
 	char group[256], body[256];
 };

@@ -205,6 +205,7 @@ pool_init(struct pool *p, struct worker *w, const struct pool_conf *conf, struct
 		p->size = p->scaling.min;
 	for (size_t i = 0; i < p->size; i++)
 		add_slot(p);
+	guide_init(&p->guide, p);
 	pool_init_queues(p);
 	e = childenv_argv(&p->argv, conf->runner, t);
 	if (e == E_OK)
@@ -234,6 +235,7 @@ pool_release(struct pool *p)
 		alloc_free(p->slots[i]);
 	}
 	alloc_free(p->slots);
+	guide_release(&p->guide);
 	nest_release(&p->nest);
 	feed_close(&p->feed);
 	pool_release_queues(p);
@@ -388,6 +390,34 @@ pool_on_hello(struct pool *p, const struct run_frame *f, struct arena *a)
 			abort();
 	}
 	p->is_ready = true;
+	guide_on_hello(&p->guide, f);
+}
+
+enum err
+pool_spawn(struct pool *p, struct child **out, char mark[SWEEP_MARK_MAX], const struct child_ops *ops,
+	void *owner, struct errtext *t)
+{
+	struct child_conf conf = {
+		.argv = (const char *const *)p->argv,
+		.envp = (const char *const *)p->envp,
+		.cwd = p->conf->cwd,
+		.channel = true,
+		.rlimit_as = p->conf->memory_limit,
+		.rlimit_core = 0,
+	};
+
+	sweep_new_mark(mark);
+	if (p->nest.is_used)
+		return nest_spawn(&p->nest, out, mark, ops, owner, t);
+	/* A place of the environment is kept for it. */
+	childenv_set_mark(p->envp, mark);
+	return child_spawn(out, p->worker->loop, &conf, ops, owner, t);
+}
+
+ms_t
+pool_start_ms(const struct pool *p)
+{
+	return p->conf->start_ms > 0 ? p->conf->start_ms : 60000;
 }
 
 void
@@ -416,6 +446,7 @@ void
 pool_restart(struct pool *p)
 {
 	nest_renew(&p->nest);
+	guide_renew(&p->guide);
 	for (size_t i = 0; i < p->n_slots; i++)
 		slot_replace(p->slots[i]);
 }
@@ -429,13 +460,25 @@ slots_are_down(const struct pool *p)
 	return true;
 }
 
+static void
+on_child_down(struct pool *p)
+{
+	if (worker_is_stopping(p->worker) && slots_are_down(p) && guide_is_down(&p->guide))
+		nest_stop(&p->nest);
+	worker_check_drained(p->worker);
+}
+
 void
 pool_on_slot_down(struct pool *p, struct slot *s UNUSED)
 {
 	loop_defer(p->worker->loop, LOOP_FLUSH, &p->tidy, on_tidy, p);
-	if (worker_is_stopping(p->worker) && slots_are_down(p))
-		nest_stop(&p->nest);
-	worker_check_drained(p->worker);
+	on_child_down(p);
+}
+
+void
+pool_on_guide_down(struct pool *p)
+{
+	on_child_down(p);
 }
 
 void
@@ -471,9 +514,26 @@ pool_on_nest_down(struct pool *p)
 	worker_check_drained(p->worker);
 }
 
+/* Nobody is left to say where their follow-ups go. */
+static void
+return_unrouted(struct pool *p)
+{
+	struct list *it, *tmp;
+
+	LIST_EACH (&p->jobs, it, tmp) {
+		struct job *j = container_of(it, struct job, link);
+
+		if (j->question != NULL)
+			job_return(j);
+	}
+}
+
 void
 pool_stop_slots(struct pool *p, bool at_once)
 {
+	guide_stop(&p->guide, at_once);
+	if (at_once)
+		return_unrouted(p);
 	for (size_t i = 0; i < p->n_slots; i++) {
 		struct slot *s = p->slots[i];
 		struct job *j = s->job;
@@ -489,5 +549,5 @@ pool_stop_slots(struct pool *p, bool at_once)
 bool
 pool_is_down(const struct pool *p)
 {
-	return slots_are_down(p) && nest_is_down(&p->nest);
+	return slots_are_down(p) && guide_is_down(&p->guide) && nest_is_down(&p->nest);
 }

@@ -6,6 +6,7 @@
 #include "core/request.h"
 #include "core/scale.h"
 #include "worker/feed.h"
+#include "worker/guide.h"
 #include "worker/slot.h"
 #include "worker/template.h"
 #include "worker/worker.h"
@@ -25,6 +26,7 @@ struct pool {
 	const struct pool_conf *conf;
 	struct feed feed;
 	struct nest nest;
+	struct guide guide;
 	struct pool_queue *queues;
 	size_t n_queues;
 	bool queues_changed; /* since the channel was opened: one more */
@@ -101,6 +103,12 @@ void pool_on_slot_down(struct pool *p, struct slot *s);
 void pool_on_start_failed(struct pool *p, struct slot *s, bool is_passing, const char *why);
 void pool_on_template_failed(struct pool *p, bool is_passing, const char *why);
 void pool_on_nest_down(struct pool *p);
+void pool_on_guide_down(struct pool *p);
+/* One child of its program, forked or started by itself; `mark` is made for it, and put into its environment. Like child_spawn in all else. */
+enum err pool_spawn(struct pool *p, struct child **out, char mark[SWEEP_MARK_MAX],
+	const struct child_ops *ops, void *owner, struct errtext *t) MUSTCHECK;
+/* A child must have said hello within. */
+ms_t pool_start_ms(const struct pool *p);
 void pool_on_job_gone(struct pool *p);
 
 /* Gives back what has not begun. */

@@ -116,6 +116,7 @@ apply(struct worker *w, const struct worker_conf *conf)
 	w->live.queues_must_exist = conf->queues_must_exist;
 	w->live.output_max = conf->output_max;
 	w->live.drain_ms = conf->drain_ms;
+	w->live.route_ms = conf->route_ms;
 	w->live.settings = conf->settings;
 	w->live.settings_all = conf->settings_all;
 	w->rules.all_ask = w->live.all_ask = conf->all_ask;

@@ -162,6 +162,13 @@ report_adopted(const struct job *j)
 }
 
 void
+report_unrouted(const struct job *j, const char *why)
+{
+	LOG(TASK_UNROUTED, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id),
+		LOG_STR("why", why));
+}
+
+void
 report_reply_lost(const struct job *j, const char *why)
 {
 	LOG(REPLY_LOST, LOG_SPAN("task", shown_name(j)), LOG_SPAN("id", j->request.task.id),

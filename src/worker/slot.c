@@ -16,7 +16,6 @@
 #include "base/text.h"
 #include "loop/usage.h"
 #include "wire/headers.h"
-#include "worker/childenv.h"
 #include "worker/job.h"
 #include "worker/state.h"
 
@@ -446,34 +445,17 @@ void
 slot_start(struct slot *s)
 {
 	static const struct child_ops ops = { .on_exit = on_exit_of_child };
-	const struct pool_conf *pc = s->pool->conf;
-	struct child_conf conf = {
-		.argv = (const char *const *)s->pool->argv,
-		.envp = (const char *const *)s->pool->envp,
-		.cwd = pc->cwd,
-		.channel = true,
-		.rlimit_as = pc->memory_limit,
-		.rlimit_core = 0,
-	};
-	struct nest *nest = &s->pool->nest;
 	struct errtext t;
 	enum err e;
 
-	if (nest_must_wait(nest, s))
+	if (nest_must_wait(&s->pool->nest, &s->link))
 		return;
-	sweep_new_mark(s->mark);
 	s->said_hello = s->exited = s->channel_gone = s->retired = s->to_replace = false;
 	s->tasks_done = 0;
 	s->why[0] = s->task_id[0] = s->task_name[0] = '\0';
 	s->out.last[0] = s->err.last[0] = '\0';
 	run_reader_init(&s->reader, (size_t)s->pool->worker->conf->result_max);
-	if (nest->is_used) {
-		e = nest_spawn(nest, &s->child, s->mark, &ops, s, &t);
-	} else {
-		/* A place of the environment is kept for it. */
-		childenv_set_mark(s->pool->envp, s->mark);
-		e = child_spawn(&s->child, slot_loop(s), &conf, &ops, s, &t);
-	}
+	e = pool_spawn(s->pool, &s->child, s->mark, &ops, s, &t);
 	if (e == E_OK)
 		e = open_streams(s, &t);
 	if (e != E_OK) {
@@ -484,7 +466,7 @@ slot_start(struct slot *s)
 		return;
 	}
 	s->state = SLOT_STARTING;
-	loop_timer_arm(&s->timer, pc->start_ms > 0 ? pc->start_ms : 60000);
+	loop_timer_arm(&s->timer, pool_start_ms(s->pool));
 }
 
 /* --- a task ---------------------------------------------------------------------------------------------------------- */

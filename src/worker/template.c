@@ -329,7 +329,10 @@ start_waiting(struct nest *n)
 	}
 	LIST_EACH (&all, it, tmp) {
 		list_unlink(it);
-		slot_start(container_of(it, struct slot, link));
+		if (it == &n->pool->guide.link)
+			guide_start(&n->pool->guide);
+		else
+			slot_start(container_of(it, struct slot, link));
 	}
 }
 
@@ -650,11 +653,11 @@ nest_release(struct nest *n)
 }
 
 bool
-nest_must_wait(struct nest *n, struct slot *s)
+nest_must_wait(struct nest *n, struct list *link)
 {
 	if (!n->is_used || (n->current != NULL && n->current->state == TEMPLATE_UP))
 		return false;
-	list_push(&n->waiting, &s->link);
+	list_push(&n->waiting, link);
 	if (n->current == NULL && !n->again.armed)
 		template_start(n);
 	return true;

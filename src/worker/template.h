@@ -9,7 +9,6 @@
 #include "loop/child.h"
 
 struct pool;
-struct slot;
 struct template;
 
 struct nest {
@@ -19,16 +18,19 @@ struct nest {
 	size_t words;
 	struct template *current; /* NULL: none */
 	struct list templates;    /* all that have a process */
-	struct list waiting;      /* slots that are to start when it is up */
+	struct list waiting;      /* slots, and the guide, that are to start when it is up */
 	struct loop_timer again;  /* after one that did not get up */
 	unsigned failures;        /* in a row */
 };
 
 enum err nest_init(struct nest *n, struct pool *p) MUSTCHECK;
 void nest_release(struct nest *n);
-/* True when the slot cannot start now: it waits in the nest, and slot_start follows. list_unlink(&slot->link) takes it out. */
-bool nest_must_wait(struct nest *n, struct slot *s);
-/* A child for a slot that need not wait; `mark` is put into its environment. Like child_spawn in all else. */
+/*
+ * True when the slot that has this link, or the guide, cannot start now: it waits in the nest, and slot_start or guide_start follows.
+ * list_unlink takes it out.
+ */
+bool nest_must_wait(struct nest *n, struct list *link);
+/* A child for one that need not wait; `mark` is put into its environment. Like child_spawn in all else. */
 enum err nest_spawn(struct nest *n, struct child **out, const char *mark, const struct child_ops *ops,
 	void *owner, struct errtext *t) MUSTCHECK;
 /* The pool has another command line; the words of the one before may be freed. A template that is up is not concerned. */

@@ -647,6 +647,8 @@ worker_run(const struct worker_conf *given, struct errtext *t)
 
 	if (conf->message_max <= 0)
 		conf->message_max = 64 << 20;
+	if (conf->route_ms <= 0)
+		conf->route_ms = 30000;
 	if (conf->result_max <= 0)
 		conf->result_max = 64 << 20;
 	if (conf->output_max <= 0)

@@ -91,6 +91,7 @@ struct worker_conf {
 	const char *control_exchange, *event_exchange; /* as wire/control.h and wire/event.h have them */
 	const char *settings,
 		*settings_all; /* JSON objects for those who ask, secrets hidden; changed ones, all; may be NULL */
+	ms_t route_ms;         /* routers that are code must answer within; 0 = 30 s */
 	ms_t chord_check_ms; /* how often chords are looked for that nobody goes on with; 0 = never */
 	ms_t drain_ms;       /* SIGTERM: running tasks may finish for so long; 0 = 30 s */
 	bool quiet_banner;
