@@ -4,8 +4,6 @@
  */
 #include "core/request_inner.h"
 
-#include "wire/dead.h"
-
 struct effect *
 request_add(struct effects *out, enum effect_type type)
 {
@@ -190,13 +188,13 @@ request_go_dead(struct request *r, const char *reason, const char *error)
 
 /* A chord whose body is not sent stays open: what comes of the dead letter, or a worker that looks for such chords, sends it. */
 void
-request_on_unrouted(struct request *r, const char *why)
+request_on_unsendable(struct request *r, const char *reason, const char *why)
 {
 	assert(r->state == REQUEST_PUBLISHING);
 	r->flow.count = 0;
 	r->flow.n_closes = r->flow.closed;
 	if (r->mail.kind == MAIL_NONE)
-		request_go_dead(r, DEAD_REASON_ROUTE, why);
+		request_go_dead(r, reason, why);
 }
 
 /*

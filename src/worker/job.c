@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/id.h"
+#include "wire/dead.h"
 #include "wire/forward.h"
 #include "worker/letter.h"
 #include "worker/report.h"
@@ -260,7 +261,19 @@ drop_question(struct job *j)
 	j->question = NULL;
 }
 
-/* All are written before the first is posted: a step that cannot be written makes the whole message a dead letter, for a person to look at. */
+static void
+free_letters(struct job *j)
+{
+	struct list *it, *tmp;
+
+	LIST_EACH (&j->letters, it, tmp)
+		letter_free(container_of(it, struct letter, link));
+}
+
+/*
+ * All are written before the first is posted: when a step cannot be written none is sent, and the whole message is a dead letter, for a
+ * person to look at.
+ */
 static bool
 write_letters(struct job *j)
 {
@@ -273,9 +286,10 @@ write_letters(struct job *j)
 	for (size_t i = 0; i < r->flow.count && e == E_OK && r->state != REQUEST_PARKING; i++)
 		e = letter_of_step(&l, j, &r->flow.steps[i], question_answer(j->question, i), &why);
 	drop_question(j);
-	if (e != E_OK && r->mail.kind == MAIL_NONE) {
-		r->mail = (struct mail){ .kind = MAIL_DEAD, .reason = "canvas" };
-		err_set(&r->mail.error, e, "cannot write a follow-up: %s", why.text);
+	if (e != E_OK) {
+		free_letters(j);
+		err_prefix(&why, e, "cannot write a follow-up");
+		request_on_unsendable(r, "canvas", why.text);
 	}
 	if (r->mail.kind != MAIL_NONE && letter_of_mail(&l, j) != E_OK)
 		abort();
@@ -291,7 +305,7 @@ on_routed(void *owner)
 
 	if (j->question->err == E_REFUSED) {
 		report_unrouted(j, j->question->why.text);
-		request_on_unrouted(&j->request, j->question->why.text);
+		request_on_unsendable(&j->request, DEAD_REASON_ROUTE, j->question->why.text);
 	}
 	write_letters(j);
 }

@@ -56,6 +56,16 @@ def test_links_of_every_kind(site, app, worker):
     assert [r.get(timeout=1) for r in results] == [13, 2, 14]
 
 
+def test_of_links_of_which_one_cannot_be_written_none_is_sent(site, app, worker):
+    """The message is kept whole, so that whoever replays it sends none of them twice."""
+    worker("-A", "tasks", "-c", "1")
+    links = [sig(app, "echo").set(task_id="fine"), sig(app, "echo").set(reply_to="x" * 300)]
+    assert app.send_task("add", (1, 2), link=links).get(timeout=10) == 3
+    wait_until(lambda: site.queues().get("warren.dead.celery", {}).get("messages") == 1, 20, lambda: str(site.queues()))
+    assert app.send_task("add", (3, 4)).get(timeout=10) == 7
+    assert app.AsyncResult("fine").state == "PENDING"
+
+
 def test_error_link_gets_the_id_once(site, app, worker):
     worker("-A", "tasks", "-c", "2")
     result = app.send_task("fail", ("boom",), link_error=[sig(app, "echo").set(task_id="error-link")])

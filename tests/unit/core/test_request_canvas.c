@@ -1,6 +1,8 @@
 /* Canvas in the life of a request: the order of what is stored, counted, sent and closed, and what a redelivery does again. */
 #include "request_fixture.h"
 
+#include "wire/dead.h"
+
 static const struct span members[] = { SPAN("[1, \"id-1\", \"SUCCESS\", 5]") };
 
 static void
@@ -297,7 +299,7 @@ what_cannot_be_routed_becomes_a_dead_letter(void **state)
 	count(f, 1);
 	assert_true(has(f, EFF_MAIL));
 	assert_int_equal(f->r.mail.kind, MAIL_NONE);
-	request_on_unrouted(&f->r, "the routers raised");
+	request_on_unsendable(&f->r, DEAD_REASON_ROUTE, "the routers raised");
 	assert_int_equal(f->r.mail.kind, MAIL_DEAD);
 	assert_string_equal(f->r.mail.reason, "route");
 	assert_string_equal(f->r.mail.error.text, "the routers raised");
@@ -318,7 +320,7 @@ what_is_a_dead_letter_anyway_keeps_its_reason(void **state)
 	succeed(f);
 	stored(f, E_OK);
 	f->r.mail = (struct mail){ .kind = MAIL_DEAD, .reason = "failed" };
-	request_on_unrouted(&f->r, "the routers raised");
+	request_on_unsendable(&f->r, DEAD_REASON_ROUTE, "the routers raised");
 	assert_string_equal(f->r.mail.reason, "failed");
 	assert_int_equal(f->r.flow.count, 0);
 }
