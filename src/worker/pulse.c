@@ -22,6 +22,7 @@
 #define BATCH_BYTES ((size_t)64 << 10)
 #define RESULT_SHOWN 1024
 #define HEARTBEAT_MS 2000
+#define TELL_MS 60000
 
 static ms_t
 interval(const struct pulse *p)
@@ -133,7 +134,6 @@ pulse_beat(struct pulse *p)
 		send_worker_event(p, EVENT_WORKER_HEARTBEAT);
 }
 
-/* At most once a beat: a broker that cannot keep up is no reason to flood the log as well. */
 static void
 tell_dropped(struct pulse *p)
 {
@@ -142,13 +142,25 @@ tell_dropped(struct pulse *p)
 	p->told = p->dropped;
 }
 
+/* Now and then: a broker that cannot keep up, for hours perhaps, is no reason to flood the log as well. */
+static void
+tell_dropped_rarely(struct pulse *p)
+{
+	ms_t now = loop_now(p->worker->loop);
+
+	if (p->dropped == p->told || (p->told > 0 && now - p->told_at < TELL_MS))
+		return;
+	p->told_at = now;
+	tell_dropped(p);
+}
+
 static void
 on_beat(void *owner)
 {
 	struct pulse *p = owner;
 
 	pulse_beat(p);
-	tell_dropped(p);
+	tell_dropped_rarely(p);
 	loop_timer_arm(&p->beat, interval(p));
 }
 

@@ -25,6 +25,7 @@ struct pulse {
 	struct loop_task flush;
 	struct loop_timer beat;
 	uint64_t sent, dropped, told; /* events; of those dropped, how many the log knows of */
+	ms_t told_at;
 };
 
 enum err pulse_open(struct pulse *p, struct worker *w) MUSTCHECK;

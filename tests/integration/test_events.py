@@ -129,6 +129,7 @@ def test_a_broker_that_takes_no_events_holds_up_no_task(site, worker, warren, tm
     assert stats["warren"]["events_dropped"] >= 300
     again = json.loads(warren("events", "--json", "--limit", "1", "--for", "10s").stdout)
     assert again["hostname"] == OURS and again["processed"] == 301
+    assert len(w.lines("events were dropped")) == 1, "a beat is no reason for a line"
 
 
 # --- the live view ----------------------------------------------------------------------------------------------------
