@@ -29,10 +29,10 @@ def run_id(entry, due_us, group="warren.beat"):
 def beat(site, built, programs, tmp_path):
     running = []
 
-    def start(schedule, *args, name="a", ready=r"(stands by|leads: )", env=None, warren=WARREN, prefix=()):
-        """A scheduler with these entries (JSON is YAML); each name has a state file of its own."""
+    def start(schedule, *args, name="a", ready=r"(stands by|leads: )", env=None, warren=WARREN, prefix=(), more=None):
+        """A scheduler with these entries (JSON is YAML), and `more` in its file; each name has a state file of its own."""
         conf = tmp_path / ("beat-%s.yaml" % name)
-        conf.write_text(json.dumps({"schedule": schedule}))
+        conf.write_text(json.dumps({"schedule": schedule, **(more or {})}))
         conf.chmod(0o644)
         argv = [*prefix, warren, "beat", "--config", str(conf), "--beat-name", "beat-%s@host" % name,
                 "--beat-state", str(tmp_path / ("state-%s" % name) / "beat.json"), *args]

@@ -233,6 +233,12 @@ def test_message_is_an_ordinary_task(site, beat, inbox):
     assert "priority" not in m.properties or m.properties["priority"] == 0
 
 
+def test_how_the_broker_keeps_a_run_is_of_task_and_setting(beat, inbox):
+    beat({"kept": {"task": "kept", "every": "1s", "queue": "kept"}, "lost": {"task": "lost", "every": "1s", "queue": "lost"}},
+         more={"delivery_mode": "transient", "tasks": {"kept": {"delivery_mode": "persistent"}}})
+    assert [inbox(queue).wait(1)[0].properties["delivery_mode"] for queue in ("kept", "lost")] == [2, 1]
+
+
 def test_nothing_runs_at_the_first_start(beat):
     b = beat({"daily": {"task": "add", "cron": "0 0 * * *"}, "past": {"task": "add", "at": "2020-01-01T00:00"}})
     wait_leader([b])

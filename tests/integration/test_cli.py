@@ -95,6 +95,19 @@ def test_routes_choose_the_queue(site, warren, tmp_path):
     assert {name: q["messages"] for name, q in site.queues().items()} == {"processing": 1, "scraping": 1, "celery": 1}
 
 
+@pytest.mark.parametrize("default, other", [("persistent", "transient"), ("transient", "persistent")])
+def test_how_the_broker_keeps_it_is_of_task_route_and_setting(site, warren, tmp_path, default, other):
+    config = tmp_path / "warren.yaml"
+    config.write_text("delivery_mode: %s\ntasks:\n  named.task: { delivery_mode: %s }\nroutes:\n  routed.*: { queue: celery, delivery_mode: %s }\n"
+                      "  named.*: { queue: celery, delivery_mode: %s }\n" % (default, other, other, default))
+    modes = {"persistent": 2, "transient": 1}
+    with site.raw_connection() as connection:
+        channel = connection.channel()
+        for name, mode in ("plain", default), ("routed.task", other), ("named.task", other):
+            warren("send", name, "--config", str(config))
+            assert channel.basic_get("celery", no_ack=True).properties["delivery_mode"] == modes[mode], name
+
+
 def test_bulk_from_a_pipe(site, warren, worker):
     lines = "".join(json.dumps({"task": "add", "args": [i, 1], "id": "bulk-%d" % i}) + "\n" for i in range(500))
     done = warren("send", "--file", "-", input=lines)
