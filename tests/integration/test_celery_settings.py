@@ -102,7 +102,7 @@ from kombu import Queue
 app.conf.update(task_queues=[Queue("celery", max_priority=10), Queue("other", max_priority=10)],
                 task_routes={"shop.routed": {"queue": "other", "priority": 6}}, %s)
 def tell(self, tag):
-    store.hset("told", tag, self.request.delivery_info["priority"])
+    store.hset("told", tag, self.request.delivery_info["priority"] or 0)
 @app.task(bind=True)
 def step(self, *args, tag, sends=False):
     tell(self, tag)
@@ -133,6 +133,7 @@ def send():
     step.apply_async(kwargs={"tag": "first", "sends": True}, priority=7)
     step.apply_async(kwargs={"tag": "linked"}, priority=7, link=[
         step.s(tag="link"), step.s(tag="link own").set(priority=1), owned.s(tag="link owned"), routed.s(tag="link routed"),
+        step.s(tag="link elsewhere").set(queue="other"), routed.s(tag="link routed elsewhere").set(queue="celery"),
         group(step.s(tag="link member"), owned.s(tag="link owned member"))])
     chain(step.s(tag="c1"), step.s(tag="c2"), step.s(tag="c3").set(priority=1), owned.s(tag="c4")).apply_async(priority=7)
     members = [step.s(tag="h").set(priority=7)]
@@ -140,6 +141,8 @@ def send():
     chord(members, step.s(tag="body own").set(priority=1)).apply_async()
     chord(members, owned.s(tag="body owned")).apply_async()
     chord(members, routed.s(tag="body routed")).apply_async()
+    chord(members, step.s(tag="body elsewhere").set(queue="other")).apply_async()
+    chord(members, routed.s(tag="body routed elsewhere").set(queue="celery")).apply_async()
     chain(step.s(tag="k1"), group(step.s(tag="k2a"), step.s(tag="k2b")), step.s(tag="k3")).apply_async(priority=7)
     again.apply_async(kwargs={"tag": "again"}, priority=7)
     bad.apply_async(priority=7, link_error=[step.si(tag="errlink")])
@@ -153,11 +156,18 @@ SAID = {"first": 7, "linked": 7, "c1": 7, "h": 7, "k1": 7, "again 0": 7, "again 
     ("task_inherit_parent_priority=True", {
         "first sub": 7, "first sub routed": 6, "first sub by name": 7, "link": 7, "link own": 7, "link owned": 7, "link routed": 7,
         "link member": 7, "link owned member": 7, "c2": 7, "c3": 7, "c4": 7, "body": 7, "body routed": 6, "k2a": 7, "k2b": 7, "k3": 7,
-        "errlink": 0, "became": 7, "plain": 0, "plain link": 0, "plain owned": 0}),
+        "errlink": 0, "became": 7, "plain": 0, "plain link": 0, "plain owned": 0, "link elsewhere": 7, "link routed elsewhere": 7,
+        "body elsewhere": 0, "body routed elsewhere": 6}),
     ("task_default_priority=4", {
         "first sub": 4, "first sub routed": 4, "first sub by name": 0, "link": 4, "link own": 1, "link owned": 2, "link routed": 4,
         "link member": 4, "link owned member": 2, "c2": 4, "c3": 1, "c4": 2, "body": 4, "body routed": 4, "k2a": 4, "k2b": 4,
-        "errlink": 4, "became": 4, "plain": 4, "plain link": 4, "plain owned": 2}),
+        "errlink": 4, "became": 4, "plain": 4, "plain link": 4, "plain owned": 2, "link elsewhere": 4, "link routed elsewhere": 4,
+        "body elsewhere": 4, "body routed elsewhere": 4}),
+    ("", {
+        "first sub": 0, "first sub routed": 6, "first sub by name": 0, "link": 0, "link own": 1, "link owned": 2, "link routed": 6,
+        "link member": 0, "link owned member": 2, "c2": 0, "c3": 1, "c4": 2, "body": 0, "body routed": 6, "k2a": 0, "k2b": 0,
+        "errlink": 0, "became": 0, "plain": 0, "plain link": 0, "plain owned": 2, "link elsewhere": 0, "link routed elsewhere": 6,
+        "body elsewhere": 0, "body routed elsewhere": 6}),
 ])
 def test_priorities(site, shop, settings, expected):
     shop(PRIORITIES % settings, "-c", "2", "-Q", "celery,other")
