@@ -419,9 +419,9 @@ replies_that_nobody_waits_for_are_bounded(void **state UNUSED)
 	reply(&w, 8, "G", "SUCCESS", value);
 	assert_string_equal(heard_late(&w, &h, "G"), value);
 	/* Notes have a bound too. */
-	for (int i = 0; i < 100; i++) {
-		snprintf(id, sizeof(id), "N%d", i);
-		reply(&w, (uint64_t)(9 + i), id, "SUCCESS", value);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(id, sizeof(id), "N%u", i);
+		reply(&w, UINT64_C(9) + i, id, "SUCCESS", value);
 	}
 	assert_non_null(strstr(heard_late(&w, &h, "N5"), "is dropped like"));
 	(void)heard_late(&w, &h, "N99");
