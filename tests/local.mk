@@ -22,6 +22,8 @@ include tests/chaos/local.mk
 
 EXTRA_DIST += tests/vectors tests/tools/tap
 
-# Whole folders are shipped; what Python has left in them is not.
+# Whole folders are shipped, as they are here and in the build folder; what Python and make have left in them is not.
 dist-hook:
-	find '$(distdir)' -name __pycache__ -prune -exec rm -rf {} +
+	find '$(distdir)' \( -name __pycache__ -o -name .deps \) -prune -exec rm -rf {} +
+	find '$(distdir)/tests' \( -name '*.o' -o -name '*.so' -o -name '*.log' -o -name '*.trs' -o -name .dirstamp \) -delete
+	cd '$(distdir)' && rm -f $(noinst_PROGRAMS)

@@ -32,13 +32,16 @@ lint-tidy:
 lint-cppcheck:
 	cd $(top_srcdir) && $(CPPCHECK) src include
 
-# Every file that git knows belongs into the tarball, but for what only serves git and the CI.
+# Every file that git knows belongs into the tarball, but for what only serves git and the CI; and what git does not know, only if autoreconf made it.
 lint-dist:
 	$(MAKE) -s --no-print-directory distdir distdir=lint-dist
 	cd lint-dist && find . -type f | sed 's,^\./,,' | LC_ALL=C sort >../lint-dist.has
 	chmod -R u+w lint-dist && rm -rf lint-dist
 	cd $(top_srcdir) && git ls-files | grep -Ev '^(\.ci/|m4/|\.gitignore$$)' | LC_ALL=C sort | LC_ALL=C comm -23 - '$(abs_builddir)/lint-dist.has' | \
 		{ ! grep . || { echo 'lint: not in the tarball: add them to EXTRA_DIST in the local.mk of their folder' >&2; exit 1; }; }
+	cd $(top_srcdir) && git ls-files | LC_ALL=C sort | LC_ALL=C comm -13 - '$(abs_builddir)/lint-dist.has' | \
+		grep -Ev '^(build-aux/|aclocal\.m4$$|configure$$|config\.h\.in$$|Makefile\.in$$)' | \
+		{ ! grep . || { echo 'lint: in the tarball, and not from git: take them out in dist-hook of tests/local.mk' >&2; exit 1; }; }
 	rm -f lint-dist.has
 
 # A build folder of its own beside the others, since all objects differ.
