@@ -22,6 +22,10 @@ include tests/chaos/local.mk
 
 EXTRA_DIST += tests/vectors tests/tools/tap
 
+# For tests/run, when only the Python tests are wanted.
+.PHONY: check-data
+check-data: $(check_DATA)
+
 # Whole folders are shipped, as they are here and in the build folder; what Python and make have left in them is not.
 dist-hook:
 	find '$(distdir)' \( -name __pycache__ -o -name .deps \) -prune -exec rm -rf {} +
