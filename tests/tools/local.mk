@@ -44,8 +44,8 @@ lint-dist:
 		{ ! grep . || { echo 'lint: in the tarball, and not from git: take them out in dist-hook of tests/local.mk' >&2; exit 1; }; }
 	rm -f lint-dist.has
 
-# A build folder of its own beside the others, since all objects differ.
+# All tests, in a build folder of its own beside the others, since all objects differ. ARGS='--only unit' and the like are handed on to tests/run.
 asan:
 	mkdir -p $(abs_top_srcdir)/build-asan
 	cd $(abs_top_srcdir)/build-asan && { test -f Makefile || ../configure --enable-dev --enable-asan; }
-	$(MAKE) -C $(abs_top_srcdir)/build-asan check
+	+$(abs_top_srcdir)/tests/run --builddir $(abs_top_srcdir)/build-asan $(ARGS)
