@@ -87,7 +87,7 @@ dead_encode(struct msg *to, const struct msg *original, const struct dead_letter
 	b.err = msg_copy(to, original);
 	if (b.err != E_OK)
 		return b.err;
-	msg_strip_deaths(to);
+	msg_make_ours(to);
 	/* A dead letter stays until somebody looks at it, also across a restart of the broker. */
 	to->expiration = SPAN_NONE;
 	to->delivery_mode = 2;

@@ -54,7 +54,7 @@ strip_marks(struct msg *m)
 		if (!span_starts(m->headers.pairs[i].key, MARK))
 			m->headers.pairs[kept++] = m->headers.pairs[i];
 	m->headers.count = kept;
-	msg_strip_deaths(m);
+	msg_make_ours(m);
 }
 
 static enum err

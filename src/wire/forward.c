@@ -138,7 +138,7 @@ forward_encode(struct msg *to, const struct msg *original, const struct task *t,
 	}
 	if (e != E_OK)
 		return e;
-	msg_strip_deaths(to);
+	msg_make_ours(to);
 	to->expiration = SPAN_NONE;
 	e = forward_counts_write(to, &f->been);
 	if (e == E_OK)

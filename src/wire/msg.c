@@ -261,14 +261,16 @@ msg_copy(struct msg *to, const struct msg *from)
 }
 
 static bool
-tells_of_death(struct span key, const char *arg UNUSED)
+is_of_the_first(struct span key, const char *arg UNUSED)
 {
 	return span_is(key, "x-death") || span_starts(key, "x-first-death-") ||
-		span_starts(key, "x-last-death-");
+		span_starts(key, "x-last-death-") || span_is(key, "x-delivery-count") || span_is(key, "CC") ||
+		span_is(key, "BCC");
 }
 
 void
-msg_strip_deaths(struct msg *m)
+msg_make_ours(struct msg *m)
 {
-	del_if(&m->headers, tells_of_death, NULL);
+	del_if(&m->headers, is_of_the_first, NULL);
+	m->user_id = SPAN_NONE;
 }

@@ -97,8 +97,11 @@ void msg_init(struct msg *m, size_t max_bytes);
 void msg_release(struct msg *m);
 /* A deep copy of everything; `to` must be initialised and empty. For retry copies and dead letters. */
 enum err msg_copy(struct msg *to, const struct msg *from) MUSTCHECK;
-/* Deletes x-death, x-first-death-*, x-last-death-*: with RabbitMQ before 4.0.1 a republished message that
- * keeps them can be dropped as a cycle without a word. */
-void msg_strip_deaths(struct msg *m);
+/*
+ * Makes a copy one that we may send. Off goes what was about the message as it came: x-death, x-first-death-*, x-last-death-* (with RabbitMQ
+ * before 4.0.1 one that keeps them can be dropped as a cycle without a word), x-delivery-count; CC and BCC, by which the broker would put the
+ * copy into further queues; and user_id, which the broker takes from nobody but that user.
+ */
+void msg_make_ours(struct msg *m);
 
 #endif

@@ -37,7 +37,7 @@ outbox_encode(struct msg *to, const struct outbox_letter *l, const struct msg *t
 
 	if (task != NULL) {
 		e = msg_copy(to, task);
-		msg_strip_deaths(to);
+		msg_make_ours(to);
 	} else {
 		to->content_type = SPAN("application/json");
 		to->content_encoding = SPAN("utf-8");
@@ -80,7 +80,7 @@ outbox_restore(struct msg *to, const struct msg *m, const struct outbox_letter *
 
 	if (e != E_OK)
 		return e;
-	msg_strip_deaths(to);
+	msg_make_ours(to);
 	table_del(&to->headers, ID_HEADER);
 	table_del(&to->headers, BYTES_HEADER);
 	table_del(&to->headers, QUEUE_HEADER);

@@ -125,13 +125,18 @@ copy_shares_nothing(void **state UNUSED)
 }
 
 static void
-deaths_are_stripped_and_nothing_else(void **state UNUSED)
+a_copy_loses_what_was_about_the_first_and_nothing_else(void **state UNUSED)
 {
 	struct msg m;
 
 	msg_init(&m, 0);
 	fill(&m);
-	msg_strip_deaths(&m);
+	m.user_id = SPAN("alice");
+	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("CC"), val_void()), E_OK);
+	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("BCC"), val_void()), E_OK);
+	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("x-delivery-count"), val_int(21)), E_OK);
+	msg_make_ours(&m);
+	assert_null(m.user_id.ptr);
 	assert_int_equal(m.headers.count, 2);
 	assert_non_null(table_get(&m.headers, "table"));
 	assert_non_null(table_get(&m.headers, "x-deathless"));
@@ -197,7 +202,7 @@ main(void)
 		cmocka_unit_test(the_last_of_equal_keys_wins),
 		cmocka_unit_test(absent_text_is_void),
 		cmocka_unit_test(copy_shares_nothing),
-		cmocka_unit_test(deaths_are_stripped_and_nothing_else),
+		cmocka_unit_test(a_copy_loses_what_was_about_the_first_and_nothing_else),
 		cmocka_unit_test(copying_endless_nesting_is_refused),
 		cmocka_unit_test(a_message_never_outgrows_its_arena),
 		cmocka_unit_test(copy_survives_every_failed_allocation),
