@@ -12,7 +12,7 @@
  * its confirm, so it belongs to the oldest message in flight that has the same exchange, routing key and correlation id and has
  * not been returned yet. Should two be alike in all of these, the broker routes them alike.
  *
- * A channel.close does not say it either. When it names an exchange, all messages to that exchange end (one sent before the exchange
+ * A channel.close does not say it either. When it names an exchange, all messages to that exchange (and key, if it names one) end (one sent before the exchange
  * was deleted may have arrived: its sender is told of a failure that was none). When one message is in flight, it was that one.
  * Otherwise those in flight are sent again one at a time (`careful`), until the bad one has shown itself.
  */
@@ -187,18 +187,28 @@ on_return(void *owner, const struct bus_return *r)
 	}
 }
 
-/* "... exchange 'name' in vhost ...": how RabbitMQ words 404 and 403. */
+/* What stands between these two words. */
 static struct span
-named_exchange(const char *text)
+between(const char *text, const char *before, const char *after)
 {
-	static const char before[] = "exchange '", after[] = "' in vhost";
 	const char *from = strstr(text, before), *to;
 
 	if (from == NULL)
 		return SPAN_NONE;
-	from += sizeof(before) - 1;
+	from += strlen(before);
 	to = strstr(from, after);
 	return to == NULL ? SPAN_NONE : (struct span){ from, (size_t)(to - from) };
+}
+
+/* Whether the text names the message's exchange, as RabbitMQ words 404 and 403; where keys have permissions of their own, its key too. */
+static bool
+is_named(const struct pub_item *it, const char *text)
+{
+	struct span exchange = between(text, "exchange '", "' in vhost"),
+		    key = between(text, "access to topic '", "' in exchange '");
+
+	return exchange.len > 0 && span_eq(item_exchange(it), exchange) &&
+		(key.ptr == NULL || span_eq(item_key(it), key));
 }
 
 /* Ends the messages that channel.close was about, or gets careful. */
@@ -206,7 +216,6 @@ static void
 blame(struct bus_pub *p, const struct bus_close *why)
 {
 	enum bus_pub_end end = why->code == AMQP_NOT_FOUND ? BUS_PUB_NO_EXCHANGE : BUS_PUB_REFUSED;
-	struct span exchange = named_exchange(why->text);
 	uint64_t last = p->all.next - 1;
 	bool found = false;
 	struct pub_item *it;
@@ -217,9 +226,9 @@ blame(struct bus_pub *p, const struct bus_close *why)
 		end_item(p, ring_get(&p->flight, p->flight.low), end, why->code, why->text);
 		return;
 	}
-	for (uint64_t id = p->all.low; exchange.len > 0 && id <= last && !is_silent(p); id++) {
+	for (uint64_t id = p->all.low; id <= last && !is_silent(p); id++) {
 		it = ring_get(&p->all, id);
-		if (it == NULL || !span_eq(item_exchange(it), exchange))
+		if (it == NULL || !is_named(it, why->text))
 			continue;
 		found = true;
 		end_item(p, it, end, why->code, why->text);

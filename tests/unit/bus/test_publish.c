@@ -507,6 +507,30 @@ a_nameless_fault_is_found_by_sending_one_at_a_time(void **state UNUSED)
 }
 
 static void
+a_key_that_is_not_allowed_costs_no_other_key(void **state UNUSED)
+{
+	static const char text[] =
+		"ACCESS_REFUSED - access to topic 'b.c' in exchange 'tp' in vhost '/' refused for user 'alice'";
+	struct ends s;
+	struct fx x;
+
+	start(&x, &s, NULL);
+	fake_answer(x.fake, AMQP_BASIC_PUBLISH_METHOD, false);
+	publish(&s, 0, "tp", "a.b");
+	publish(&s, 1, "tp", "b.c");
+	publish(&s, 2, "tp", "a.c");
+	for (size_t i = 0; i < 3; i++)
+		(void)expect_publish(&x, i);
+	fake_answer(x.fake, AMQP_BASIC_PUBLISH_METHOD, true);
+	fake_close_channel(x.fake, 1, 403, text, AMQP_BASIC_PUBLISH_METHOD);
+	fake_until(x.fake, all_ended, &s);
+	assert_end(&s, 0, BUS_PUB_CONFIRMED);
+	assert_end(&s, 1, BUS_PUB_REFUSED);
+	assert_end(&s, 2, BUS_PUB_CONFIRMED);
+	finish(&x, &s);
+}
+
+static void
 cancelled_messages_are_silent(void **state UNUSED)
 {
 	uint64_t sent, waiting;
@@ -661,6 +685,7 @@ main(void)
 		cmocka_unit_test(a_return_of_the_last_connection_does_not_count),
 		cmocka_unit_test(a_missing_exchange_fails_its_messages_only),
 		cmocka_unit_test(a_nameless_fault_is_found_by_sending_one_at_a_time),
+		cmocka_unit_test(a_key_that_is_not_allowed_costs_no_other_key),
 		cmocka_unit_test(cancelled_messages_are_silent),
 		cmocka_unit_test(close_in_its_own_callback),
 		cmocka_unit_test(it_may_be_closed_before_and_after_the_connection),
