@@ -96,6 +96,9 @@ struct task_call {
  */
 enum err task_encode(const struct task_call *call, struct msg *m, struct errtext *t) MUSTCHECK;
 
+/* The expiration property for so many milliseconds, in m's arena. What RabbitMQ would refuse as too long (ten years) has none. */
+enum err task_set_expiration(struct msg *m, int64_t ms) MUSTCHECK;
+
 /* Only its body, anew, and not compressed: what is checked by nobody must be checked JSON. */
 enum err task_encode_body(const struct task_call *call, struct msg *m, struct errtext *t) MUSTCHECK;
 

@@ -16,6 +16,7 @@
 
 #define SHORTSTR_MAX 255 /* AMQP's short strings: correlation_id, reply_to */
 #define KWARGSREPR_MAX 1024
+#define EXPIRATION_MAX INT64_C(315360000000) /* milliseconds, ten years; RabbitMQ's */
 
 static enum err
 check_json(struct span json, enum jscan_kind a, enum jscan_kind b, const char *what, struct errtext *t)
@@ -226,21 +227,18 @@ add_headers(const struct task_call *c, struct msg *m)
 	return e;
 }
 
-/* Already expired is "0": the broker drops it unless a consumer takes it at once. */
-static enum err
-add_expiration(const struct task_call *c, struct msg *m)
+enum err
+task_set_expiration(struct msg *m, int64_t ms)
 {
 	struct keeper k = { &m->arena, E_OK };
-	struct buf b;
+	char text[24];
 
-	if (!c->expires)
+	m->expiration = SPAN_NONE;
+	/* The broker would close the channel over a larger one. The header `expires` counts, as it does on the delay ladder. */
+	if (ms > EXPIRATION_MAX)
 		return E_OK;
-	buf_init(&b, 0);
-	buf_addf(&b, "%" PRId64, c->expires > c->now ? (c->expires - c->now) / 1000 : 0);
-	m->expiration = keep(&k, buf_span(&b));
-	if (b.err != E_OK)
-		k.e = b.err;
-	buf_release(&b);
+	snprintf(text, sizeof(text), "%" PRId64, ms > 0 ? ms : 0);
+	m->expiration = keep(&k, span_of(text));
 	return k.e;
 }
 
@@ -261,7 +259,10 @@ add_properties(const struct task_call *c, struct msg *m)
 	m->reply_to = keep(&k, c->reply_to);
 	m->delivery_mode = c->transient ? 1 : 2;
 	m->priority = c->priority_plus1 ? c->priority_plus1 - 1 : 0;
-	return k.e != E_OK ? k.e : add_expiration(c, m);
+	if (k.e != E_OK || !c->expires)
+		return k.e;
+	/* Already expired is "0": the broker drops it unless a consumer takes it at once. */
+	return task_set_expiration(m, c->expires > c->now ? (c->expires - c->now) / 1000 : 0);
 }
 
 enum err

@@ -188,16 +188,6 @@ add_headers(struct letter *l, const struct routing_answer *answer, struct task_c
 	return e;
 }
 
-static enum err
-add_expiration(struct letter *l, double seconds)
-{
-	char ms[32];
-
-	snprintf(ms, sizeof(ms), "%.0f", seconds * 1000);
-	l->msg.expiration = arena_dup(&l->msg.arena, span_of(ms));
-	return l->msg.expiration.ptr == NULL ? E_NOMEM : E_OK;
-}
-
 /* `again`: it may have been sent before, so whoever gets it asks whether it ran already. */
 static enum err
 encode_step(struct letter *l, const struct flow_step *s, const struct routing_answer *answer, bool again,
@@ -225,7 +215,7 @@ encode_step(struct letter *l, const struct flow_step *s, const struct routing_an
 	if (e == E_OK)
 		e = task_encode(&call, &l->msg, t);
 	if (e == E_OK && answer != NULL && answer->expiration_s >= 0 && call.expires == 0)
-		e = add_expiration(l, answer->expiration_s);
+		e = task_set_expiration(&l->msg, (int64_t)(answer->expiration_s * 1000 + 0.5));
 	if (e == E_OK && again)
 		e = forward_counts_write(&l->msg, &(struct forward_counts){ .held = 1 });
 	return e == E_OK ? set_address(l, &at) : e;

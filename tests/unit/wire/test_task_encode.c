@@ -255,6 +255,25 @@ what_is_past_expires_at_once(void **state UNUSED)
 }
 
 static void
+what_expires_too_late_for_the_broker_is_not_told_to_it(void **state UNUSED)
+{
+	struct task_call call = { .name = SPAN("t"), .now = NOW, .expires = NOW + INT64_C(315360000000000) };
+	struct errtext why;
+	struct msg m;
+
+	msg_init(&m, 0);
+	assert_int_equal(task_encode(&call, &m, &why), E_OK);
+	assert_span(m.expiration, "315360000000");
+	msg_release(&m);
+	msg_init(&m, 0);
+	call.expires += 1000;
+	assert_int_equal(task_encode(&call, &m, &why), E_OK);
+	assert_null(m.expiration.ptr);
+	assert_non_null(table_get_string(&m.headers, "expires").ptr);
+	msg_release(&m);
+}
+
+static void
 refusals_name_the_cause(void **state UNUSED)
 {
 	static char long_id[300];
@@ -330,6 +349,7 @@ main(void)
 		cmocka_unit_test(the_caller_may_forget_everything_at_once),
 		cmocka_unit_test(user_headers_may_override),
 		cmocka_unit_test(what_is_past_expires_at_once),
+		cmocka_unit_test(what_expires_too_late_for_the_broker_is_not_told_to_it),
 		cmocka_unit_test(refusals_name_the_cause),
 		cmocka_unit_test(survives_every_failed_allocation),
 	};
