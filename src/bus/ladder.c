@@ -22,6 +22,7 @@ struct bus_ladder {
 	bus_topo_fn *fn;
 	void *owner;
 	size_t answers_due;
+	enum err err; /* of the first call that could not be sent */
 	uint64_t conn_epoch;
 	struct errtext why;
 };
@@ -72,12 +73,23 @@ on_built(void *owner, const struct bus_answer *a)
 		finish(l, E_OK, "");
 }
 
-/* Counts the answers that are to come; false when the channel is gone, in which case on_close follows. */
+/* Counts the answers that are to come, or keeps the error for `all_sent`. */
 static bool
 sent(struct bus_ladder *l, enum err e)
 {
 	l->answers_due += e == E_OK;
+	l->err = e;
 	return e == E_OK;
+}
+
+/* What could not be sent will never be answered. */
+static void
+all_sent(struct bus_ladder *l)
+{
+	if (l->err == E_OK)
+		return;
+	(void)err_set(&l->why, l->err, "the delay ladder of queue '%s': %s", l->queue, err_name(l->err));
+	finish(l, l->err, l->why.text);
 }
 
 static bool
@@ -105,10 +117,10 @@ declare_queue(struct bus_ladder *l, const struct bus_ladder_level *v)
 	return sent(l, bus_queue_declare(l->chan, &q, on_built, l));
 }
 
-static bool
+static void
 bind_end(struct bus_ladder *l)
 {
-	return sent(
+	(void)sent(
 		l, bus_queue_bind(l->chan, span_of(l->queue), span_of(l->end), span_of(l->key), on_built, l));
 }
 
@@ -130,6 +142,7 @@ build(struct bus_ladder *l)
 	}
 	if (fine)
 		bind_end(l);
+	all_sent(l);
 }
 
 static void
@@ -137,8 +150,10 @@ on_asked(void *owner, const struct bus_answer *a)
 {
 	struct bus_ladder *l = owner;
 
-	if (a->err == E_OK)
-		bind_end(l);
+	if (a->err != E_OK)
+		return;
+	bind_end(l);
+	all_sent(l);
 }
 
 static void

@@ -9,6 +9,7 @@ BUS_TESTS = \
 	tests/unit/bus/test_conn \
 	tests/unit/bus/test_content \
 	tests/unit/bus/test_hello \
+	tests/unit/bus/test_ladder \
 	tests/unit/bus/test_publish \
 	tests/unit/bus/test_ring \
 	tests/unit/bus/test_table \
@@ -26,6 +27,7 @@ tests_unit_bus_test_codec_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_conn_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_content_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_hello_LDADD = $(BUS_TEST_LIBS)
+tests_unit_bus_test_ladder_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_publish_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_ring_LDADD = $(BUS_TEST_LIBS)
 tests_unit_bus_test_table_LDADD = $(BUS_TEST_LIBS)
