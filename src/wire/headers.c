@@ -74,11 +74,21 @@ add_decimal(struct js *w, int32_t value, uint8_t scale)
 	js_text(w, text);
 }
 
+/* Whole seconds, of whoever sent them. */
+static void
+add_time(struct js *w, int64_t seconds)
+{
+	char when[TEXT_TIME_MAX];
+	us_t us;
+
+	if (__builtin_mul_overflow(seconds, 1000000, &us))
+		us = seconds < 0 ? INT64_MIN : INT64_MAX;
+	js_string(w, (struct span){ when, text_format_time(us, when) });
+}
+
 static void
 add_value(struct js *w, const struct val *v, int depth)
 {
-	char when[TEXT_TIME_MAX];
-
 	if (depth > DEPTH_MAX) {
 		js_null(w);
 		return;
@@ -101,7 +111,7 @@ add_value(struct js *w, const struct val *v, int depth)
 		js_string(w, v->u.string);
 		break;
 	case VAL_TIME:
-		js_string(w, (struct span){ when, text_format_time(v->u.integer * 1000000, when) });
+		add_time(w, v->u.integer);
 		break;
 	case VAL_DECIMAL:
 		add_decimal(w, v->u.decimal.value, v->u.decimal.scale);

@@ -10,6 +10,7 @@ wire_tests = \
 	tests/unit/wire/test_fork \
 	tests/unit/wire/test_forward_change \
 	tests/unit/wire/test_forward \
+	tests/unit/wire/test_headers \
 	tests/unit/wire/test_inflate \
 	tests/unit/wire/test_msg \
 	tests/unit/wire/test_note \
@@ -50,6 +51,7 @@ tests_unit_wire_test_note_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_outbox_SOURCES = tests/unit/wire/test_outbox.c
 tests_unit_wire_test_outbox_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_inflate_SOURCES = tests/unit/wire/test_inflate.c $(wire_vectors)
+tests_unit_wire_test_headers_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_inflate_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
 tests_unit_wire_test_msg_SOURCES = tests/unit/wire/test_msg.c $(wire_vectors)
 tests_unit_wire_test_msg_LDADD = $(LIBS_WIRE) $(CMOCKA_LIBS)
