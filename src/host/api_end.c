@@ -13,12 +13,14 @@
 
 /* Beyond this a double does not hold every integer. */
 #define EXACT_MAX 9007199254740992.0
+/* How deep a value stands in its frame, which must not be deeper than JSON may be. */
+#define FRAME_DEPTH 2
 
 /* Adds JSON of the module's making, on one line. */
 static enum err
 add_checked(struct buf *b, const char *json, struct errtext *t)
 {
-	const struct jscan_limits limits = { .depth_max = JSCAN_DEPTH_MAX };
+	const struct jscan_limits limits = { .depth_max = JSCAN_DEPTH_MAX - FRAME_DEPTH };
 	struct jscan_facts facts;
 	struct span text = span_of(json);
 	size_t from = b->len, i;

@@ -220,6 +220,27 @@ results_are_json_on_one_line(void **state UNUSED)
 		"JSON: "));
 }
 
+/* The frame around a result is JSON too, and may be as deep as JSON may be. */
+static void
+no_result_makes_its_frame_too_deep(void **state UNUSED)
+{
+	const struct jscan_limits limits = { .depth_max = JSCAN_DEPTH_MAX };
+	char args[2 * JSCAN_DEPTH_MAX + 8];
+	const char *frame;
+	struct errtext t;
+
+	for (int depth = JSCAN_DEPTH_MAX - 4; depth <= JSCAN_DEPTH_MAX + 1; depth++) {
+		memcpy(args, "[\"", 2);
+		memset(args + 2, '[', (size_t)depth);
+		memset(args + 2 + depth, ']', (size_t)depth);
+		memcpy(args + 2 + 2 * depth, "\"]", 3);
+		frame = run_with(return_arg_json, args, "{}");
+		if (jscan_check(span_of(frame), &limits, NULL, &t) != E_OK)
+			fail_msg("depth %d: %s", depth, t.text);
+		assert_int_equal(strstr(frame, "ValueError") != NULL, depth > JSCAN_DEPTH_MAX - 2);
+	}
+}
+
 static enum warren_end
 fail_plainly(struct warren_task *t)
 {
@@ -566,6 +587,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(positional_arguments_have_their_types, setup, teardown),
 		cmocka_unit_test_setup_teardown(keyword_arguments_have_their_types, setup, teardown),
 		cmocka_unit_test_setup_teardown(results_are_json_on_one_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_result_makes_its_frame_too_deep, setup, teardown),
 		cmocka_unit_test_setup_teardown(errors_carry_type_and_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unknown_task_is_not_registered, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_retry_says_when_how_often_and_why, setup, teardown),
