@@ -245,7 +245,7 @@ static void
 on_channel_data(void *owner, struct span bytes)
 {
 	struct local_run *r = owner;
-	struct jscan_limits lim = { .depth_max = 64 };
+	struct jscan_limits lim = { .depth_max = JSCAN_DEPTH_MAX };
 	struct errtext why = { "" };
 	struct run_frame frame;
 	struct arena arena;
@@ -456,7 +456,7 @@ choose_pool(struct cli *cli, struct span name, const struct pool_conf *pools, si
 static enum err
 check_argument(struct buf *b, enum jscan_kind kind, const char *what, struct errtext *t)
 {
-	struct jscan_limits lim = { .depth_max = 64 };
+	struct jscan_limits lim = { .depth_max = JSCAN_DEPTH_MAX };
 	struct errtext why = { "" };
 	size_t i;
 

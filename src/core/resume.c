@@ -36,13 +36,14 @@ text_of(struct flow *f, struct span raw, struct span *out)
 static enum err
 read_part(struct flow *f, const struct chord_count *c, struct flow_part *p, struct errtext *why)
 {
+	const struct jscan_limits limits = { .depth_max = JSCAN_DEPTH_MAX };
 	struct span kept = arena_dup(&f->arena, c->kept);
 	enum err e;
 
 	*p = (struct flow_part){ .group = arena_dup(&f->arena, c->group), .index = -1 };
 	if (kept.ptr == NULL || p->group.ptr == NULL)
 		return E_NOMEM;
-	e = jscan_check(kept, NULL, NULL, why);
+	e = jscan_check(kept, &limits, NULL, why);
 	if (e == E_OK)
 		e = text_of(f, jscan_member(kept, "id"), &p->id);
 	if (e == E_OK)

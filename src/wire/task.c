@@ -18,7 +18,7 @@
 
 const struct task_limits task_limits_default = {
 	.body_max = (size_t)64 << 20,
-	.depth_max = 64,
+	.depth_max = 1000,
 	.containers_max = 200000,
 	.container_bytes = 32,
 };

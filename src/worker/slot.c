@@ -226,38 +226,42 @@ on_task_frame(struct slot *s, const struct run_frame *f)
 	return true;
 }
 
-/* False when the line is not what the child may say now. */
-static bool
+/* E_FORMAT when the line is not what the child may say now. */
+static enum err
 on_line(struct slot *s, struct span line, struct errtext *t)
 {
+	/* Results pass through as text: what Celery would have stored is as deep as the runner's language allows. */
+	const struct jscan_limits limits = { .depth_max = JSCAN_DEPTH_MAX };
 	struct run_frame f;
 	struct arena a;
 	bool fine = false;
+	enum err e;
 
 	arena_init(&a, 0);
 	t->text[0] = '\0';
-	if (run_decode(&f, line, &a, NULL, t) == E_OK) {
+	e = run_decode(&f, line, &a, &limits, t);
+	if (e == E_OK) {
 		if (f.type == RUN_HELLO)
 			fine = on_hello(s, &f, &a, t);
 		else if (f.type == RUN_STATE || f.type == RUN_DONE)
 			fine = s->said_hello && on_task_frame(s, &f);
+		if (!fine)
+			e = E_FORMAT;
 		if (!fine && t->text[0] == '\0')
 			err_set(t, E_FORMAT, "a frame that is out of place");
 	}
 	arena_release(&a);
-	return fine;
+	return e;
 }
 
 /* A result that is too big is too big every time: an end, and no loss that another run could mend. */
 static void
-refuse_line(struct slot *s)
+refuse_line(struct slot *s, const char *why)
 {
 	struct job *j = s->job;
 	struct run_frame f = { .type = RUN_DONE, .outcome = RUN_ERROR };
-	char why[128], message[160];
+	char message[160];
 
-	snprintf(why, sizeof(why), "sent a line of more than %lld bytes (result_max)",
-		(long long)s->pool->worker->conf->result_max);
 	snprintf(message, sizeof(message), "[\"the child %s\"]", why);
 	s->job = NULL;
 	slot_kill(s, why);
@@ -284,14 +288,24 @@ on_data(void *owner, struct span bytes)
 		return;
 	e = run_reader_feed(&s->reader, bytes);
 	while (e == E_OK && (e = run_reader_next(&s->reader, &line)) == E_OK) {
-		if (on_line(s, line, &t))
+		e = on_line(s, line, &t);
+		if (e == E_OK)
 			continue;
+		if (e == E_TOOBIG) {
+			snprintf(why, sizeof(why), "sent a line of JSON nested deeper than %d levels",
+				JSCAN_DEPTH_MAX);
+			refuse_line(s, why);
+			return;
+		}
 		snprintf(why, sizeof(why), "does not speak the runner protocol: %.160s", t.text);
 		slot_kill(s, why);
 		return;
 	}
-	if (e != E_OK && e != E_AGAIN)
-		refuse_line(s);
+	if (e != E_OK && e != E_AGAIN) {
+		snprintf(why, sizeof(why), "sent a line of more than %lld bytes (result_max)",
+			(long long)s->pool->worker->conf->result_max);
+		refuse_line(s, why);
+	}
 }
 
 static void

@@ -299,6 +299,40 @@ def test_result_beyond_the_limit_is_a_failure(worker, post):
     assert w.alive()
 
 
+def nested(depth):
+    value = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+def test_values_may_be_nested_as_deep_as_celerys(worker, post):
+    worker("-A", "tasks", "-c", "1")
+    for depth in (63, 200, 900):
+        assert post.app.send_task("nested", (depth,)).get(timeout=20 * SLOW) == nested(depth)
+    assert post.app.send_task("echo", (nested(200),)).get(timeout=20 * SLOW) == [[nested(200)], {}]
+
+
+def test_a_result_that_is_nested_too_deep_is_a_failure(worker, post, tmp_path):
+    script = tmp_path / "runner"
+    script.write_text("""#!/bin/sh
+echo '{"hello":{"protocol":1,"language":"sh","pid":'$$',"tasks":["deep"]}}' >&3
+while read -r line <&3; do
+	id=${line#*'"id":"'}; id=${id%%'"'*}
+	case $line in
+	'{"run":'*) echo '{"done":{"id":"'$id'","result":'$(printf '%2000s' | tr ' ' '[')'}}' >&3 ;;
+	'{"stop":'*) exit 0 ;;
+	esac
+done
+""")
+    script.chmod(0o755)
+    w = worker("--runner", str(script), "-c", "1")
+    result = post.app.send_task("deep")
+    wait_state(result, "FAILURE")
+    assert "nested deeper than 1024 levels" in str(result.result)
+    assert w.alive()
+
+
 # --- runners ---------------------------------------------------------------------------------------------------------------
 
 def test_missing_runner_program(worker):

@@ -105,6 +105,15 @@ def big(n):
     return "x" * n
 
 
+@task(name="nested")
+def nested(depth):
+    """A list in a list in a list."""
+    value = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
 @task(name="length")
 def length(text):
     return len(text)
