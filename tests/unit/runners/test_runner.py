@@ -296,6 +296,22 @@ def test_reject_says_where_the_message_goes(shared):
     assert shared.run("sample.reject", False) == {"reject": {"requeue": False, "reason": "not ours"}}
 
 
+@pytest.mark.parametrize("kind, error", [
+    ("delta", "TypeError"), ("infinite", "OverflowError"), ("huge", "OverflowError"), ("day", "AttributeError"), ("reject", "KeyError"),
+    ("args", "Unarmed"), ("exits", "ValueError")])
+def test_an_end_that_cannot_be_told_is_an_error_of_the_task(child, kind, error):
+    assert child.run("sample.odd_end", kind)["error"]["type"] == error
+    assert child.run("sample.odd_value")["error"]["type"] == "EncodeError"
+    assert child.run("sample.add", 1, 1) == {"result": 2}
+
+
+def test_odd_words_of_a_retry_are_taken_as_they_are_meant(shared):
+    assert shared.run("sample.odd_end", "half")["retry"]["max_retries"] == 2
+    assert shared.run("sample.odd_end", "negative")["retry"]["max_retries"] == 0
+    assert shared.run("sample.odd_end", "class")["retry"]["error"]["type"] == "KeyError"
+    assert shared.run("sample.odd_end", "text")["retry"]["error"] is None
+
+
 # --- soft time limit --------------------------------------------------------------------------------------------------------
 
 def begin(child, name, *args):

@@ -17,7 +17,7 @@ from _thread import get_ident
 from . import _errors
 from ._channel import Channel, ProtocolError, TaskInputError
 from ._codec import encode
-from ._tasks import Request, Task, current_task, registry, retry_limit
+from ._tasks import RETRIES_WITHOUT_END, Request, Task, current_task, registry, retry_limit
 
 PROTOCOL = 1
 _OUTSIDE = Request()
@@ -162,7 +162,7 @@ class Loop:
             return outcome_frame(task, id, exc)
         try:
             return f'{{"done":{{"id":{encode(id)},"result":{encode(result)}}}}}'
-        except Exception as exc:
+        except BaseException as exc:  # a value that encodes itself may raise what it likes
             return error_frame(id, _errors.EncodeError(exc))
 
     def run_coroutine(self, coroutine):
@@ -212,7 +212,14 @@ def hello_frame(host, more=""):
 
 
 def outcome_frame(task, id, exc):
-    """The done frame for what a task raised."""
+    """The done frame for what a task raised. What cannot be told, such as a retry in no number of seconds, is an error too."""
+    try:
+        return _outcome_frame(task, id, exc)
+    except BaseException as odd:
+        return error_frame(id, odd)
+
+
+def _outcome_frame(task, id, exc):
     kind = _errors.outcome_kind(exc)
     if kind == "Ignore":
         return f'{{"done":{{"id":{encode(id)},"ignore":true}}}}'
@@ -229,7 +236,8 @@ def outcome_frame(task, id, exc):
 
 
 def retry_frame(id, raised, cause, when, max_retries):
-    error = "null" if cause is None else error_fields(cause, format_traceback(raised))
+    # Celery takes anything for a cause; what is no exception says nothing to whoever asks for the result.
+    error = error_fields(cause, format_traceback(raised)) if isinstance(cause, BaseException) else "null"
     return f'{{"done":{{"id":{encode(id)},"retry":{{{retry_fields(when, max_retries, error)}}}}}}}'
 
 
@@ -241,6 +249,10 @@ def retry_fields(when, max_retries, error):
         eta = when
     elif when is not None:
         countdown = max(0.0, float(when)) if when == when else 0.0
+        if countdown == float("inf"):
+            raise OverflowError("a retry in an infinite number of seconds")
+    if max_retries is not None:
+        max_retries = min(max(0, int(max_retries)), RETRIES_WITHOUT_END)
     return f'"countdown":{encode(countdown)},"eta":{encode(eta)},"max_retries":{encode(max_retries)},"error":{error}'
 
 
@@ -252,18 +264,25 @@ def error_fields(exc, traceback):
     cls = type(exc)
     # SystemExit and its like would end the client that asks for the result; it gets an Exception of that name instead.
     module = cls.__module__ if isinstance(exc, Exception) else "warren_runner"
-    return (f'{{"type":{encode(cls.__qualname__)},"module":{encode(module)},'
-            f'"message":[{", ".join([_encode_arg(arg) for arg in exc.args])}],"traceback":{encode(traceback)}}}')
+    return (f'{{"type":{encode(cls.__qualname__)},"module":{encode(module if isinstance(module, str) else None)},'
+            f'"message":[{", ".join([_encode_arg(arg) for arg in _arguments(exc)])}],"traceback":{encode(traceback)}}}')
+
+
+def _arguments(exc):
+    try:
+        return tuple(exc.args)
+    except Exception:  # a class may have `args` of its own
+        return ()
 
 
 def _encode_arg(arg):
     try:
         return encode(arg)
-    except Exception:
+    except BaseException:
         pass
     try:
         return encode(repr(arg))
-    except Exception as exc:
+    except BaseException as exc:
         return encode(f"<Unrepresentable {type(arg)!r}: {type(exc).__name__}>")
 
 

@@ -83,6 +83,8 @@ class Task:
         """
         if self.request.called_directly:
             raise exc if exc is not None else Retry("Task can be retried")
+        if isinstance(exc, type) and issubclass(exc, BaseException):
+            exc = exc()
         if eta is None and countdown is None:
             countdown = self.default_retry_delay
         if max_retries is None:

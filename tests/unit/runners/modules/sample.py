@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 
-from warren_runner import Ignore, Reject, SoftTimeLimitExceeded, current_task, progress, task
+from warren_runner import Ignore, Reject, Retry, SoftTimeLimitExceeded, current_task, progress, task
 
 
 @task
@@ -122,6 +122,47 @@ def retry_fallback(self):
 @task(autoretry_for=(OSError, KeyError), max_retries=4, default_retry_delay=0.5)
 def auto(kind):
     raise {"os": ConnectionResetError("gone"), "value": ValueError("no"), "ignore": Ignore()}[kind]
+
+
+class Mute:
+    def __str__(self):
+        raise KeyError("mute")
+
+
+class Unarmed(Exception):
+    args = None
+
+
+class Exits:
+    def __json__(self):
+        raise SystemExit(5)
+
+    __repr__ = __json__
+
+
+ODD = {
+    "delta": lambda self: self.retry(countdown=datetime.timedelta(seconds=3)),
+    "infinite": lambda self: self.retry(countdown=float("inf")),
+    "huge": lambda self: self.retry(countdown=10**400),
+    "day": lambda self: self.retry(eta=datetime.date(2030, 1, 2)),
+    "reject": lambda self: Reject(Mute()),
+    "args": lambda self: Unarmed("x"),
+    "exits": lambda self: ValueError(Exits()),
+    "half": lambda self: self.retry(max_retries=2.5),
+    "negative": lambda self: Retry(max_retries=-3),
+    "class": lambda self: self.retry(exc=KeyError),
+    "text": lambda self: self.retry(exc="what"),
+}
+
+
+@task(bind=True)
+def odd_end(self, kind):
+    raise ODD[kind](self)
+
+
+@task
+def odd_value():
+    return Exits()
 
 
 @task
