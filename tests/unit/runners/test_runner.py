@@ -172,6 +172,12 @@ def test_async_tasks_share_one_loop(shared):
     assert (first[0], second[0]) == ("a", "b") and first[1] == second[1]
 
 
+def test_a_task_may_close_the_loop_of_async_tasks(child):
+    assert child.run("sample.later", "a")["result"][0] == "a"
+    assert child.run("sample.close_asyncio_loop") == {"result": "ran"}
+    assert child.run("sample.later", "b")["result"][0] == "b"
+
+
 def test_names_need_not_be_ascii(shared):
     assert shared.run('sample.ünï "x"') == {"result": "ok"}
 
@@ -381,6 +387,11 @@ def test_a_forked_process_does_not_answer_for_the_task(child):
 
 def test_a_task_may_close_its_output(child):
     assert child.run("sample.close_stdout") == {"result": "ok"}
+    assert child.run("sample.add", 1, 1) == {"result": 2}
+
+
+def test_a_task_may_put_anything_in_place_of_its_output(child):
+    assert child.run("sample.replace_stdout") == {"result": "ok"}
     assert child.run("sample.add", 1, 1) == {"result": 2}
 
 

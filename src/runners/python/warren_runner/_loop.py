@@ -167,7 +167,8 @@ class Loop:
 
     def run_coroutine(self, coroutine):
         import asyncio
-        if self._asyncio_loop is None:
+        # A task that is no coroutine may have got hold of it, and closed it after use.
+        if self._asyncio_loop is None or self._asyncio_loop.is_closed():
             self._asyncio_loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self._asyncio_loop)
         loop = self._asyncio_loop
@@ -196,8 +197,8 @@ class Loop:
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except (AttributeError, ValueError, OSError):
-                pass  # the task closed or replaced it: its output is its own affair, the outcome is not
+            except Exception:
+                pass  # the task closed or replaced it, by whatever it liked: its output is its own affair, the outcome is not
         self.channel.send(frame)
 
 

@@ -148,8 +148,8 @@ class Template:
             for stream in (sys.stdout, sys.stderr):
                 try:
                     stream.flush()
-                except (AttributeError, ValueError, OSError):
-                    pass  # a task closed it or the worker has gone; nothing is left to say it to
+                except Exception:
+                    pass  # a task closed or replaced it, or the worker has gone; nothing is left to say it to
             # Not sys.exit: what the template was doing is not the child's to go on with.
             os._exit(code)
 

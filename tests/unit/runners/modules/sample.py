@@ -251,6 +251,30 @@ def close_stdout():
     return "ok"
 
 
+class Unflushable:
+    def write(self, text):
+        pass
+
+    def flush(self):
+        raise RuntimeError("the window has gone")
+
+
+@task
+def replace_stdout():
+    sys.stdout = Unflushable()
+    return "ok"
+
+
+@task
+def close_asyncio_loop():
+    """As people do who ran a coroutine before there was asyncio.run()."""
+    import asyncio
+    loop = asyncio.get_event_loop()
+    value = loop.run_until_complete(asyncio.sleep(0, "ran"))
+    loop.close()
+    return value
+
+
 @task
 def sockets_of_child():
     # In the shell, because a listing made by Python would hold a descriptor of its own.
