@@ -212,6 +212,11 @@ def test_threads_do_not_mix_their_frames(shared):
     assert done == {"result": None}
 
 
+def test_a_thread_that_is_left_behind_does_not_speak_for_a_task_that_is_over(child):
+    child.run("sample.leave_thread")
+    assert child.run_states("sample.open_gate") == ([], {"result": None})
+
+
 def test_output_is_there_before_the_end(shared):
     shared.output()
     assert shared.run("sample.shout", 3) == {"result": None}

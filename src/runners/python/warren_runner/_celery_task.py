@@ -310,7 +310,7 @@ class TaskHost:
         more = f',"traceback":{encode_plain(str(text))}' if text else ""
         if children:
             more += f',"children":{encode_plain(children)}'
-        self._loop.limit.send(f'{{"state":{{"id":{encode_plain(id)},"state":{encode_plain(state)},"meta":{meta}{more}}}}}')
+        self._loop.limit.send(f'{{"state":{{"id":{encode_plain(id)},"state":{encode_plain(state)},"meta":{meta}{more}}}}}', id)
 
     # --- retry ------------------------------------------------------------------------------------------------------
 

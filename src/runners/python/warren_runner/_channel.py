@@ -32,6 +32,7 @@ class Channel:
         self._fd = fd
         self._lock = allocate_lock()
         self._rest = b""
+        self.task = None  # the id of the one that may speak of itself
         self.decode = decode  # JSON text to values; whoever hosts tasks of another framework sets its own
         os.register_at_fork(after_in_child=self._forget)
 
@@ -45,13 +46,26 @@ class Channel:
     def is_ours(self):
         return self._fd >= 0
 
-    def send(self, frame):
-        """Writes one frame (text without its newline). Any thread may call it; frames do not mix."""
+    def send(self, frame, task=None):
+        """Writes one frame (text without its newline). Any thread may call it; frames do not mix. A frame of a `task` that is over
+        goes nowhere: a thread that it left behind has come too late with it."""
         data = frame.encode() + b"\n"
         with self._lock:
-            sent = os.write(self._fd, data)
-            while sent < len(data):
-                sent += os.write(self._fd, memoryview(data)[sent:])
+            if task is not None and task != self.task:
+                return
+            self._write(data)
+
+    def send_last(self, frame):
+        """The task's done frame."""
+        data = frame.encode() + b"\n"
+        with self._lock:
+            self.task = None
+            self._write(data)
+
+    def _write(self, data):
+        sent = os.write(self._fd, data)
+        while sent < len(data):
+            sent += os.write(self._fd, memoryview(data)[sent:])
 
     def read(self):
         """The next frame as (kind, fields); None when the worker has gone. Waits."""

@@ -67,14 +67,14 @@ class SoftLimit:
         if self._came and self._armed:
             self._fire()
 
-    def send(self, frame):
-        """Sends; a signal in the meantime is acted on afterwards."""
+    def send(self, frame, task):
+        """Sends what a task says of itself; a signal in the meantime is acted on afterwards."""
         if get_ident() != self._main:
-            self._channel.send(frame)
+            self._channel.send(frame, task)
             return
         self._holds = True
         try:
-            self._channel.send(frame)
+            self._channel.send(frame, task)
         finally:
             self._holds = False
         self._fire_late()
@@ -119,10 +119,10 @@ class Loop:
             meta = encode(meta)
         except (TypeError, ValueError, RecursionError) as exc:  # not all: the soft time limit may come here
             raise _errors.EncodeError(exc) from exc
-        self.limit.send(f'{{"state":{{"id":{encode(id)},"state":{encode(state)},"meta":{meta}}}}}')
+        self.limit.send(f'{{"state":{{"id":{encode(id)},"state":{encode(state)},"meta":{meta}}}}}', id)
 
     def _run(self, fields):
-        id = fields["id"]
+        id = self.channel.task = fields["id"]
         task = registry.get(fields["name"])
         if task is None and self._host is not None and self._host.has(fields["name"]):
             self._done(id, self._host.run(fields))
@@ -199,7 +199,7 @@ class Loop:
                 stream.flush()
             except Exception:
                 pass  # the task closed or replaced it, by whatever it liked: its output is its own affair, the outcome is not
-        self.channel.send(frame)
+        self.channel.send_last(frame)
 
 
 def hello_frame(host, more=""):

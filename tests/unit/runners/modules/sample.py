@@ -296,6 +296,30 @@ def from_threads(n):
         thread.join()
 
 
+class Waits:
+    """Takes until open_gate to be written."""
+    began, gate = threading.Event(), threading.Event()
+    thread = None
+
+    def __json__(self):
+        self.began.set()
+        self.gate.wait(20)
+        return "late"
+
+
+@task(bind=True)
+def leave_thread(self):
+    Waits.thread = threading.Thread(target=self.update_state, kwargs={"state": "LATE", "meta": Waits()})
+    Waits.thread.start()
+    Waits.began.wait(20)
+
+
+@task
+def open_gate():
+    Waits.gate.set()
+    Waits.thread.join(20)
+
+
 @task(name="sample.ünï \"x\"")
 def odd_name():
     return "ok"
