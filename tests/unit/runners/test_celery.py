@@ -208,6 +208,14 @@ def test_retry_with_other_arguments_and_options(shared):
     assert "options" not in shared.run("jobs.retry")["retry"]
 
 
+def test_retry_has_the_arguments_as_the_task_left_them(shared):
+    retry = shared.run("jobs.drain", [1, 2, 3], kwargs={"seen": {"n": 0}})["retry"]
+    assert (retry["args"], retry["kwargs"]) == ([[2, 3]], {"seen": {"n": 1}})
+    retry = shared.run("jobs.count_calls", 5)["retry"]
+    assert (retry["args"], retry["kwargs"]) == ([5], {"calls": 1})
+    assert "args" not in shared.run("jobs.retry")["retry"]
+
+
 def test_retry_raised_by_hand(shared):
     retry = shared.run("jobs.raise_retry")["retry"]
     assert (retry["countdown"], retry["error"]) == (5, None)

@@ -48,6 +48,8 @@ class Run:
         self.id = id
         self.task = task
         self.request = request
+        self.args = list(request["args"])      # as they came, but for what is inside of them
+        self.kwargs = dict(request["kwargs"])
         self.entered = False
         self.context = None     # the Context that the task sees as self.request
         self.canvas = None      # what is hidden from the tracer
@@ -77,6 +79,11 @@ class Run:
         if self.canvas is not None:
             self.context.callbacks, self.context.chain = self.canvas
             self.canvas = None
+
+    def has_arguments(self, args, kwargs):
+        """Whether these are certainly those of the message: a list or an object may be another by now."""
+        return (args == self.args and kwargs == self.kwargs
+                and not any(isinstance(value, (list, dict)) for value in (*args, *kwargs.values())))
 
     def end(self, outcome, is_kept, children):
         if self.outcome is None:
@@ -335,8 +342,9 @@ class TaskHost:
         if run.resent is not None:
             args, kwargs, options = run.resent
             when = options.get("eta") or options.get("countdown")
-            if list(args or ()) != list(run.request["args"]) or (kwargs or {}) != run.request["kwargs"]:
-                more += f',"args":{encode(list(args or ()))},"kwargs":{encode(kwargs or {})}'
+            args, kwargs = list(args or ()), kwargs or {}
+            if not run.has_arguments(args, kwargs):
+                more += f',"args":{encode(args)},"kwargs":{encode(kwargs)}'
             changed = self._changed(run, options)
             if changed:
                 more += f',"options":{encode(changed)}'

@@ -105,6 +105,21 @@ def retry_with(self, n, *, text="x"):
 
 
 @app.task(bind=True)
+def drain(self, items, *, seen=None):
+    """Takes one away, and leaves the rest to the next run."""
+    items.pop(0)
+    if seen is not None:
+        seen["n"] += 1
+    raise self.retry(countdown=1)
+
+
+@app.task(bind=True)
+def count_calls(self, n, **options):
+    self.request.kwargs["calls"] = options.get("calls", 0) + 1
+    raise self.retry(countdown=1)
+
+
+@app.task(bind=True)
 def raise_retry(self):
     raise Retry("by hand", when=5)
 
