@@ -47,10 +47,11 @@ static void
 add_writes(struct ctl *c)
 {
 	struct worker *w = c->worker;
-	struct buf all, raw;
+	struct buf avg, all, raw;
 	int64_t total = 0;
 	size_t slots = 0;
 
+	buf_init(&avg, 0);
 	buf_init(&all, 0);
 	buf_init(&raw, 0);
 	for (size_t i = 0; i < w->n_pools; i++)
@@ -68,8 +69,8 @@ add_writes(struct ctl *c)
 	js_object(c->js);
 	add_int(c->js, "total", total);
 	js_key(c->js, "avg");
-	buf_addf(&w->part, "%.2f", slots > 0 ? 1.0 / (double)slots : 0.0);
-	js_string(c->js, buf_span(&w->part));
+	buf_addf(&avg, "%.2f", total > 0 ? 1.0 / (double)slots : 0.0);
+	js_string(c->js, buf_span(&avg));
 	js_key(c->js, "all");
 	js_string(c->js, buf_span(&all));
 	js_key(c->js, "raw");
@@ -81,6 +82,7 @@ add_writes(struct ctl *c)
 	add_int(c->js, "active", (int64_t)worker_active(w));
 	js_object_end(c->js);
 	js_object_end(c->js);
+	buf_release(&avg);
 	buf_release(&all);
 	buf_release(&raw);
 }
@@ -150,7 +152,8 @@ add_broker(struct ctl *c)
 	add_bool(c->js, "insist", false);
 	add_bool(c->js, "ssl", known && strcmp(url.scheme, "amqps") == 0);
 	add_text(c->js, "transport", "amqp");
-	add_int(c->js, "connect_timeout", 4);
+	js_key(c->js, "connect_timeout");
+	js_double(c->js, (double)c->worker->conf->broker.connect_ms / 1000);
 	js_key(c->js, "transport_options");
 	js_object(c->js);
 	js_object_end(c->js);

@@ -83,6 +83,7 @@ def test_c55_inspect_prints_without_error_and_with_all_members(ours, cli, ask, a
     assert stats["total"] == {"hold": 1} and isinstance(stats["clock"], str) and isinstance(stats["pid"], int)
     assert stats["pool"]["max-concurrency"] == 2 and len(stats["pool"]["processes"]) == 2
     assert {"total", "avg", "all", "raw", "strategy", "inqueues"} == set(stats["pool"]["writes"])
+    assert stats["pool"]["writes"]["avg"] == "0.50"  # of two slots; nothing of what they ran
     assert stats["prefetch_count"] == 2 and stats["broker"]["transport"] == "amqp"
     assert set(ask("clock")) == {"clock"} and set(ask("report")) == {"ok"}
     assert ask("nosuch") == {"error": "KeyError('nosuch')"}
