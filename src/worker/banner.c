@@ -17,7 +17,7 @@ add_pool(struct buf *b, const struct pool *p)
 	buf_adds(b, ", runner");
 	for (size_t i = 0; c->runner[i] != NULL; i++)
 		buf_addf(b, " %s", c->runner[i]);
-	buf_adds(b, "\n     queues        ");
+	buf_adds(b, "\n     queues         ");
 	for (size_t i = 0; i < p->n_queues; i++)
 		buf_addf(b, "%s%s", i > 0 ? ", " : "", p->queues[i].topo.name);
 	buf_addc(b, '\n');
