@@ -17,7 +17,8 @@ static const struct opt_row rows[] = {
 	FLAG(config_flags, queues, list, .short_flag = 'Q', .help = "with -A: as for the worker"),
 	FLAG(config_flags, pass_env, list, .arg = "NAME,...", .help = "with -A: as for the worker"),
 	FLAG(config_flags, check, text, .def = "", .arg = "FILE",
-		.help = "look for mistakes in FILE; exit status 2 when there is one"),
+		.help = "look for mistakes in FILE, as a worker with this environment would read it; exit status 2 "
+			"when there is one"),
 	FLAG(config_flags, sample, bool, .help = "print a configuration file with every setting explained"),
 };
 
@@ -213,10 +214,8 @@ static int
 check_file(struct cli *cli, const char *path)
 {
 	struct errtext why = { "" };
-	enum err e = conf_load_file(&cli->conf, path, &why);
+	enum err e = conf_load(&cli->conf, path, &why);
 
-	if (e == E_OK)
-		e = conf_load_secrets(&cli->conf, &why);
 	if (e == E_OK)
 		e = check_meaning(cli, &why);
 	print_warnings();

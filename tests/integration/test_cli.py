@@ -289,6 +289,14 @@ def test_sample_configuration_is_right(warren, tmp_path):
     warren("config", "--check", str(path))
 
 
+def test_a_file_is_checked_as_a_worker_would_read_it(site, warren, tmp_path):
+    """What it needs may stand in the environment: URLs with passwords do."""
+    path = tmp_path / "warren.yaml"
+    path.write_text('tasks: { "mail.*": { cluster_rate_limit: 100/s } }\n')
+    assert warren("config", "--check", str(path)).stdout == "%s: no mistakes\n" % path
+    assert "needs a result_backend" in warren("config", "--check", str(path), code=2, env={"WARREN_RESULT_BACKEND": "none"}).stderr
+
+
 def test_celery_variables_are_read(site, warren):
     env = {"CELERY_BROKER_URL": site.broker, "CELERY_RESULT_BACKEND": site.backend}
     without = {k: v for k, v in site.env(**env).items() if not k.startswith("WARREN_")}
