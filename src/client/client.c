@@ -14,6 +14,8 @@
 #define STALL_MS 30000
 #define WINDOW 1000
 #define CLOSE_MS 500
+/* The connection's own pause before it tries the next URL, at most. */
+#define BETWEEN_MS 1000
 
 bool
 client_turn_until(struct client *c, const bool *done, ms_t timeout)
@@ -160,6 +162,13 @@ client_free(struct client *c)
 	alloc_free(c);
 }
 
+/* Each URL has its own time, and one that stays silent must leave some to the others. */
+static ms_t
+patience(const struct client *c)
+{
+	return c->n_urls < 2 ? c->connect_ms : (c->connect_ms + BETWEEN_MS) * (ms_t)c->n_urls;
+}
+
 enum err
 client_connect_broker(struct client *c, struct errtext *t)
 {
@@ -172,7 +181,7 @@ client_connect_broker(struct client *c, struct errtext *t)
 	if (!c->started)
 		bus_conn_start(c->conn);
 	c->started = true;
-	if (!client_turn_until(c, &c->settled, c->connect_ms) && c->why.text[0] == '\0')
+	if (!client_turn_until(c, &c->settled, patience(c)) && c->why.text[0] == '\0')
 		return err_set(t, E_TIMEOUT,
 			"cannot reach %s (no answer within %.3g s): check address, port and firewall",
 			bus_conn_url(c->conn), (double)c->connect_ms / 1000);

@@ -114,6 +114,28 @@ every_url_is_tried(void **state)
 }
 
 static void
+a_silent_url_leaves_time_for_the_next(void **state)
+{
+	char a[60], b[60];
+	const char *urls[2] = { a, b };
+	struct client_conf conf = { .broker = { .urls = urls, .n_urls = 2 }, .connect_ms = 200 };
+	struct client *c;
+	struct errtext t;
+	int fd, second;
+
+	(void)state;
+	snprintf(a, sizeof(a), "amqp://127.0.0.1:%d//", take_port(&fd));
+	second = take_port(NULL);
+	snprintf(b, sizeof(b), "amqp://127.0.0.1:%d//", second);
+	assert_ok(client_new(&c, &conf, &t));
+	assert_int_equal(client_connect_broker(c, &t), E_REFUSED);
+	snprintf(a, sizeof(a), ":%d/", second);
+	expect_text(t.text, a);
+	client_free(c);
+	close(fd);
+}
+
+static void
 nothing_is_queued_without_a_broker(void **state)
 {
 	const struct task_call call = { .name = SPAN("add") };
@@ -218,6 +240,7 @@ main(void)
 		cmocka_unit_test(a_refused_connection_is_told_at_once),
 		cmocka_unit_test(a_silent_server_is_given_up),
 		cmocka_unit_test(every_url_is_tried),
+		cmocka_unit_test(a_silent_url_leaves_time_for_the_next),
 		cmocka_unit_test(nothing_is_queued_without_a_broker),
 		cmocka_unit_test(results_need_a_backend),
 		cmocka_unit_test(wrong_urls_are_refused_at_the_start),
