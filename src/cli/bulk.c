@@ -22,6 +22,7 @@ struct bulk {
 	const char *path;
 	int fd;
 	bool is_file;       /* can be read without waiting */
+	bool waits;         /* for input that does not come */
 	struct buf pending; /* what was read and not sent yet: at most one line and a piece */
 	size_t line_max;
 	bool skipping;   /* the rest of a line that is too long */
@@ -52,16 +53,10 @@ report(struct bulk *b, uint64_t line, const char *why)
 }
 
 static void
-on_sent(void *owner, const struct client_sent *s)
+print_sent(struct bulk *b, const struct client_sent *s)
 {
-	struct bulk *b = owner;
 	struct js w;
 
-	if (s->err != E_OK) {
-		report(b, s->tag, s->text);
-		return;
-	}
-	b->sent++;
 	if (!b->cli->common.json) {
 		out_line(s->id);
 		return;
@@ -75,6 +70,22 @@ on_sent(void *owner, const struct client_sent *s)
 	js_string(&w, s->id);
 	js_object_end(&w);
 	out_json(&b->json);
+}
+
+static void
+on_sent(void *owner, const struct client_sent *s)
+{
+	struct bulk *b = owner;
+
+	if (s->err != E_OK)
+		report(b, s->tag, s->text);
+	else {
+		b->sent++;
+		print_sent(b, s);
+	}
+	/* The last one under way: whoever writes the lines may wait for its id before the next one. */
+	if (b->waits && client_pending(b->client) <= 1)
+		fflush(stdout);
 }
 
 static void
@@ -194,7 +205,9 @@ read_piece(struct bulk *b, bool *end, struct errtext *t)
 		return err_set(t, E_NOMEM, "out of memory");
 	if (!b->is_file) {
 		fflush(stdout);
+		b->waits = true;
 		b->is_file = client_wait_fd(b->client, b->fd, NULL) != E_OK;
+		b->waits = false;
 	}
 	do
 		n = read(b->fd, room, PIECE);

@@ -233,6 +233,19 @@ is_ensured(struct client *c, const char *name)
 	return map_get(&c->ensured, span_of(name)) != NULL;
 }
 
+/* A broker that was there and is away for a while keeps the next message waiting as it does those before. */
+static enum err
+connect_again(struct client *c, struct errtext *t)
+{
+	ms_t deadline = clock_mono_ms() + c->stall_ms;
+	enum err e;
+
+	do
+		e = client_connect_broker(c, t);
+	while (e != E_OK && c->conn != NULL && bus_conn_epoch(c->conn) > 0 && clock_mono_ms() < deadline);
+	return e == E_OK || c->conn == NULL || bus_conn_epoch(c->conn) == 0 ? e : stalled(c, t);
+}
+
 enum err
 client_ensure_queue(struct client *c, const struct bus_topo_queue *q, struct errtext *t)
 {
@@ -241,7 +254,7 @@ client_ensure_queue(struct client *c, const struct bus_topo_queue *q, struct err
 	enum err e;
 
 	do {
-		e = client_connect_broker(c, t);
+		e = connect_again(c, t);
 		if (e != E_OK)
 			return e;
 		if (is_ensured(c, q->name))
