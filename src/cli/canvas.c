@@ -143,6 +143,7 @@ canvas_run(struct cli *cli, struct client *client, struct sender *s, const struc
 {
 	struct client_canvas k = { .result = SPAN_NONE };
 	struct errtext why = { "" };
+	bool is_away = false; /* as against a broker that refuses one of the queues */
 	int code = 0;
 	enum err e = make(&k, client, job, &why);
 
@@ -154,13 +155,17 @@ canvas_run(struct cli *cli, struct client *client, struct sender *s, const struc
 	/* Before anything is sent: a wait that cannot work should not leave tasks behind. */
 	if (e == E_OK && job->wait)
 		e = client_connect_backend(client, &why);
+	if (e == E_OK) {
+		e = client_connect_broker(client, &why);
+		is_away = e == E_REFUSED;
+	}
 	if (e == E_OK)
 		e = client_canvas_send(client, &k, route, s, &why);
 	if (e != E_OK) {
 		out_error("%s", why.text[0] != '\0' ? why.text : err_name(e));
-		code = e == E_CLOSED || e == E_TIMEOUT ? EXIT_UNREACHABLE
-			: e == E_FORMAT || e == E_CONF ? EXIT_USAGE
-						       : EXIT_NO;
+		code = e == E_CLOSED || e == E_TIMEOUT || is_away ? EXIT_UNREACHABLE
+			: e == E_FORMAT || e == E_CONF            ? EXIT_USAGE
+								  : EXIT_NO;
 	} else if (job->wait) {
 		code = wait_all(cli, client, &k, job->timeout);
 	} else {

@@ -261,6 +261,11 @@ def test_send_a_canvas_that_fails(site, app, warren, worker):
     wait_final([app.AsyncResult("errback")])
 
 
+def test_a_canvas_without_its_broker_ends_as_unreachable(warren):
+    done = warren("send", "--chain", '[{"task": "add"}]', "-b", "amqp://guest:secret@127.0.0.1:1//", code=3)
+    assert "cannot reach" in done.stderr and "secret" not in done.stderr
+
+
 @pytest.mark.parametrize("args,says", [
     (["--chain", "{}"], "a list"),
     (["--chain", "[]"], "at least one part"),
