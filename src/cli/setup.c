@@ -64,7 +64,8 @@ setup_backend(struct cli *cli, struct backend_conf *out)
 
 	*out = (struct backend_conf){
 		.url = *o->result_backend != '\0' ? o->result_backend : "none",
-		.result_expires_s = o->result_expires / 1000,
+		/* Upwards: less than a second is not for ever. */
+		.result_expires_s = (o->result_expires + 999) / 1000,
 		.key_prefix = or_null(o->result_key_prefix),
 		.chords_unordered = !o->result_chord_ordered,
 		.tls = tls_conf(o),

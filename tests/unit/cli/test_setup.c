@@ -57,6 +57,20 @@ a_soft_limit_that_never_comes_is_a_mistake(void **state)
 }
 
 static void
+results_of_less_than_a_second_are_not_kept_for_ever(void **state)
+{
+	struct fixture *f = *state;
+	struct backend_conf b;
+
+	load(f, "result_expires: 500ms\n");
+	setup_backend(&f->cli, &b);
+	assert_int_equal(b.result_expires_s, 1);
+	load(f, "result_expires: 0\n");
+	setup_backend(&f->cli, &b);
+	assert_int_equal(b.result_expires_s, 0);
+}
+
+static void
 queues_are_declared_as_configured(void **state)
 {
 	struct fixture *f = *state;
@@ -249,6 +263,8 @@ main(void)
 		cmocka_unit_test(autoscale_flag_is_celerys),
 		cmocka_unit_test_setup_teardown(a_task_that_says_nothing_has_the_default_rule, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_soft_limit_that_never_comes_is_a_mistake, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			results_of_less_than_a_second_are_not_kept_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(queues_are_declared_as_configured, setup, teardown),
 		cmocka_unit_test_setup_teardown(pools_of_the_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_pool_from_flags, setup, teardown),
