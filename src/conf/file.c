@@ -30,45 +30,78 @@ struct scope {
 	uint64_t *given; /* of an entry: which rows were set */
 };
 
-/* The texts of a list, or "key=value" of a table (in the arena). */
+/* A key must be a text and stand there only once. `seen` has the lines of those before it. */
+static enum err
+check_key(const struct file *f, const struct doc_value *key, struct map *seen)
+{
+	void *other = NULL;
+
+	if (key->kind != DOC_TEXT || key->text.len == 0)
+		return doc_fail(&f->doc, key->line, "a key must be a plain text");
+	if (map_set(seen, key->text, (void *)(uintptr_t)key->line, &other) != E_OK)
+		return doc_no_memory(&f->doc);
+	if (other != NULL)
+		return doc_fail(&f->doc, key->line, "'%s' is there already, on line %d", key->text.ptr,
+			(int)(uintptr_t)other);
+	return E_OK;
+}
+
+/* "key=value" (in the arena). Behind it nobody knows which '=' was the one between them. */
+static enum err
+get_pair(const struct file *f, const struct opt_row *row, const struct doc_value *key, struct map *seen,
+	struct span *out)
+{
+	const struct doc_value *value = key->next;
+	struct buf b;
+	enum err e = check_key(f, key, seen);
+
+	if (e != E_OK)
+		return e;
+	if (memchr(key->text.ptr, '=', key->text.len) != NULL)
+		return doc_fail(
+			&f->doc, key->line, "%s: '%s': a name cannot hold a '='", row->name, key->text.ptr);
+	if (value->kind != DOC_TEXT || doc_is_null(value))
+		return doc_fail(&f->doc, value->line, "%s: '%s' has no plain text as its value%s", row->name,
+			key->text.ptr, doc_is_null(value) ? ": write \"\" for an empty one" : "");
+	buf_init(&b, 0);
+	buf_add(&b, key->text);
+	buf_addc(&b, '=');
+	buf_add(&b, value->text);
+	*out = b.err == E_OK ? arena_dup(&f->c->arena, buf_span(&b)) : SPAN_NONE;
+	buf_release(&b);
+	return out->ptr != NULL ? E_OK : doc_no_memory(&f->doc);
+}
+
+/* The texts of a list, or the pairs of a table. */
 static enum err
 get_items(const struct file *f, const struct opt_row *row, const struct doc_value *v, struct span *items,
 	size_t *count)
 {
 	bool pairs = v->kind == DOC_TABLE;
-	const struct doc_value *key = NULL, *i;
+	const struct doc_value *i;
+	enum err e = E_OK;
+	struct map seen;
 	size_t n = 0;
-	struct buf b;
 
 	if (pairs != (row->type == OPT_T_pairs))
 		return doc_fail(&f->doc, v->line,
 			pairs ? "%s: a list is expected, not a table" : "%s: a table is expected, not a list",
 			row->name);
-	for (i = v->first; i != NULL; i = i->next) {
-		if (pairs) {
-			key = i;
-			i = i->next;
-		}
+	map_init(&seen);
+	for (i = v->first; e == E_OK && i != NULL; i = pairs ? i->next->next : i->next) {
 		if (n == ITEMS_MAX)
-			return doc_fail(&f->doc, v->line, "%s: more than %d items", row->name, ITEMS_MAX);
-		if (i->kind != DOC_TEXT || (pairs && key->kind != DOC_TEXT))
-			return doc_fail(
-				&f->doc, i->line, "%s: item %zu is not a plain text", row->name, n + 1);
-		items[n] = i->text;
-		if (pairs) {
-			buf_init(&b, 0);
-			buf_add(&b, key->text);
-			buf_addc(&b, '=');
-			buf_add(&b, i->text);
-			items[n] = b.err == E_OK ? arena_dup(&f->c->arena, buf_span(&b)) : SPAN_NONE;
-			buf_release(&b);
-			if (items[n].ptr == NULL)
-				return doc_no_memory(&f->doc);
-		}
+			e = doc_fail(&f->doc, v->line, "%s: more than %d items", row->name, ITEMS_MAX);
+		else if (pairs)
+			e = get_pair(f, row, i, &seen, &items[n]);
+		else if (i->kind != DOC_TEXT || doc_is_null(i))
+			e = doc_fail(&f->doc, i->line, "%s: item %zu is not a plain text", row->name, n + 1);
+		else
+			items[n] = i->text;
 		n++;
 	}
+	map_release(&seen, NULL);
 	*count = n;
-	return E_OK;
+	return e;
 }
 
 /* A list or table written as YAML, for a setting that is JSON. */
@@ -147,22 +180,6 @@ unknown_key(const struct file *f, const struct scope *s, const struct doc_value 
 		s->of != NULL ? s->of : "", buf_text(&b));
 	buf_release(&b);
 	return e;
-}
-
-/* A key must be a text and stand there only once. `seen` has the lines of those before it. */
-static enum err
-check_key(const struct file *f, const struct doc_value *key, struct map *seen)
-{
-	void *other = NULL;
-
-	if (key->kind != DOC_TEXT || key->text.len == 0)
-		return doc_fail(&f->doc, key->line, "a key must be a plain text");
-	if (map_set(seen, key->text, (void *)(uintptr_t)key->line, &other) != E_OK)
-		return doc_no_memory(&f->doc);
-	if (other != NULL)
-		return doc_fail(&f->doc, key->line, "'%s' is there already, on line %d", key->text.ptr,
-			(int)(uintptr_t)other);
-	return E_OK;
 }
 
 static enum err

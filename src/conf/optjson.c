@@ -61,6 +61,12 @@ pair(struct span key, struct span value, struct arena *a, struct span *out, stru
 	buf_init(&b, 0);
 	/* The raw key without its quotes: put them back to decode it. */
 	jscan_add_string(&b, (struct span){ key.ptr - 1, key.len + 2 });
+	/* Behind it nobody knows which '=' was the one between them. */
+	if (b.err == E_OK && memchr(buf_text(&b), '=', b.len) != NULL) {
+		err_set(t, E_CONF, "'%s': a name cannot hold a '='", buf_text(&b));
+		buf_release(&b);
+		return E_CONF;
+	}
 	buf_addc(&b, '=');
 	buf_add(&b, value);
 	*out = b.err == E_OK ? arena_dup(a, buf_span(&b)) : SPAN_NONE;

@@ -169,6 +169,13 @@ mistakes_name_file_and_line(void **state)
 	refused("concurrency: [1]\n", "one value is expected");
 	refused("broker: { a: b }\n", "a list is expected");
 	refused("pools: { a: { env: [x] } }\n", "a table is expected");
+	refused("pools: { a: { env: { \"A=B\": c } } }\n",
+		"warren.yaml:1: env: 'A=B': a name cannot hold a '='");
+	refused("pools: { a: { env: { \"\": secret } } }\n", "warren.yaml:1: a key must be a plain text");
+	refused("pools: { a: { env: { A: 1, A: 2 } } }\n", "'A' is there already");
+	refused("pools:\n  a:\n    env:\n      A: ~\n",
+		"warren.yaml:4: env: 'A' has no plain text as its value");
+	refused("pools: { a: { queues: [b, ~] } }\n", "queues: item 2 is not a plain text");
 	refused("pools: [a]\n", "must be a table");
 	refused("pools: { a: b }\n", "pool 'a' must be a table");
 	refused("- a\n", "must be a table of settings");

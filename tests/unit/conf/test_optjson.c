@@ -116,6 +116,7 @@ what_is_wrong_is_named(void **state)
 		{ "{\"list\": \"a\"}", "list: a list of texts is expected" },
 		{ "{\"list\": {\"a\": 1}}", "list: a list of texts is expected" },
 		{ "{\"list\": [[1]]}", "list: item 1 is not a plain text" },
+		{ "{\"pairs\": {\"a=b\": \"c\"}}", "pairs: 'a=b': a name cannot hold a '='" },
 		{ "{\"flag\": \"perhaps\"}", "flag: 'perhaps' is neither true nor false" },
 		{ "{\"text\": \"a\\u0000b\"}", "text: the value holds a NUL byte" },
 	};
