@@ -259,8 +259,8 @@ url_query_dup(const struct url *u, const char *key)
 	return NULL;
 }
 
-static bool
-is_secret(struct span name)
+bool
+url_is_secret(struct span name)
 {
 	static const char *const words[] = { "pass", "secret", "token", "key" };
 	char text[64];
@@ -291,7 +291,7 @@ add_safe_query(struct buf *b, struct span query)
 		if (!value.ptr)
 			continue;
 		buf_addc(b, '=');
-		if (is_secret(name))
+		if (url_is_secret(name))
 			buf_add(b, SPAN("**"));
 		else
 			text_add_printable(b, value, 0);
@@ -335,4 +335,28 @@ url_add_safe(struct buf *b, const struct url *u)
 		text_add_printable(b, span_of(u->raw_path), 0);
 	}
 	add_safe_query(b, span_of(u->query));
+}
+
+void
+url_add_hidden(struct buf *b, struct span text)
+{
+	const char *end = text.ptr + text.len, *p = text.ptr, *at, *colon, *stop;
+
+	while (p < end && (at = memmem(p, (size_t)(end - p), "://", 3)) != NULL) {
+		buf_add(b, (struct span){ p, (size_t)(at + 3 - p) });
+		p = at + 3;
+		at = colon = NULL;
+		for (stop = p; stop < end && memchr("/? \t\n\"'", *stop, 7) == NULL; stop++) {
+			if (*stop == '@')
+				at = stop;
+			else if (*stop == ':' && colon == NULL)
+				colon = stop;
+		}
+		if (at == NULL || colon == NULL || colon > at)
+			continue;
+		buf_add(b, (struct span){ p, (size_t)(colon - p) });
+		buf_add(b, SPAN(":**"));
+		p = at;
+	}
+	buf_add(b, (struct span){ p, (size_t)(end - p) });
 }

@@ -29,5 +29,9 @@ void url_release(struct url *u);
 char *url_query_dup(const struct url *u, const char *key);
 /* "amqp://guest:**@127.0.0.1:5672//"; values of query keys that sound like secrets are hidden as well. */
 void url_add_safe(struct buf *b, const struct url *u);
+/* Any text; the passwords of URLs that stand in it are hidden. */
+void url_add_hidden(struct buf *b, struct span text);
+/* Whether a value with this name is better not shown: DB_PASSWORD, api_key. */
+bool url_is_secret(struct span name);
 
 #endif

@@ -4,6 +4,7 @@
 #include "cli/schedule.h"
 
 #include "base/js.h"
+#include "base/url.h"
 
 struct config_flags {
 	const char *app, *check;
@@ -71,13 +72,56 @@ print_warnings(void)
 	buf_release(&b);
 }
 
+/* Variables of children, headers, command lines: what is a secret there, by its name or as the password of a URL, is hidden. */
+static void
+hide_secrets(struct opt_list *list, bool pairs, struct arena *a)
+{
+	const char **shown = arena_zero(a, (list->n + 1) * sizeof(*shown));
+	struct buf b;
+
+	for (size_t i = 0; shown != NULL && i < list->n; i++) {
+		struct span value = span_of(list->items[i]), name = value;
+
+		buf_init(&b, 0);
+		if (pairs && url_is_secret(name = span_split(&value, '='))) {
+			buf_add(&b, name);
+			buf_adds(&b, "=**");
+		} else
+			url_add_hidden(&b, span_of(list->items[i]));
+		shown[i] = b.err == E_OK ? arena_dup(a, buf_span(&b)).ptr : NULL;
+		buf_release(&b);
+		if (shown[i] == NULL)
+			shown[i] = "**";
+	}
+	*list = shown != NULL ? (struct opt_list){ shown, list->n } : (struct opt_list){ .n = 0 };
+}
+
+/* A copy to be shown. */
+static const char *
+shown_item(const struct conf_section *sec, const char *item, struct arena *a)
+{
+	char *copy = arena_zero(a, sec->item_size);
+
+	if (copy == NULL)
+		abort();
+	memcpy(copy, item, sec->item_size);
+	for (size_t i = 0; i < sec->n_rows; i++)
+		if (opt_is_list(&sec->rows[i]))
+			hide_secrets((struct opt_list *)(void *)(copy + sec->rows[i].offset),
+				sec->rows[i].type == OPT_T_pairs, a);
+	return copy;
+}
+
 static void
 print_item_json(struct js *w, const struct conf_section *sec, const char *item)
 {
+	struct arena arena;
 	struct buf value;
 	size_t i;
 
+	arena_init(&arena, 0);
 	js_key_span(w, span_of(((const struct conf_item *)(const void *)item)->name));
+	item = shown_item(sec, item, &arena);
 	js_object(w);
 	for (i = 0; i < sec->n_rows; i++) {
 		buf_init(&value, 0);
@@ -87,6 +131,7 @@ print_item_json(struct js *w, const struct conf_section *sec, const char *item)
 		buf_release(&value);
 	}
 	js_object_end(w);
+	arena_release(&arena);
 }
 
 static const char *
@@ -152,6 +197,7 @@ print_item(const struct conf *c, const struct conf_section *sec, const char *ite
 
 	arena_init(&arena, 0);
 	buf_init(&b, 0);
+	item = shown_item(sec, item, &arena);
 	if (opt_set_defaults(sec->rows, sec->n_rows, plain, &arena) == E_OK)
 		for (i = 0; i < sec->n_rows; i++) {
 			start = b.len;

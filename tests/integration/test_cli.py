@@ -283,6 +283,18 @@ def test_output_that_cannot_be_written(built, site):
         assert code_and_error(pipe) == ("", 1)
 
 
+def test_config_hides_what_is_secret_in_its_entries(warren, tmp_path):
+    config = tmp_path / "warren.yaml"
+    config.write_text('pools:\n  a:\n    runner: [run, "--url=http://u:hidden@h/"]\n    queues: [q]\n'
+                      '    env: { DB: "postgres://u:hidden@h/db", API_TOKEN: hidden, TZ: UTC }\n'
+                      'schedule:\n  s: { task: t, every: 1s, headers: { token: hidden, tenant: a } }\n')
+    plain = warren("config", "--config", str(config)).stdout
+    assert "hidden" not in plain and "DB=postgres://u:**@h/db" in plain and "API_TOKEN=**" in plain
+    pools = json.loads(warren("config", "--json", "--config", str(config)).stdout)["pools"]
+    assert pools["a"]["env"] == ["DB=postgres://u:**@h/db", "API_TOKEN=**", "TZ=UTC"]
+    assert pools["a"]["runner"] == ["run", "--url=http://u:**@h/"] and pools["a"]["queues"] == ["q"]
+
+
 def test_sample_configuration_is_right(warren, tmp_path):
     path = tmp_path / "sample.yaml"
     path.write_text(warren("config", "--sample").stdout)

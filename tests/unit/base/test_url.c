@@ -154,6 +154,32 @@ bears_torture(void **state UNUSED)
 	torture(parse, (char[]){ "amqp://u:p@h:1/path?k=v" });
 }
 
+static void
+passwords_within_a_text_are_hidden(void **state UNUSED)
+{
+	static const char *const rows[][2] = {
+		{ "", "" },
+		{ "plain: @ text", "plain: @ text" },
+		{ "postgres://u:secret@h/db", "postgres://u:**@h/db" },
+		{ "--url=redis://:s@cr:et@h, http://a:b@c", "--url=redis://:**@h, http://a:**@c" },
+		{ "http://proxy:3128", "http://proxy:3128" },
+		{ "http://h:80/a@b", "http://h:80/a@b" },
+		{ "http://u@h:80", "http://u@h:80" },
+		{ "a://", "a://" },
+	};
+	struct buf b;
+
+	buf_init(&b, 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		buf_reset(&b);
+		url_add_hidden(&b, span_of(rows[i][0]));
+		assert_string_equal(buf_text(&b), rows[i][1]);
+	}
+	buf_release(&b);
+	assert_true(url_is_secret(SPAN("DB_PASSWORD")) && url_is_secret(SPAN("api_key")));
+	assert_false(url_is_secret(SPAN("HTTPS_PROXY")));
+}
+
 int
 main(void)
 {
@@ -161,6 +187,7 @@ main(void)
 		cmocka_unit_test(parts_are_taken_apart),
 		cmocka_unit_test(errors_name_the_cause_and_no_password),
 		cmocka_unit_test(query_values_are_found_and_decoded),
+		cmocka_unit_test(passwords_within_a_text_are_hidden),
 		cmocka_unit_test(bears_torture),
 	};
 
