@@ -11,11 +11,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_MAX (4 << 20)
+/* What writes into a pipe may have to ask somebody first. */
+#define PIPE_MS 60000
 #define LOCAL_FILE "warren.yaml"
 #define SYSTEM_FILE WARREN_SYSCONFDIR "/warren.yaml"
 
@@ -182,8 +185,41 @@ read_all(int fd, struct buf *b, const char *path, struct errtext *t)
 	}
 }
 
-enum err
-conf_read_file(struct buf *b, const char *path, struct errtext *t)
+/* Until there is something to read, or its end; a pipe that nobody has opened for writing yet is waited for as well. */
+static enum err
+wait_for_pipe(int fd, const char *path, struct errtext *t)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&p, 1, PIPE_MS);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return err_set(t, E_CONF, "%s: nothing came through this pipe for %d s", path, PIPE_MS / 1000);
+	return n > 0 ? E_OK : err_sys(t, "%s", path);
+}
+
+static enum err
+read_pipe(int fd, struct buf *b, const char *path, struct errtext *t)
+{
+	int flags = fcntl(fd, F_GETFL);
+	enum err e = wait_for_pipe(fd, path, t);
+
+	/* The description may be shared with who gave us the pipe, but what is read here is read once. */
+	if (e == E_OK && (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0))
+		e = err_sys(t, "%s", path);
+	return e == E_OK ? read_all(fd, b, path, t) : e;
+}
+
+static bool
+may_be_read(const struct stat *st, bool may_be_pipe)
+{
+	return S_ISREG(st->st_mode) || (may_be_pipe && S_ISFIFO(st->st_mode));
+}
+
+static enum err
+read_file(struct buf *b, const char *path, bool may_be_pipe, struct errtext *t)
 {
 	struct stat st;
 	enum err e;
@@ -197,17 +233,39 @@ conf_read_file(struct buf *b, const char *path, struct errtext *t)
 		return err_sys(t, "%s: cannot open", path);
 	if (fstat(fd, &st) != 0)
 		e = err_sys(t, "%s", path);
-	else if (!S_ISREG(st.st_mode))
-		e = err_set(t, E_CONF, "%s: is not a regular file", path);
+	else if (!may_be_read(&st, may_be_pipe))
+		e = err_set(t, E_CONF, "%s: is %s", path,
+			may_be_pipe ? "neither a regular file nor a pipe" : "not a regular file");
 	else if (st.st_mode & S_IWOTH)
 		e = err_set(t, E_CONF, "%s: everyone may write this file, so it is not read: chmod o-w %s",
 			path, path);
 	else {
 		b->max = FILE_MAX + 8192;
-		e = read_all(fd, b, path, t);
+		e = S_ISFIFO(st.st_mode) ? read_pipe(fd, b, path, t) : read_all(fd, b, path, t);
 	}
 	close(fd);
 	return e;
+}
+
+enum err
+conf_read_file(struct buf *b, const char *path, struct errtext *t)
+{
+	return read_file(b, path, false, t);
+}
+
+/* A pipe gives what it has once. Who reads its settings again stays with that. */
+static bool
+take_from_first(struct conf *c, enum conf_option option, const char *path)
+{
+	const struct conf *first = c->first;
+	struct stat st;
+
+	if (first == NULL || strcmp(first->origin[option].where, path) != 0 || stat(path, &st) != 0 ||
+		!S_ISFIFO(st.st_mode))
+		return false;
+	opt_borrow(&conf_rows[option], &c->o, &first->o);
+	c->origin[option] = first->origin[option];
+	return true;
 }
 
 /* One URL a line; blank lines and lines with # are skipped. */
@@ -223,11 +281,14 @@ load_secret(struct conf *c, enum conf_option option, enum conf_option file_optio
 
 	if (*path == '\0' || file->source < value->source)
 		return E_OK;
-	if (file->source == value->source)
+	/* When settings are read again, what a flag's file gave the first time is there already. */
+	if (file->source == value->source && strcmp(value->where, path) != 0)
 		return err_set(t, E_CONF, "%s (%s) and %s (%s) are both set: keep one of them",
 			conf_rows[option].name, value->where, conf_rows[file_option].name, file->where);
+	if (take_from_first(c, option, path))
+		return E_OK;
 	buf_init(&b, 0);
-	e = conf_read_file(&b, path, t);
+	e = read_file(&b, path, true, t);
 	for (rest = buf_span(&b); e == E_OK && rest.ptr != NULL;) {
 		line = span_trim(span_split(&rest, '\n'));
 		if (line.len == 0 || line.ptr[0] == '#')

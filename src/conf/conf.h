@@ -85,8 +85,9 @@ struct conf {
 	size_t n_tasks;
 	struct conf_schedule *schedule;
 	size_t n_schedule;
-	const char *file;   /* the file that was read, NULL = none */
-	struct arena arena; /* owns all of the above */
+	const char *file;         /* the file that was read, NULL = none */
+	const struct conf *first; /* when settings are read again: as they were before; NULL else */
+	struct arena arena;       /* owns all of the above */
 };
 
 extern const struct opt_row conf_rows[CONF_OPTIONS];
@@ -120,7 +121,7 @@ enum err conf_load(struct conf *c, const char *path, struct errtext *t) MUSTCHEC
 enum err conf_load_file(struct conf *c, const char *path, struct errtext *t) MUSTCHECK;
 /* Only the environment. */
 enum err conf_load_env(struct conf *c, struct errtext *t) MUSTCHECK;
-/* broker_file and result_backend_file. E_CONF when a setting and its _file come from the same source. */
+/* broker_file and result_backend_file, which may be pipes. E_CONF when a setting and its _file come from the same source. */
 enum err conf_load_secrets(struct conf *c, struct errtext *t) MUSTCHECK;
 /* A regular file that not everyone may write, at most 4 MiB. */
 enum err conf_read_file(struct buf *b, const char *path, struct errtext *t) MUSTCHECK;

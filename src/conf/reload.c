@@ -11,6 +11,7 @@ conf_load_again(struct conf *c, const struct conf *first, const char *path, stru
 
 	if (e != E_OK)
 		return err_set(t, e, "out of memory");
+	c->first = first;
 	for (size_t i = 0; i < CONF_OPTIONS; i++)
 		if (first->origin[i].source == CONF_FLAG) {
 			opt_borrow(&conf_rows[i], &c->o, &first->o);

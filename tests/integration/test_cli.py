@@ -283,6 +283,14 @@ def test_output_that_cannot_be_written(built, site):
         assert code_and_error(pipe) == ("", 1)
 
 
+def test_secrets_may_come_through_a_pipe(site, built):
+    script = '"%s" config --broker-file <(sleep 0.2; echo amqp://u:hidden@vault//) --result-backend-file /dev/stdin' % WARREN
+    done = subprocess.run(["bash", "-c", script], input="redis://:hidden@store/1\n", capture_output=True, text=True, check=False,
+                          env={k: v for k, v in site.env().items() if not k.startswith("WARREN_")}, cwd=site.folder)
+    assert done.returncode == 0, done.stderr
+    assert "amqp://u:**@vault//" in done.stdout and "redis://:**@store/1" in done.stdout and "hidden" not in done.stdout
+
+
 def test_config_hides_what_is_secret_in_its_entries(warren, tmp_path):
     config = tmp_path / "warren.yaml"
     config.write_text('pools:\n  a:\n    runner: [run, "--url=http://u:hidden@h/"]\n    queues: [q]\n'

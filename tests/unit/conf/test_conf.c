@@ -273,6 +273,11 @@ url_may_come_from_a_file(void **state)
 	assert_int_equal(conf_load(&f->c, path_of("warren.yaml"), &f->t), E_CONF);
 	assert_non_null(strstr(f->t.text, "both set"));
 	unsetenv("WARREN_BROKER");
+	setenv("WARREN_BROKER_FILE", folder, 1);
+	conf_release(&f->c);
+	assert_int_equal(conf_init(&f->c), E_OK);
+	assert_int_equal(conf_load(&f->c, path_of("warren.yaml"), &f->t), E_CONF);
+	assert_non_null(strstr(f->t.text, "neither a regular file nor a pipe"));
 	setenv("WARREN_BROKER_FILE", "/does/not/exist", 1);
 	conf_release(&f->c);
 	assert_int_equal(conf_init(&f->c), E_OK);

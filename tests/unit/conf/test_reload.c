@@ -47,6 +47,74 @@ load_first(struct conf *first, const char *text)
 	told[0] = '\0';
 }
 
+/* With the flag --broker-file. */
+static void
+load_with_secret(struct conf *first, const char *secret)
+{
+	struct errtext t;
+
+	write_file("concurrency: 2\n");
+	assert_int_equal(conf_init(first), E_OK);
+	assert_int_equal(conf_set(first, &conf_rows[CONF_OPT_broker_file], span_of(secret), CONF_FLAG,
+				 "--broker-file", &t),
+		E_OK);
+	if (conf_load(first, path, &t) != E_OK)
+		fail_msg("%s", t.text);
+}
+
+static void
+the_file_of_a_flag_is_read_again(void **state)
+{
+	char secret[80];
+	struct conf first, again;
+	struct errtext t = { "" };
+	FILE *f;
+
+	(void)state;
+	snprintf(secret, sizeof(secret), "%s.secret", path);
+	for (int i = 0; i < 2; i++) {
+		f = fopen(secret, "w");
+		assert_non_null(f);
+		fprintf(f, "amqp://u:p@host%d//\n", i);
+		fclose(f);
+		if (i == 0)
+			load_with_secret(&first, secret);
+		else if (conf_load_again(&again, &first, path, &t) != E_OK)
+			fail_msg("%s", t.text);
+	}
+	assert_string_equal(first.o.broker.items[0], "amqp://u:p@host0//");
+	assert_int_equal(again.o.broker.n, 1);
+	assert_string_equal(again.o.broker.items[0], "amqp://u:p@host1//");
+	unlink(secret);
+	conf_release(&again);
+	conf_release(&first);
+}
+
+static void
+what_came_through_a_pipe_stays(void **state)
+{
+	static const char url[] = "amqp://u:p@host//\n";
+	struct conf first, again;
+	struct errtext t = { "" };
+	char secret[40];
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(write(p[1], url, sizeof(url) - 1), sizeof(url) - 1);
+	close(p[1]);
+	snprintf(secret, sizeof(secret), "/dev/fd/%d", p[0]);
+	load_with_secret(&first, secret);
+	assert_string_equal(first.o.broker.items[0], "amqp://u:p@host//");
+	if (conf_load_again(&again, &first, path, &t) != E_OK)
+		fail_msg("%s", t.text);
+	assert_int_equal(again.o.broker.n, 1);
+	assert_string_equal(again.o.broker.items[0], "amqp://u:p@host//");
+	close(p[0]);
+	conf_release(&again);
+	conf_release(&first);
+}
+
 static void
 flags_stay_and_the_file_is_new(void **state)
 {
@@ -120,6 +188,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_file_of_a_flag_is_read_again),
+		cmocka_unit_test(what_came_through_a_pipe_stays),
 		cmocka_unit_test(flags_stay_and_the_file_is_new),
 		cmocka_unit_test(a_wrong_file_leaves_nothing_behind),
 		cmocka_unit_test(sections_are_compared_entry_by_entry),
