@@ -12,6 +12,8 @@
 
 /* Patterns are matched against each node's name by each node: long ones have no use. */
 #define PATTERN_MAX 1000
+/* Of its counted repetitions, multiplied: libc writes out what is repeated, so that "((a{1,255}){1,255}){1,20}" takes gigabytes. */
+#define REPEAT_MAX 1000
 
 void
 control_exchange_name(char out[CONTROL_NAME_MAX + 1], struct span name)
@@ -159,12 +161,35 @@ is_among(const struct control_request *r, struct span node)
 	return false;
 }
 
+/* Whether it is small once its "{m,n}" are written out. The larger number of each counts, wherever it stands. */
+static bool
+is_small_regex(struct span pattern)
+{
+	int64_t all = 1, n;
+
+	for (size_t i = 0; i < pattern.len; i++) {
+		struct span rest = { pattern.ptr + i + 1, pattern.len - i - 1 }, inner, low;
+
+		i += pattern.ptr[i] == '\\';
+		if (rest.len == 0 || rest.ptr[-1] != '{')
+			continue;
+		inner = span_split(&rest, '}');
+		low = span_split(&inner, ',');
+		if (text_parse_int(inner.len > 0 ? inner : low, &n) && n > 1)
+			all = n > REPEAT_MAX ? REPEAT_MAX + 1 : all * n;
+		if (all > REPEAT_MAX)
+			return false;
+	}
+	return true;
+}
+
 /* Python's re.match is anchored at the start only. The leftmost match is the one at the start if there is one. */
 static bool
 matches_regex(struct span pattern, struct span node)
 {
 	regmatch_t at;
-	char *text = pattern.len <= PATTERN_MAX ? alloc_dup(pattern) : NULL, *name = alloc_dup(node);
+	char *text = pattern.len <= PATTERN_MAX && is_small_regex(pattern) ? alloc_dup(pattern) : NULL,
+	     *name = alloc_dup(node);
 	regex_t re;
 	bool yes = false;
 

@@ -191,6 +191,10 @@ everybody_or_those_addressed(void **state UNUSED)
 		{ "\"pattern\": \"w1.*vm\", \"matcher\": \"pcre\"", true, true },
 		{ "\"pattern\": \"1\", \"matcher\": \"pcre\"", false, false },
 		{ "\"pattern\": \"w(\", \"matcher\": \"pcre\"", false, false },
+		{ "\"pattern\": \"w{1,30}1{1,30}\", \"matcher\": \"pcre\"", true, true },
+		/* Written out they would take gigabytes. */
+		{ "\"pattern\": \"((w{1,90}){1,90})\", \"matcher\": \"pcre\"", false, false },
+		{ "\"pattern\": \"w{1}{1,2000}\", \"matcher\": \"pcre\"", false, false },
 		{ "\"pattern\": \"w\"", true, true },
 		{ "\"pattern\": \"w*\", \"matcher\": \"sql\"", false, false },
 	};
