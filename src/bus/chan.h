@@ -22,7 +22,7 @@ struct bus_delivery {
 	bool redelivered;
 	struct span consumer; /* its tag; lives with msg */
 	struct msg *msg;      /* the callee takes it: bus_msg_free */
-	/* NULL, or why something of the message is missing: "its body has 300000000 bytes, 134217728 are allowed", "its headers are
+	/* NULL, or why something of the message is missing, or too much: "its body has 300000000 bytes, 134217728 are allowed", "its headers are
 	 * nested too deep". The rest is there; such a message would come again after every reconnect until it is put aside. Lives
 	 * with msg. */
 	const char *spoiled;

@@ -17,6 +17,9 @@
 #include "bus/codec.h"
 
 #define CLASS_BASIC 60
+/* Of a frame for headers. Who passes a message on adds to them, and one that leaves no room for that could neither be sent again nor be put
+ * aside with the reason. */
+#define HEADER_SPARE 16384
 
 static uint16_t
 be16(const char *p)
@@ -207,12 +210,17 @@ decode_props(struct codec *c, struct frame *f, struct span props)
 static enum err
 decode_header(struct codec *c, struct frame *f, struct span payload, struct fault *fault)
 {
+	enum err e;
+
 	if (payload.len < 14)
 		return FAULT(fault, AMQP_FRAME_ERROR, "content header of %zu bytes", payload.len);
 	if (be16(payload.ptr) != CLASS_BASIC)
 		return FAULT(fault, AMQP_FRAME_ERROR, "content header of class %u", be16(payload.ptr));
 	f->body_size = (uint64_t)be32(payload.ptr + 4) << 32 | be32(payload.ptr + 8);
-	return decode_props(c, f, (struct span){ payload.ptr + 12, payload.len - 12 });
+	e = decode_props(c, f, (struct span){ payload.ptr + 12, payload.len - 12 });
+	if (e == E_OK && f->spoiled == NULL && payload.len > BUS_FRAME_MAX - HEADER_SPARE)
+		f->spoiled = "its headers fill a frame, which leaves no room to pass it on";
+	return e;
 }
 
 /* `bytes` is a whole frame. */

@@ -34,9 +34,9 @@ struct frame {
 	void *args;                           /* METHOD: the amqp_..._t of it */
 	uint64_t body_size;                   /* HEADER */
 	const amqp_basic_properties_t *props; /* HEADER; NULL when nothing of it could be decoded */
-	const char *spoiled; /* HEADER: why all or part of the properties is missing; NULL = complete */
-	struct span piece;   /* BODY */
-	bool end;            /* BODY: the frame ends with this piece, its end byte was right */
+	const char *spoiled; /* HEADER: why all or part of the properties is missing, or why they are too much; NULL = fine */
+	struct span piece; /* BODY */
+	bool end;          /* BODY: the frame ends with this piece, its end byte was right */
 };
 
 /* What the peer did wrong: AMQP's reply code and words. */

@@ -468,7 +468,7 @@ bus_conn_new(struct bus_conn **out, struct loop *l, const struct bus_conf *conf,
 	c->connect_ms = conf->connect_ms > 0 ? conf->connect_ms : 10000;
 	c->retry_max_ms = conf->retry_max_ms > 0 ? conf->retry_max_ms : BACKOFF_MAX_MS;
 	c->write_max = conf->write_max > 0 ? conf->write_max : (size_t)64 << 20;
-	c->message_max = conf->message_max > 0 ? conf->message_max : (size_t)128 << 20;
+	c->message_max = conf->message_max > 0 ? conf->message_max : BUS_MESSAGE_MAX;
 	c->frame_max = BUS_FRAME_MAX;
 	codec_init(&c->codec);
 	buf_init(&c->out, 2 * BUS_FRAME_MAX);

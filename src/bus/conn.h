@@ -12,6 +12,9 @@
 #include "loop/loop.h"
 #include "loop/stream.h"
 
+/* Of a body, when nothing else is said. */
+#define BUS_MESSAGE_MAX ((size_t)128 << 20)
+
 struct bus_conn;
 
 struct bus_conf {

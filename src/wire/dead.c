@@ -71,6 +71,82 @@ set_output(struct builder *b, struct span output)
 		set(b, "x-warren-output", output);
 }
 
+/* --- headers that are too large ---------------------------------------------------------------------------------------- */
+
+/* Of a frame of 128 KiB, less what the other properties may take and what is added when it is passed on once more: a letter whose headers
+ * fill a frame could not be replayed. */
+#define HEADERS_MAX 110000
+#define LEFT_OUT_MAX 255
+
+static size_t val_size(const struct val *v);
+
+static size_t
+table_size(const struct table *t)
+{
+	size_t n = 4;
+
+	for (size_t i = 0; i < t->count; i++)
+		n += 1 + t->pairs[i].key.len + val_size(&t->pairs[i].value);
+	return n;
+}
+
+/* Bytes on the wire, at most. Tables of a broker are not deep. */
+static size_t
+val_size(const struct val *v)
+{
+	size_t n = 5;
+
+	switch (v->type) {
+	case VAL_STRING:
+	case VAL_BYTES:
+		return n + v->u.string.len;
+	case VAL_ARRAY:
+		for (size_t i = 0; i < v->u.array.count; i++)
+			n += val_size(&v->u.array.items[i]);
+		return n;
+	case VAL_TABLE:
+		return 1 + table_size(v->u.table);
+	default:
+		return 1 + sizeof(int64_t);
+	}
+}
+
+/* The largest that is not ours; NULL: there is none. */
+static struct pair *
+largest(const struct table *t)
+{
+	struct pair *found = NULL;
+
+	for (size_t i = 0; i < t->count; i++)
+		if (!span_starts(t->pairs[i].key, "x-warren-") &&
+			(found == NULL || val_size(&t->pairs[i].value) > val_size(&found->value)))
+			found = &t->pairs[i];
+	return found;
+}
+
+static void
+leave_out(struct builder *b)
+{
+	struct table *t = &b->to->headers;
+	size_t size = table_size(t);
+	struct buf names;
+	struct pair *p;
+
+	if (size <= HEADERS_MAX)
+		return;
+	buf_init(&names, LEFT_OUT_MAX);
+	while (size + LEFT_OUT_MAX > HEADERS_MAX && (p = largest(t)) != NULL) {
+		size -= 1 + p->key.len + val_size(&p->value);
+		buf_adds(&names, names.len > 0 ? ", " : "");
+		buf_add(&names, p->key);
+		*p = t->pairs[--t->count];
+	}
+	if (b->err == E_OK && names.err == E_NOMEM)
+		b->err = E_NOMEM;
+	set(b, "x-warren-left-out", buf_span(&names));
+	buf_release(&names);
+}
+
 void
 dead_queue_name(char out[256], struct span origin)
 {
@@ -105,6 +181,7 @@ dead_encode(struct msg *to, const struct msg *original, const struct dead_letter
 			d->signal != 0 ? d->signal : d->exit_code);
 	if (d->process_died && d->peak_memory > 0)
 		set_int(&b, "x-warren-peak-memory", d->peak_memory);
+	leave_out(&b);
 	to->exchange = SPAN(DEAD_EXCHANGE);
 	key = arena_dup(&to->arena, d->queue);
 	to->routing_key = key;

@@ -2,7 +2,7 @@
  * Dead letters on the wire: the message as it came, bytes and properties, to exchange warren.dead with its origin queue as the
  * key, and headers that say why: x-warren-reason, x-warren-error, x-warren-queue, x-warren-exchange, x-warren-attempts, x-warren-host,
  * x-warren-time; x-warren-output when the task wrote something before its end; and when its process died x-warren-signal or
- * x-warren-exit-code, and x-warren-peak-memory.
+ * x-warren-exit-code, and x-warren-peak-memory. What would not fit a frame with these is left out: x-warren-left-out names the headers.
  *
  *   encode: message -> dead letter (the worker)      read: what it says      restore: dead letter -> message (a replay)
  */

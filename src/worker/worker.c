@@ -421,6 +421,9 @@ worker_check_ready(struct worker *w)
 
 /* --- set-up ------------------------------------------------------------------------------------------------------------ */
 
+/* Whatever has come must be able to go again, as a retry or a dead letter: its body, cut into frames, and its headers. */
+#define SEND_MAX (BUS_MESSAGE_MAX + BUS_MESSAGE_MAX / 128)
+
 static enum err
 open_connections(struct worker *w, struct errtext *t)
 {
@@ -442,6 +445,7 @@ open_connections(struct worker *w, struct errtext *t)
 	if (e != E_OK)
 		return e;
 	snprintf(name, sizeof(name), "%s publish", w->conf->node);
+	conf.write_max = SEND_MAX;
 	e = bus_conn_new(&w->publish, w->loop, &conf, &publish_ops, w, t);
 	if (e != E_OK)
 		return e;
@@ -449,7 +453,8 @@ open_connections(struct worker *w, struct errtext *t)
 	e = backend_open(&w->backend, w->loop, &backend, &events, w, t);
 	if (e != E_OK)
 		return e;
-	e = bus_pub_new(&w->pub, w->publish, &(struct bus_pub_conf){ 0 }, post_on_room, &w->post);
+	e = bus_pub_new(
+		&w->pub, w->publish, &(struct bus_pub_conf){ .bytes_max = SEND_MAX }, post_on_room, &w->post);
 	if (e == E_OK)
 		e = post_init(&w->post, w);
 	if (e == E_OK)

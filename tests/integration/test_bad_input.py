@@ -192,6 +192,23 @@ def post(site):
     return Post(site, site.app())
 
 
+def test_whatever_came_can_be_put_aside(site, worker, post):
+    user = "other-" + site.vhost
+    site.rabbitmq.ctl("add_user", user, "pw")
+    site.rabbitmq.ctl("set_permissions", "-p", site.vhost, user, ".*", ".*", ".*")
+    w = worker("-A", "tasks", "-c", "1")
+    theirs = Post(site, site.app(broker_url=site.rabbitmq.url(site.vhost, user=user, password="pw")))
+    theirs("[[], {}, {}]", headers={"task": "no.such", "id": "theirs"}, user_id=user)
+    post(b"x" * (65 << 20), headers={"task": "add", "id": "long"})
+    post("[[], {}, {}]", headers={"task": "no.such", "id": "wide", "pad": "x" * (131072 - 150), "mine": 1})
+    found = {m.headers["id"]: m for m in post.dead(3)}
+    assert "user_id" not in found["theirs"].properties
+    assert len(found["long"].body) == 65 << 20 and found["long"].headers["x-warren-reason"] == "too-big"
+    assert found["wide"].headers["x-warren-reason"] == "too-big" and found["wide"].headers["mine"] == 1
+    assert found["wide"].headers["x-warren-left-out"] == "pad" and "pad" not in found["wide"].headers
+    assert w.lines("cannot be sent") == []
+
+
 def deep(n):
     return "[[" + "[" * n + "]" * n + "], {}, {}]"
 

@@ -274,6 +274,34 @@ a_body_size_of_a_liar_allocates_nothing(void **state UNUSED)
 }
 
 static void
+headers_that_fill_a_frame_are_told_of(void **state UNUSED)
+{
+	static char pad[130000];
+	struct msg m;
+	struct rec r;
+	struct fx x;
+
+	memset(pad, 'x', sizeof(pad));
+	fx_open(&x, NULL);
+	rec_start(&r, &x);
+	for (size_t i = 0; i < 2; i++) {
+		struct val v = val_string((struct span){ pad, i == 0 ? sizeof(pad) : 100000 });
+
+		fx_msg(&m, "", "q", "id-1", "x");
+		assert_ok(table_set(&m.headers, &m.arena, SPAN("pad"), v));
+		fake_deliver(x.fake, 1, "c", i + 1, &m);
+		msg_release(&m);
+	}
+	fake_settle(x.fake);
+	assert_int_equal(r.n_got, 2);
+	assert_non_null(strstr(r.got[0].spoiled, "fill a frame"));
+	assert_int_equal(table_get_string(&r.got[0].msg->headers, "pad").len, sizeof(pad));
+	assert_null(r.got[1].spoiled);
+	rec_end(&r);
+	fx_release(&x);
+}
+
+static void
 spoiled_headers_do_not_end_the_connection(void **state UNUSED)
 {
 	struct span frames[8];
@@ -387,6 +415,7 @@ main(void)
 		cmocka_unit_test(returns_are_told),
 		cmocka_unit_test(too_long_a_body_is_not_kept),
 		cmocka_unit_test(a_body_size_of_a_liar_allocates_nothing),
+		cmocka_unit_test(headers_that_fill_a_frame_are_told_of),
 		cmocka_unit_test(spoiled_headers_do_not_end_the_connection),
 		cmocka_unit_test(memory_stays_flat_over_many_messages),
 		cmocka_unit_test(without_memory_the_message_comes_again_later),

@@ -203,6 +203,35 @@ anything_can_be_read(void **state UNUSED)
 }
 
 static void
+headers_that_fill_a_frame_make_room(void **state UNUSED)
+{
+	static char pad[130900];
+	struct dead_letter l = lost();
+	struct task_call call = call_of_add();
+	struct msg m, letter;
+
+	memset(pad, 'x', sizeof(pad));
+	make_task(&m, &call);
+	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("small"), val_int(7)), E_OK);
+	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("pad"),
+				 val_string((struct span){ pad, sizeof(pad) / 2 })),
+		E_OK);
+	assert_int_equal(table_set(&m.headers, &m.arena, SPAN("more"),
+				 val_string((struct span){ pad, sizeof(pad) / 2 - 9 })),
+		E_OK);
+	msg_init(&letter, 0);
+	assert_int_equal(dead_encode(&letter, &m, &l), E_OK);
+	assert_null(table_get(&letter.headers, "pad"));
+	assert_non_null(table_get(&letter.headers, "more"));
+	assert_non_null(table_get(&letter.headers, "small"));
+	assert_non_null(table_get(&letter.headers, "task"));
+	assert_span(table_get_string(&letter.headers, "x-warren-left-out"), "pad");
+	assert_true(span_eq(table_get_string(&letter.headers, "x-warren-reason"), l.reason));
+	msg_release(&letter);
+	msg_release(&m);
+}
+
+static void
 queue_names_fit_amqp(void **state UNUSED)
 {
 	char name[256], origin[300];
@@ -582,6 +611,7 @@ main(void)
 		cmocka_unit_test(output_keeps_its_end_from_a_whole_line),
 		cmocka_unit_test(headers_are_utf8_whatever_a_child_wrote),
 		cmocka_unit_test(anything_can_be_read),
+		cmocka_unit_test(headers_that_fill_a_frame_make_room),
 		cmocka_unit_test(queue_names_fit_amqp),
 		cmocka_unit_test(every_task_comes_back_as_it_was),
 		cmocka_unit_test(marks_of_death_are_taken_off),
