@@ -129,8 +129,10 @@ limit_of(const struct forward_change *c, const char *key, double old)
 {
 	double seconds = old;
 
-	if (jscan_kind(jscan_member(c->options, key)) == JSCAN_NUMBER)
-		(void)jscan_double(jscan_member(c->options, key), &seconds);
+	/* One without end would make the next attempt's message one that nobody takes. */
+	if (jscan_kind(jscan_member(c->options, key)) == JSCAN_NUMBER &&
+		(!jscan_double(jscan_member(c->options, key), &seconds) || !isfinite(seconds)))
+		seconds = old;
 	return seconds > 0 ? (struct val){ .type = VAL_DOUBLE, .u.number = seconds } : val_void();
 }
 

@@ -95,6 +95,12 @@ options_change_the_message(void **state UNUSED)
 	assert_span(table_get_string(&m.headers, "expires"), "2030-01-01T00:00:00Z");
 	assert_span(m.body, "old body");
 	msg_release(&m);
+	c.options = SPAN("{\"time_limit\":Infinity,\"soft_time_limit\":-Infinity}");
+	forward(&m, &c);
+	limits = table_get(&m.headers, "timelimit");
+	assert_true(limits->u.array.items[0].u.number == 30);
+	assert_true(limits->u.array.items[1].type == VAL_VOID);
+	msg_release(&m);
 	c.options = SPAN("{\"priority\":300,\"queue\":5}");
 	assert_false(forward_change_moves(&c));
 	forward(&m, &c);
