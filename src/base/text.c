@@ -300,10 +300,12 @@ expand_name(struct span pattern, struct span host, struct buf *out, struct errte
 	return out->err;
 }
 
+/* Names of queues and consumers are made from it, which AMQP bounds to 255 bytes. */
 enum err
 text_node_name(const char *pattern, const char *host, struct buf *out, struct errtext *t)
 {
 	struct span rest = span_of(pattern), name = SPAN("celery"), host_part = SPAN("%h");
+	size_t from = out->len;
 	enum err e;
 
 	if (!host || !*host)
@@ -323,5 +325,9 @@ text_node_name(const char *pattern, const char *host, struct buf *out, struct er
 		e = expand_name(host_part, span_of(host), out, t);
 	if (e == E_NOMEM || e == E_TOOBIG)
 		return err_set(t, e, "node name: %s", err_name(e));
+	if (e == E_OK && out->len - from > TEXT_NODE_MAX)
+		return err_set(t, E_CONF,
+			"a node name of %zu bytes is too long, at most %d can be used (%%n is the short host name)",
+			out->len - from, TEXT_NODE_MAX);
 	return e;
 }

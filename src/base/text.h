@@ -52,8 +52,9 @@ enum err text_split_words(struct span s, char ***argv, size_t *argc, struct errt
 /*
  * Node names, celery-wire.md section 9: "w1@%h" -> "w1@host"; "w1" -> "celery@w1" (a name without @ is a
  * host); NULL -> "celery@host". %h host, %n host without domain, %d domain, %i 0, %I "", %% percent.
- * Appends to out; E_CONF for another %x or for characters that do not belong into a name.
+ * Appends to out; E_CONF for another %x, for characters that do not belong into a name, and for more than TEXT_NODE_MAX bytes.
  */
+#define TEXT_NODE_MAX 200
 enum err text_node_name(const char *pattern, const char *host, struct buf *out, struct errtext *t) MUSTCHECK;
 
 #endif

@@ -4,13 +4,18 @@
  */
 #include "worker/consumer.h"
 
+#include "base/text.h"
 #include "worker/state.h"
 
+/* Of AMQP's 255 bytes; the name of a pool is cut, as the tags of another are on another channel. */
+#define TAG_MAX 255
+#define POOL_MAX (TAG_MAX - TEXT_NODE_MAX - 22)
+
 static void
-add_tag(char *out, size_t size, const struct consumer *c)
+add_tag(char out[TAG_MAX + 1], const struct consumer *c)
 {
-	snprintf(out, size, "%s/%s/%zu", c->feed->pool->worker->conf->node, c->feed->pool->conf->name,
-		c->index);
+	snprintf(out, TAG_MAX + 1, "%s/%.*s/%zu", c->feed->pool->worker->conf->node, POOL_MAX,
+		c->feed->pool->conf->name, c->index);
 }
 
 static void
@@ -46,11 +51,11 @@ consumer_start(struct consumer *c, const char *queue)
 {
 	struct table args = { 0 };
 	struct arena arena;
-	char tag[512];
+	char tag[TAG_MAX + 1];
 	bool has_args;
 	enum err e;
 
-	add_tag(tag, sizeof(tag), c);
+	add_tag(tag, c);
 	c->moves = c->is_unwanted = false;
 	arena_init(&arena, 0);
 	has_args = add_timeout(&args, &arena, c->feed->pool->worker);
@@ -77,13 +82,13 @@ on_cancelled(void *owner, const struct bus_answer *a)
 bool
 consumer_cancel(struct consumer *c)
 {
-	char tag[512];
+	char tag[TAG_MAX + 1];
 
 	if (c->state == CONSUMER_STARTING)
 		return c->is_unwanted = true;
 	if (c->state != CONSUMER_ON)
 		return false;
-	add_tag(tag, sizeof(tag), c);
+	add_tag(tag, c);
 	if (bus_cancel(c->feed->chan, span_of(tag), on_cancelled, c) != E_OK)
 		return false;
 	c->state = CONSUMER_CANCELLING;

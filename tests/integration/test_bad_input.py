@@ -27,6 +27,15 @@ def closed_port():
         return s.getsockname()[1]
 
 
+def test_names_that_are_as_long_as_they_may_be(worker, warren, tmp_path):
+    one_line(warren("worker", "-A", "tasks", "-n", "n" * 199 + "@h", code=None).stderr, "201 bytes is too long")
+    config = tmp_path / "pools.yaml"
+    config.write_text("pools:\n  %s: { app: tasks, queues: [celery], concurrency: 1 }\n" % ("p" * 250))
+    config.chmod(0o600)
+    worker("-n", "n" * 198 + "@h", "--config", str(config))
+    assert warren("send", "add", "2", "3", "--wait", "--timeout", "20s").stdout == "5\n"
+
+
 # --- servers -----------------------------------------------------------------------------------------------------------
 
 def test_no_broker_for_a_client(warren):

@@ -215,6 +215,15 @@ node_names(void **state UNUSED)
 		assert_null(strchr(t.text, '\n'));
 		buf_reset(&b);
 	}
+	for (size_t n = TEXT_NODE_MAX - 2; n < TEXT_NODE_MAX; n++) {
+		char name[TEXT_NODE_MAX + 3];
+
+		snprintf(name, sizeof(name), "%0*d@h", (int)n, 7);
+		buf_reset(&b);
+		assert_int_equal(text_node_name(name, "box", &b, &t), n + 2 > TEXT_NODE_MAX ? E_CONF : E_OK);
+	}
+	assert_non_null(strstr(t.text, "201 bytes is too long"));
+	buf_reset(&b);
 	assert_int_equal(text_node_name("w1", NULL, &b, &t), E_CONF);
 	assert_int_equal(text_node_name("w1", "", &b, NULL), E_CONF);
 	buf_release(&b);
