@@ -71,6 +71,28 @@ out_progress_clear(void)
 	out.line_up = false;
 }
 
+/* Names and texts of strangers are among it: ids of letters, words of a broker, what a task threw. */
+static void PRINTFLIKE(2, 0) say(bool lines, const char *fmt, va_list ap)
+{
+	struct span rest, line;
+	struct buf shown;
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	buf_init(&shown, 0);
+	for (rest = span_of(text); rest.ptr != NULL;) {
+		line = lines ? span_split(&rest, '\n') : rest;
+		text_add_printable(&shown, line, 0);
+		buf_addc(&shown, '\n');
+		if (!lines)
+			break;
+	}
+	fwrite(shown.data, 1, shown.len, stderr);
+	buf_release(&shown);
+	free(text);
+}
+
 void
 out_error(const char *fmt, ...)
 {
@@ -80,9 +102,8 @@ out_error(const char *fmt, ...)
 	fflush(stdout);
 	fputs(out.error_color ? "\033[31mwarren:\033[0m " : "warren: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	say(false, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 }
 
 void
@@ -92,9 +113,8 @@ out_note(const char *fmt, ...)
 
 	out_progress_clear();
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	say(true, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 }
 
 void

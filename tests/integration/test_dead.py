@@ -274,6 +274,14 @@ def test_an_expiry_that_has_passed_goes_unless_kept(warren, letters):
     assert found == {"a": None, "b": "2020-01-01T00:00:00+00:00", "c": "2999-01-01T00:00:00+00:00"}
 
 
+def test_names_of_strangers_do_not_reach_the_terminal(warren, letters):
+    letters.declare(DEAD)
+    letters.put("evil\x1b]0;x\x07\nwarren: all is well", origin="gone", queue=DEAD)
+    letters.wait(1)
+    done = warren("dead", "replay", "--all", "--yes", code=1)
+    assert "\x1b" not in done.stderr and "evil\\x1b]0;x\\x07\\nwarren: all is well: there is no queue 'gone'" in done.stderr
+
+
 def test_marks_are_stripped_and_own_headers_kept(warren, letters):
     letters.declare("celery")
     letters.declare(DEAD)
