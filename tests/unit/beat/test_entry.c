@@ -188,6 +188,11 @@ a_run_is_a_task_message(void **state UNUSED)
 	assert_ok(entry_init(&e, &c, &zones, NULL));
 	assert_int_equal(entry_expires(&e, &(struct plan_fire){ .due = 60000000 }),
 		65000000 + plan_jitter(&e.plan, 60000000));
+	/* Without one it has its time until the next is sent: that one's jitter included, as this one's was. */
+	c.expires = 0;
+	assert_int_equal(entry_expires(&e, &(struct plan_fire){ .due = 60000000, .following = 90000000 }),
+		90000000 + plan_jitter(&e.plan, 90000000));
+	assert_true(plan_jitter(&e.plan, 90000000) > 0);
 	c.expires = 0;
 	assert_ok(entry_init(&e, &c, &zones, NULL));
 	assert_true(
