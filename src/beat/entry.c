@@ -236,8 +236,7 @@ entry_expires(const struct entry *e, const struct plan_fire *f)
 	if (e->conf->expires > 0)
 		return f->due + plan_jitter(&e->plan, f->due) + e->conf->expires * 1000;
 	/* The next one is as late as its own jitter makes it; until then this one has its time. */
-	return f->following == SCHEDULE_NEVER ? INT64_MAX
-					      : f->following + plan_jitter(&e->plan, f->following);
+	return f->following == SCHEDULE_NEVER ? INT64_MAX : f->following + plan_jitter(&e->plan, f->following);
 }
 
 static enum err

@@ -64,6 +64,22 @@ def test_beat_says_what_is_wrong(warren, tmp_path, entry, word):
     assert done.returncode in (1, 2) and word in done.stderr
 
 
+def test_a_clock_that_was_far_ahead_is_not_handed_on(site, beat, inbox):
+    """The baton of a leader whose clock was years ahead: its successor's says what is settled indeed, or no later one would send what it missed."""
+    ahead = 4102444800 * 10 ** 6
+    with site.raw_connection() as connection:
+        channel = connection.channel()
+        channel.queue_declare("warren.beat", durable=True, auto_delete=False, arguments={"x-single-active-consumer": True})
+        baton = json.dumps({"until": ahead, "node": "gone"}).encode()
+        channel.basic_publish(channel.prepare_message(baton, properties={"delivery_mode": 2}), "", "warren.beat")
+    b = beat(TICK)
+    inbox("ticks").wait(5)
+    assert b.stop() == 0
+    box = inbox("warren.beat")
+    settled = [json.loads(m.body)["until"] for m in box.wait(1)]
+    assert ahead not in settled and max(settled) <= time.time() * 10 ** 6
+
+
 MANY_APP = """
 from celery import Celery
 from celery.schedules import crontab
