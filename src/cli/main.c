@@ -90,9 +90,20 @@ out:
 	return code;
 }
 
+static bool
+takes_next_word(const char *flag)
+{
+	const struct opt_row *row;
+
+	if (strchr(flag, '=') != NULL || (flag[1] != '-' && flag[2] != '\0'))
+		return false;
+	row = flag[1] == '-' ? opt_find(common_rows, n_common_rows, span_of(flag + 2)) : NULL;
+	return row == NULL || row->type != OPT_T_bool;
+}
+
 /*
- * Celery's users write `celery -A app worker`: flags in front of the command are moved behind it. They are the ones with a value;
- * returns the index of the command, or argc.
+ * Celery's users write `celery -A app worker`: flags in front of the command are moved behind it. They are the ones with a value, and
+ * those that every command has; returns the index of the command, or argc.
  */
 static int
 find_command(int argc, char **argv)
@@ -100,7 +111,7 @@ find_command(int argc, char **argv)
 	int i = 1;
 
 	while (i < argc && argv[i][0] == '-' && argv[i][1] != '\0')
-		i += strchr(argv[i], '=') != NULL || (argv[i][1] != '-' && argv[i][2] != '\0') ? 1 : 2;
+		i += takes_next_word(argv[i]) ? 2 : 1;
 	return i < argc ? i : argc;
 }
 

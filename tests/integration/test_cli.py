@@ -291,6 +291,11 @@ def test_secrets_may_come_through_a_pipe(site, built):
     assert "amqp://u:**@vault//" in done.stdout and "redis://:**@store/1" in done.stdout and "hidden" not in done.stdout
 
 
+def test_flags_of_every_command_may_stand_before_it(warren):
+    assert json.loads(warren("--json", "config").stdout) == json.loads(warren("config", "--json").stdout)
+    assert json.loads(warren("--json", "-b", "amqp://h//", "config").stdout)["settings"]["broker"]["value"] == ["amqp://h//"]
+
+
 def test_config_hides_what_is_secret_in_its_entries(warren, tmp_path):
     config = tmp_path / "warren.yaml"
     config.write_text('pools:\n  a:\n    runner: [run, "--url=http://u:hidden@h/"]\n    queues: [q]\n'
