@@ -346,7 +346,7 @@ url_add_hidden(struct buf *b, struct span text)
 		buf_add(b, (struct span){ p, (size_t)(at + 3 - p) });
 		p = at + 3;
 		at = colon = NULL;
-		for (stop = p; stop < end && memchr("/? \t\n\"'", *stop, 7) == NULL; stop++) {
+		for (stop = p; stop < end && strchr("/? \t\n\"'", *stop) == NULL; stop++) {
 			if (*stop == '@')
 				at = stop;
 			else if (*stop == ':' && colon == NULL)

@@ -80,10 +80,10 @@ hide_secrets(struct opt_list *list, bool pairs, struct arena *a)
 	struct buf b;
 
 	for (size_t i = 0; shown != NULL && i < list->n; i++) {
-		struct span value = span_of(list->items[i]), name = value;
+		struct span value = span_of(list->items[i]), name = span_split(&value, '=');
 
 		buf_init(&b, 0);
-		if (pairs && url_is_secret(name = span_split(&value, '='))) {
+		if (pairs && url_is_secret(name)) {
 			buf_add(&b, name);
 			buf_adds(&b, "=**");
 		} else
