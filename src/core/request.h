@@ -77,6 +77,7 @@ struct request {
 	int64_t deliveries; /* a quorum queue's own count of those before this one; 0 = none, or not known */
 	bool is_noted;      /* the attempt is ours, as the note says */
 	bool has_asked;     /* it was claimed: copies of it may be about, which must learn of its end */
+	bool is_ignored;    /* it ended without an end: a task it was replaced by may go on under its id */
 	int64_t deaths;     /* of workers, during this attempt */
 	struct span queue;  /* it was delivered from */
 	int64_t child_pid;

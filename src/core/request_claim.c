@@ -37,7 +37,8 @@ request_note(const struct request *r, enum note_state state)
 struct note
 request_note_end(const struct request *r)
 {
-	struct note n = request_note(r, r->has_asked ? NOTE_OVER : NOTE_FREE);
+	/* What replaces it has its id, and may ask too. */
+	struct note n = request_note(r, r->has_asked && !r->is_ignored ? NOTE_OVER : NOTE_FREE);
 
 	n.deaths = 0;
 	return n;

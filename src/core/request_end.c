@@ -239,6 +239,7 @@ request_on_frame(
 		on_retry(r, f, now, out);
 		break;
 	case RUN_IGNORE:
+		r->is_ignored = true;
 		request_report(out, REPORT_IGNORED)->runtime_us = now->mono_us - r->started_us;
 		request_settle(r, out);
 		break;

@@ -83,6 +83,22 @@ who_has_been_about_asks(void **state)
 }
 
 static void
+who_is_ignored_leaves_its_id_to_others(void **state)
+{
+	struct fixture *f = *state;
+	struct run_frame done = { .type = RUN_DONE, .outcome = RUN_IGNORE };
+
+	ask(f);
+	told(f, (struct note_answer){ .verdict = NOTE_IS_FREE });
+	next(f);
+	request_on_started(&f->r, 42, 1000, &f->fx);
+	next(f);
+	request_on_frame(&f->r, &done, &now, &f->fx);
+	assert_true(has(f, EFF_ACK));
+	assert_int_equal(request_note_end(&f->r).state, NOTE_FREE);
+}
+
+static void
 what_is_free_runs(void **state)
 {
 	struct fixture *f = *state;
@@ -330,6 +346,7 @@ main(void)
 		T(who_comes_first_does_not_ask_and_is_noted_when_it_lasts),
 		T(a_run_that_loses_its_channel_is_noted_at_once),
 		T(who_has_been_about_asks),
+		T(who_is_ignored_leaves_its_id_to_others),
 		T(what_is_free_runs),
 		T(what_cannot_be_known_runs),
 		T(what_runs_elsewhere_waits_on_the_ladder_ever_longer),
