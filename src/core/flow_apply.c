@@ -203,13 +203,35 @@ append(struct flow_source *s, struct span *list, struct span more)
 	return flow_join(s->f, flow_inner(list->ptr != NULL ? *list : SPAN("[]")), flow_inner(more), list);
 }
 
+/*
+ * Only tasks and chains keep links as options of their own; what a chord is given is its body's, and error links of a group are its members'. A
+ * Celery worker that finds them on a chord or a group cannot send it.
+ */
+static enum err
+add_links(struct flow_source *s, struct node *n, struct span links, struct span errlinks)
+{
+	enum err e = E_OK;
+
+	if (n->sig.type == SIG_CHORD)
+		return add_links(s, n->body, links, errlinks);
+	if (links.ptr != NULL)
+		e = append(s, &n->links, links);
+	if (e != E_OK || errlinks.ptr == NULL)
+		return e;
+	if (n->sig.type != SIG_GROUP)
+		return append(s, &n->errlinks, errlinks);
+	for (struct node *kid = n->kids; kid != NULL && e == E_OK; kid = kid->next)
+		e = add_links(s, kid, SPAN_NONE, errlinks);
+	return e;
+}
+
 static enum err
 spread_errlinks(struct flow_source *s, struct node *n)
 {
 	enum err e = E_OK;
 
-	for (struct node *kid = n->kids; kid != NULL && e == E_OK && n->errlinks.ptr != NULL; kid = kid->next)
-		e = append(s, &kid->errlinks, n->errlinks);
+	for (struct node *kid = n->kids; kid != NULL && e == E_OK; kid = kid->next)
+		e = add_links(s, kid, SPAN_NONE, n->errlinks);
 	return e;
 }
 
@@ -217,7 +239,7 @@ spread_errlinks(struct flow_source *s, struct node *n)
 static enum err
 spread_links(struct flow_source *s, struct node *n)
 {
-	enum err e = n->links.ptr != NULL ? append(s, &n->last->links, n->links) : E_OK;
+	enum err e = add_links(s, n->last, n->links, SPAN_NONE);
 
 	return e == E_OK ? spread_errlinks(s, n) : e;
 }
@@ -420,10 +442,7 @@ prepare_body(struct flow_source *s, struct node *n, const struct given *g, struc
 	if (body->over.ptr == NULL)
 		body->over = n->sig.options;
 	body->priority_plus1 = g->priority_plus1;
-	if (n->links.ptr != NULL)
-		e = append(s, &body->links, n->links);
-	if (e == E_OK && n->errlinks.ptr != NULL)
-		e = append(s, &body->errlinks, n->errlinks);
+	e = add_links(s, body, n->links, n->errlinks);
 	return e == E_OK ? node_write(s, body, raw) : e;
 }
 

@@ -79,12 +79,38 @@ error_links_of_a_chain_or_group_are_each_members(void **state)
 	assert_int_equal(jscan_count(f.steps[0].call.errbacks), 1);
 	assert_true(jscan_begin(&it, f.steps[0].call.chain) && jscan_next(&it));
 	rest = arena_dup(&f.arena, it.value);
-	assert_int_equal(jscan_count(jscan_member(jscan_member(rest, "options"), "link_error")), 1);
+	assert_null(jscan_member(jscan_member(rest, "options"), "link_error").ptr);
 	t = task_of(NULL, NULL, NULL);
 	t.callbacks = rest;
 	assert_int_equal(succeed(&f, &t, "5", NOW), E_OK);
 	assert_int_equal(jscan_count(step_of(&f, "b", 0)->call.errbacks), 1);
 	assert_int_equal(jscan_count(step_of(&f, "c", 0)->call.errbacks), 2);
+	flow_release(&f);
+}
+
+/* On the chord itself a Celery worker takes them for its header's, which it refuses. */
+static void
+error_links_of_a_chain_are_those_of_the_body_of_its_chord(void **state)
+{
+	struct task t =
+		task_of("[" CHAIN(PLAIN("a", "[]", "{}") ", " CHORD(PLAIN("b", "[]", "{}"),
+					  CHORD(PLAIN("c", "[]", "{}"), PLAIN("d", "[]", "{}"), "{}"), "{}"),
+				"{\"link_error\": [" PLAIN("e", "[]", "{}") "]}") "]",
+			NULL, NULL);
+	struct span chord;
+	struct jscan_iter it;
+	struct flow f;
+
+	(void)state;
+	flow_init(&f);
+	assert_int_equal(succeed(&f, &t, "5", NOW), E_OK);
+	assert_true(jscan_begin(&it, f.steps[0].call.chain) && jscan_next(&it));
+	chord = it.value;
+	for (int i = 0; i < 2; i++) {
+		assert_null(jscan_member(jscan_member(chord, "options"), "link_error").ptr);
+		chord = jscan_member(jscan_member(chord, "kwargs"), "body");
+	}
+	assert_int_equal(jscan_count(jscan_member(jscan_member(chord, "options"), "link_error")), 1);
 	flow_release(&f);
 }
 
@@ -351,6 +377,7 @@ main(void)
 		cmocka_unit_test(last_step_of_a_chain_has_an_empty_rest),
 		cmocka_unit_test(immutable_signature_gets_no_result),
 		cmocka_unit_test(error_links_of_a_chain_or_group_are_each_members),
+		cmocka_unit_test(error_links_of_a_chain_are_those_of_the_body_of_its_chord),
 		cmocka_unit_test(headers_and_stamps_travel_on),
 		cmocka_unit_test(ids_that_are_not_given_follow_from_the_task),
 		cmocka_unit_test(chain_in_a_chain_runs_before_what_comes_after_it),
