@@ -17,6 +17,7 @@ class Cluster:
     def __init__(self, servers, number, folder, kind="classic"):
         self.site, self.folder, self.kind = Site(servers, number, folder), folder, kind
         self.programs = []
+        self.env = {} if kind == "classic" else {"QUORUM_QUEUES": "ours,c"}
         self.numbers = itertools.count(1)
         self.declare()
 
@@ -38,8 +39,7 @@ class Cluster:
 
     def start(self, name, argv, ready):
         log = str(self.folder / ("%s-%d.log" % (name, next(self.numbers))))
-        env = {} if self.kind == "classic" else {"QUORUM_QUEUES": "ours,c"}
-        program = Program(argv, self.site.env(**env), log, str(self.folder))
+        program = Program(argv, self.site.env(**self.env), log, str(self.folder))
         self.programs.append(program)
         program.wait_line(ready)
         return program

@@ -98,11 +98,13 @@ class Site:
     def unacked(self, *queues):
         return self.counter("messages_unacknowledged", *queues)
 
+    def left(self):
+        """How many messages each queue of tasks still holds, delivered or not. Dead letters may be there."""
+        return {n: q["messages"] for n, q in self.queues().items() if q["messages"] > 0 and not n.startswith("warren.dead.")}
+
     def wait_empty(self, timeout_s=30):
-        """Until no queue of tasks holds a message, delivered or not. Dead letters may be there."""
-        def left():
-            return {n: q["messages"] for n, q in self.queues().items() if q["messages"] > 0 and not n.startswith("warren.dead.")}
-        wait_until(lambda: not left(), timeout_s * SLOW, lambda: "the queues to be empty: %r" % left())
+        """Until no queue of tasks holds a message."""
+        wait_until(lambda: not self.left(), timeout_s * SLOW, lambda: "the queues to be empty: %r" % self.left())
 
     def meta(self, task_id):
         """The stored result as JSON text, or None."""

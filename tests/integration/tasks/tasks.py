@@ -46,6 +46,11 @@ def echo(*args, **kwargs):
     return [list(args), kwargs]
 
 
+@task(name="note")
+def note(x):
+    return x
+
+
 @task(name="fail")
 def fail(message):
     raise ValueError(message)
