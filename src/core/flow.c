@@ -184,7 +184,7 @@ flow_start(struct flow *f, const struct task *t, struct span sig, struct span ar
 		e = flow_apply(&s, n, &g);
 	if (e == E_OK)
 		e = flow_add_child(&s, n);
-	if (e == E_OK)
+	if (e == E_OK && f->children.len > 0)
 		buf_addc(&f->children, ']');
 	if (e == E_OK && result != NULL) {
 		buf_init(&b, 0);

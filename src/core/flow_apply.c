@@ -508,27 +508,21 @@ flow_apply_text(struct flow_source *s, struct span json, const struct given *g)
 	return e == E_OK ? flow_apply(s, n, g) : e;
 }
 
-/* Of a chain the first task, of a chord its header: what was sent now. */
+/* Of a chain the first task, of a chord its header, or its body where there is none: what was sent now. */
 enum err
 flow_add_child(struct flow_source *s, const struct node *n)
 {
 	struct buf *b = &s->f->children;
+	struct node header;
 
-	while (n->sig.type == SIG_CHAIN)
-		n = n->kids;
-	/* Celery does not tell of the body of a chord without a header. */
-	if (n->sig.type == SIG_CHORD) {
-		struct node header = *n;
-
-		if (n->kids == NULL)
-			n = n->body;
-		else
-			header.sig.type = SIG_GROUP;
-		buf_adds(b, b->len == 0 ? "[" : ", ");
-		node_add_result(b, n->kids == NULL ? n : &header);
-		return b->err;
-	}
+	while (n->sig.type == SIG_CHAIN || (n->sig.type == SIG_CHORD && n->kids == NULL))
+		n = n->sig.type == SIG_CHAIN ? n->kids : n->body;
+	if (n->sig.type == SIG_GROUP && n->kids == NULL)
+		return E_OK;
+	header = *n;
+	if (n->sig.type == SIG_CHORD)
+		header.sig.type = SIG_GROUP;
 	buf_adds(b, b->len == 0 ? "[" : ", ");
-	node_add_result(b, n);
+	node_add_result(b, &header);
 	return b->err;
 }

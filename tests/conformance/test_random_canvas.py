@@ -10,7 +10,7 @@ import json
 import os
 
 import pytest
-from celery import chord
+from celery import chain, chord, group
 
 import canvases
 import wild
@@ -191,6 +191,24 @@ def test_a_body_that_replaces_itself(clusters, how):
     wait_final([r])
     one = [[1], {}]
     assert r.get(timeout=1) == {"task": [[how, 1], {}], "chain": [[one, how], {}], "group": [one, one], "chord": [[[one, one], "body"], {}]}[how]
+
+
+@pytest.mark.timeout(300)
+def test_canvases_without_members_end_alike(clusters):
+    seen = []
+    for c in (clusters("theirs"), clusters("app")):
+        app = c.app()
+        app.set_current()
+        e = lambda x: app.signature("echo", args=(x,))
+        forms = [
+            chord([], e(1)), chord([group([])], e(1)), chord([group([]), e(1)], e(2)), chord([e(1)], group([])), chord([e(1)], chord([], e(2))),
+            chord([chord([], e(1)), e(2)], e(3)), group([]), group([group([]), e(1)]), chain(e(1), group([])), chain(e(1), group([]), e(2)),
+            chain(e(1), chord([], e(2)), e(3)), e(1).set(link=[group([])]), e(1).set(link=[chord([], e(2))]),
+        ]
+        results = [f.apply_async() for f in forms]
+        wait_for_rest(c, results)
+        seen.append([(p.shape, p.tasks) for p in map(Picture, results)])
+    assert seen[0] == seen[1]
 
 
 def fine(seeds, replaces):

@@ -88,6 +88,37 @@ error_links_of_a_chain_or_group_are_each_members(void **state)
 	flow_release(&f);
 }
 
+/* Of a chain in place of the body of a chord without a header only the first task is sent. */
+static void
+children_are_what_was_sent(void **state)
+{
+	static const struct {
+		const char *link, *children;
+	} rows[] = {
+		{ GROUP("", "{}"), "" },
+		{ CHORD("", CHAIN(PLAIN("b", "[]", "{\"task_id\": \"B\"}") ", " PLAIN("c", "[]", "{}"), "{}"),
+			  "{}"),
+			"[[[\"B\", null], null]]" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct task t = task_of(NULL, NULL, NULL);
+		struct span result;
+		struct flow f;
+
+		t.callbacks = span_of(rows[i].link);
+		flow_init(&f);
+		assert_int_equal(succeed(&f, &t, "5", NOW), E_OK);
+		assert_true(span_is(buf_span(&f.children), rows[i].children));
+		flow_release(&f);
+		flow_init(&f);
+		assert_int_equal(flow_start(&f, &t, t.callbacks, SPAN_NONE, NOW, &result, &said), E_OK);
+		assert_true(span_is(buf_span(&f.children), rows[i].children));
+		flow_release(&f);
+	}
+}
+
 /* On the chord itself a Celery worker takes them for its header's, which it refuses. */
 static void
 error_links_of_a_chain_are_those_of_the_body_of_its_chord(void **state)
@@ -377,6 +408,7 @@ main(void)
 		cmocka_unit_test(last_step_of_a_chain_has_an_empty_rest),
 		cmocka_unit_test(immutable_signature_gets_no_result),
 		cmocka_unit_test(error_links_of_a_chain_or_group_are_each_members),
+		cmocka_unit_test(children_are_what_was_sent),
 		cmocka_unit_test(error_links_of_a_chain_are_those_of_the_body_of_its_chord),
 		cmocka_unit_test(headers_and_stamps_travel_on),
 		cmocka_unit_test(ids_that_are_not_given_follow_from_the_task),
