@@ -27,6 +27,8 @@
 #define INTERRUPT_MS 8000
 /* When nothing runs any more, what has ended and is not told to backend and broker yet has so long. */
 #define LAST_MS 3000
+/* For the service manager: the clean-up of processes and connections after that. */
+#define EXIT_MS 5000
 /* Output, errors, channel and pidfd of a child; what is open for a moment at a start, connections, name resolution. */
 #define DESCRIPTORS_PER_SLOT 4
 #define DESCRIPTORS_SPARE 40
@@ -117,6 +119,7 @@ on_drain_over(void *owner)
 static void
 drain(struct worker *w)
 {
+	char state[96];
 	size_t running = 0;
 
 	w->phase = WORKER_DRAINING;
@@ -128,7 +131,10 @@ drain(struct worker *w)
 		pool_return_waiting(&w->pools[i]);
 		running += pool_running(&w->pools[i]);
 	}
-	notify_say(&w->notify, "STOPPING=1\nSTATUS=draining");
+	/* Its own patience, TimeoutStopSec, was set by somebody who did not know for how long tasks of this worker may go on. */
+	snprintf(state, sizeof(state), "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%lld",
+		(long long)(w->conf->drain_ms + INTERRUPT_MS + LAST_MS + EXIT_MS) * 1000);
+	notify_say(&w->notify, state);
 	LOG(DRAINING, LOG_INT("running", running), LOG_INT("seconds", w->conf->drain_ms / 1000));
 	loop_timer_arm(&w->drain, w->conf->drain_ms);
 	worker_check_drained(w);
