@@ -418,8 +418,9 @@ def test_a_task_costs_one_read_and_one_write(tmp_path):
         child.send({"stop": {}})
         child.wait()
     calls = re.findall(r"^(\w+)\(", trace.read_text().partition('write(3, "{\\"hello')[2], re.M)
-    # The first 22 after the hello: ten tasks and the read of the stop frame belong to us.
-    assert calls[:21] == ["read", "write"] * 10 + ["read"]
+    # The first 21 after the hello: ten tasks and the read of the stop frame belong to us. The interpreter may want a new arena in between, once.
+    assert calls[:22].count("mmap") <= 1
+    assert [call for call in calls if call != "mmap"][:21] == ["read", "write"] * 10 + ["read"]
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="needs /proc/PID/smaps_rollup")
