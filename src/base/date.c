@@ -54,3 +54,14 @@ date_floor_div(int64_t a, int64_t b)
 {
 	return a / b - (a % b < 0);
 }
+
+us_t
+date_after(us_t now, double seconds)
+{
+	static const us_t last = INT64_C(253402300799) * 1000000;
+	double at = (double)now + seconds * 1e6;
+
+	if (!(at < (double)last))
+		return last;
+	return at < 1 ? 1 : now + (us_t)(seconds * 1e6);
+}

@@ -18,4 +18,7 @@ int date_weekday(int64_t days);
 /* Division that rounds down, also below zero: what day a second belongs to. */
 int64_t date_floor_div(int64_t a, int64_t b);
 
+/* So many seconds after `now`; what is no year of calendars any more (1970 to 9999), or no number, is the nearest that is. Never 0. */
+us_t date_after(us_t now, double seconds);
+
 #endif

@@ -5,6 +5,7 @@
  */
 #include "core/flow_apply.h"
 
+#include "base/date.h"
 #include "base/js.h"
 #include "base/text.h"
 #include "wire/field.h"
@@ -38,7 +39,7 @@ time_option(struct flow_source *s, const struct node *n, const char *key, us_t *
 
 	/* A number is from now on. */
 	if (node_option_number(n, key, &seconds)) {
-		*out = s->now + (us_t)(seconds * 1e6);
+		*out = date_after(s->now, seconds);
 		return E_OK;
 	}
 	e = node_option_text(s, n, key, &text);
@@ -56,7 +57,7 @@ times_of(struct flow_source *s, const struct node *n, struct task_call *call)
 
 	call->now = s->now;
 	if (node_option_number(n, "countdown", &seconds) && seconds > 0)
-		call->eta = s->now + (us_t)(seconds * 1e6);
+		call->eta = date_after(s->now, seconds);
 	e = time_option(s, n, "eta", &call->eta);
 	if (e == E_OK)
 		e = time_option(s, n, "expires", &call->expires);

@@ -290,6 +290,13 @@ request_on_due(struct request *r, us_t wall, struct effects *out)
 		request_go_on(r, wall, out);
 }
 
+/* At least as long as is said. */
+static ms_t
+limit_ms(double seconds)
+{
+	return seconds > 0 ? (ms_t)((seconds < RULE_LIMIT_MAX ? seconds : RULE_LIMIT_MAX) * 1000) + 1 : 0;
+}
+
 static void
 add_limits(const struct request *r, struct effects *out)
 {
@@ -300,8 +307,8 @@ add_limits(const struct request *r, struct effects *out)
 		return;
 	e = request_add(out, EFF_LIMIT);
 	e->u.limit.memory_max = r->rule->memory_limit;
-	e->u.limit.soft_ms = soft > 0 ? (ms_t)(soft * 1000) + 1 : 0;
-	e->u.limit.hard_ms = hard > 0 ? (ms_t)(hard * 1000) + 1 : 0;
+	e->u.limit.soft_ms = limit_ms(soft);
+	e->u.limit.hard_ms = limit_ms(hard);
 }
 
 void

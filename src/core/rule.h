@@ -4,6 +4,9 @@
 
 #include "core/retry.h"
 
+/* Seconds; a time limit that is longer is cut to what timers can take. */
+#define RULE_LIMIT_MAX 1e9
+
 struct task_rule {
 	const char *pattern; /* glob over the task's name; NULL in the default rule */
 	double time_limit;   /* seconds until its child is killed; 0 = none. A message may say otherwise. */

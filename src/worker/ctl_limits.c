@@ -51,7 +51,9 @@ limit(const struct ctl *c, const char *key)
 {
 	double seconds;
 
-	return control_arg_number(c->req, key, &seconds) && seconds > 0 ? seconds : 0;
+	if (!control_arg_number(c->req, key, &seconds) || !(seconds > 0))
+		return 0;
+	return seconds < RULE_LIMIT_MAX ? seconds : RULE_LIMIT_MAX;
 }
 
 void

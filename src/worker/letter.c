@@ -2,6 +2,7 @@
 #include "worker/letter.h"
 
 #include "base/clock.h"
+#include "base/date.h"
 #include "core/address.h"
 #include "core/ladder.h"
 #include "wire/dead.h"
@@ -204,7 +205,7 @@ encode_step(struct letter *l, const struct flow_step *s, const struct routing_an
 	call.priority_plus1 = at.priority_plus1;
 	if (call.expires == 0 && rule->expires > 0) {
 		call.now = clock_wall_us();
-		call.expires = call.now + (us_t)(rule->expires * 1e6);
+		call.expires = date_after(call.now, rule->expires);
 	}
 	call.transient = is_transient(w, at.delivery_mode);
 	if (answer != NULL) {

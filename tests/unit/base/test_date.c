@@ -1,5 +1,7 @@
 #include "base/date.h"
 
+#include <math.h>
+
 #include "lib/t.h"
 
 static void
@@ -44,6 +46,20 @@ division_rounds_down(void **state UNUSED)
 	assert_int_equal(date_floor_div(0, 2), 0);
 }
 
+static void
+a_time_stays_within_calendars(void **state UNUSED)
+{
+	const us_t now = INT64_C(1800000000) * 1000000, last = INT64_C(253402300799) * 1000000;
+
+	assert_int_equal(date_after(now, 1.5), now + 1500000);
+	assert_int_equal(date_after(now, -1.5), now - 1500000);
+	assert_int_equal(date_after(now, 1e13), last);
+	assert_int_equal(date_after(now, (double)INFINITY), last);
+	assert_int_equal(date_after(now, (double)NAN), last);
+	assert_int_equal(date_after(now, -1e13), 1);
+	assert_int_equal(date_after(now, -1.8e9), 1);
+}
+
 int
 main(void)
 {
@@ -51,6 +67,7 @@ main(void)
 		cmocka_unit_test(every_day_has_its_number),
 		cmocka_unit_test(known_days),
 		cmocka_unit_test(division_rounds_down),
+		cmocka_unit_test(a_time_stays_within_calendars),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

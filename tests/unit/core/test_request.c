@@ -289,6 +289,18 @@ failed_task_becomes_a_dead_letter_when_the_rule_says_so(void **state)
 }
 
 static void
+limits_beyond_all_timers_are_cut(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.task.time_limit = 1e300;
+	f->r.task.soft_time_limit = 1e17;
+	run(f);
+	assert_int_equal(find(f, EFF_LIMIT)->u.limit.hard_ms, INT64_C(1000000000001));
+	assert_int_equal(find(f, EFF_LIMIT)->u.limit.soft_ms, INT64_C(1000000000001));
+}
+
+static void
 limits_of_the_message_go_before_those_of_the_rule(void **state)
 {
 	struct fixture *f = *state;
@@ -559,6 +571,7 @@ main(void)
 		T(lost_channel_forgets_what_waits_and_keeps_what_runs),
 		T(rejected_with_requeue_goes_back_to_the_queue),
 		T(rejected_again_and_again_it_comes_back_ever_later),
+		T(limits_beyond_all_timers_are_cut),
 		T(failure_or_time_limit_is_rejected_when_the_rule_says_so),
 		T(rejected_without_requeue_dies_with_the_reason_given),
 		T(reports_show_errors_as_python_does),
