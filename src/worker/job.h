@@ -37,6 +37,7 @@ struct job {
 	struct loop_timer timer; /* until it is due, or the backend can be asked again */
 	bool has_note;           /* the note in the backend says that it is ours */
 	bool is_claiming;        /* has asked who runs it, and waits for the answer */
+	bool is_asking_turn;     /* has asked the limits of the cluster, and waits for the answer */
 	bool waits_for_backend;  /* it has to ask before it runs */
 	ms_t noted_at;
 	ms_t delivered_at;

@@ -107,6 +107,7 @@ on_turn(void *owner, enum err e, const struct backend_turn *t, const char *why)
 	struct limiter *l = &j->pool->worker->limiter;
 	struct request_turn in = { .err = e, .cluster = { .wait = t->wait, .turn = t->turn } };
 
+	j->is_asking_turn = false;
 	if (e != E_OK)
 		complain(l, why);
 	else
@@ -141,7 +142,8 @@ limiter_ask(struct limiter *l, struct job *j)
 	if (j->request.rule->cluster_rate <= 0)
 		return answer(l, j, &in);
 	in.err = ask_cluster(l, j);
-	if (in.err == E_OK)
+	j->is_asking_turn = in.err == E_OK;
+	if (j->is_asking_turn)
 		return false;
 	complain(l, err_name(in.err));
 	return answer(l, j, &in);
@@ -150,7 +152,7 @@ limiter_ask(struct limiter *l, struct job *j)
 void
 limiter_cancel(struct limiter *l, struct job *j)
 {
-	if (j->request.state == REQUEST_ASKING)
+	if (j->is_asking_turn)
 		backend_turn_cancel(l->worker->backend, j);
 }
 

@@ -91,6 +91,21 @@ def test_rate_of_all_workers_together(site, worker, conf):
     site.wait_empty()
 
 
+def test_an_answer_about_a_delivery_that_is_gone_is_dropped(site, worker, conf):
+    """Its channel is lost while Redis is asked whose turn it is: the answer finds nobody."""
+    app = site.app()
+    w = worker(*conf("cluster_rate_limit: 100/s"), "-c", "4")
+    assert app.send_task("stamp", (0,)).get(timeout=20 * SLOW)
+    site.redis.client_pause(60000, all=False)
+    limited = [app.send_task("stamp", (i,)) for i in range(8)]
+    wait_until(lambda: site.unacked() == 4, 20 * SLOW, "the slots to be taken")
+    site.rabbitmq.close_connections(site.vhost)
+    w.wait_line("Connected to", count=2)
+    site.redis.client_unpause()
+    wait_final(limited, 20)
+    site.wait_empty()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_rate_of_the_cluster_over_a_minute(site, worker, conf):
