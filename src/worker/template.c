@@ -38,6 +38,7 @@ struct template
 	struct nest *nest;
 	enum template_state state;
 	bool was_up, is_stuck;
+	bool is_old; /* before it was up */
 	struct child *child;
 	struct fdlink control;
 	struct run_reader reader;
@@ -516,7 +517,7 @@ on_exit_of_template(void *owner, const struct child_end *end)
 	struct template *t = owner;
 	struct nest *n = t->nest;
 	bool was_up = t->was_up, asked = t->why[0] != '\0',
-	     failed = !was_up && n->is_used && !worker_is_stopping(n->pool->worker);
+	     failed = !was_up && !t->is_old && n->is_used && !worker_is_stopping(n->pool->worker);
 	struct buf how;
 
 	buf_init(&how, 0);
@@ -666,8 +667,16 @@ nest_must_wait(struct nest *n, struct list *link)
 void
 nest_renew(struct nest *n)
 {
-	if (n->current != NULL && n->current->state == TEMPLATE_UP)
-		template_retire(n->current);
+	struct template *t = n->current;
+
+	if (t == NULL)
+		return;
+	/* What one that starts has read by now is old, and nobody needs it yet. */
+	t->is_old = t->state == TEMPLATE_STARTING;
+	if (t->is_old)
+		template_kill(t, "was replaced before it was up");
+	else
+		template_retire(t);
 }
 
 void

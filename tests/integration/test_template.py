@@ -215,6 +215,22 @@ def test_pool_restart_takes_up_new_code(forked, site):
     wait_until(lambda: not alive(old), 20, "the old one is gone")
 
 
+def test_a_restart_while_the_template_starts_counts(forked, site):
+    """What it has read by then is old: its children would be of code that nobody wants any more."""
+    it = forked("-c", "2")
+    module = it.folder / "forks.py"
+    slow = "import os, time\nopen(os.environ['COUNT'] + '.slow', 'a').close()\ntime.sleep(4)\n" + MODULE
+    module.write_text(slow)
+    restart = lambda: site.app().control.broadcast("pool_restart", arguments={"reload": True}, reply=True, limit=1, timeout=5)
+    restart()
+    wait_until((it.folder / "count.slow").exists, 20, "the old code to be read")
+    module.write_text(MODULE.replace("return len(held)", "return 'new'"))
+    restart()
+    assert it.run("hold") == "new"
+    assert it.run("who")[1] == it.template()
+    assert not it.worker.lines("template process (ended|could not)")
+
+
 def test_a_module_that_says_it_cannot_be_forked_is_not(site, worker, tmp_path):
     (tmp_path / "gpu.py").write_text(
         "import os, sys, types\nfrom warren_runner import task\n"
