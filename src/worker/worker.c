@@ -590,10 +590,11 @@ worker_close(struct worker *w)
 {
 	if (w->conf->guest != NULL)
 		w->conf->guest->close(w->conf->guest->owner);
+	/* It may have asked a pool's guide. */
+	mender_release(&w->mender);
 	for (size_t i = 0; i < w->n_pools; i++)
 		pool_release(&w->pools[i]);
 	alloc_free(w->pools);
-	mender_release(&w->mender);
 	post_release(&w->post);
 	control_close(&w->control);
 	pulse_close(&w->pulse);

@@ -10,7 +10,7 @@ from harness import SLOW, parent_of, wait_final
 from warren_servers import wait_until
 
 SHOP = """
-import os, time
+import atexit, os, time
 import redis
 from celery import Celery, chain, chord, group
 app = Celery("shop", broker={broker!r}, backend={backend!r}, set_as_current=False)
@@ -33,6 +33,9 @@ def router(name, args, kwargs, options, task=None, **more):
                 return dict(queue="sunk", priority=999)
             if trouble == "nowhere":
                 return dict(exchange="media")
+            if trouble == "stay":
+                atexit.register(time.sleep, 3600)
+                trouble = "2.5"
             time.sleep(3600 if trouble == "hang" else float(trouble))
         return "sunk" if args[0] != 5 else dict(queue="five")
 
@@ -48,6 +51,9 @@ def sink(value, *more):
 @app.task
 def plain(value):
     return value
+@app.task
+def pid():
+    return os.getpid()
 """
 
 
@@ -172,6 +178,39 @@ def test_a_question_outlives_the_worker(site, shop, worker, tmp_path):
     wait_sunk(site, 1)
     wait_until(lambda: is_settled(site), 20 * SLOW, "the worker to be done")
     assert int(site.redis.get("given")) == 1
+
+
+def full_chord(site, s):
+    """A chord whose members have all ended, and whose body nobody has sent."""
+    s["plain"].apply_async((1,), group_id="G", group_index=0, chord=s["sink"].s().set(task_id="body")).get(timeout=20 * SLOW)
+    site.redis.set("celery-taskset-meta-G.s", 2)
+    wait_until(lambda: site.redis.zcard("celery-taskset-meta-G.j") == 1, 20 * SLOW, "the member to be counted")
+    site.redis.zadd("celery-taskset-meta-G.j", {json.dumps([1, "other", "SUCCESS", 2]): 1})
+
+
+def test_a_worker_ends_while_a_chord_that_it_mends_waits_for_an_answer(site, shop, tmp_path):
+    """Nobody holds that up: another worker finds the chord again."""
+    s = shop("-c", "1", "--chord-check", "1s", "--no-fork")
+    wait_until(lambda: len(shop.worker.slots()) == 2, 20 * SLOW, "the process that is asked")
+    # Its slot has a pid of its own: the one that runs no task is to go, and not to come up again.
+    runs = s["pid"].delay().get(timeout=20 * SLOW)
+    (tmp_path / "shop.py").write_text("raise RuntimeError('half an edit')\n")
+    guide, = set(shop.worker.slots()) - {runs}
+    os.kill(guide, signal.SIGKILL)
+    shop.worker.wait_line("half an edit")
+    full_chord(site, s)
+    shop.worker.wait_line("chord G: all its members had ended")
+    assert shop.worker.stop() == 0
+    assert "sunk" not in site.queues()
+
+
+def test_the_process_that_is_asked_answers_while_it_should_end(site, shop):
+    """An answer in between is no reason to wait for longer."""
+    s = shop("-c", "1", "--chord-check", "1s", "--no-fork")
+    site.redis.rpush("trouble", "stay")
+    full_chord(site, s)
+    wait_until(lambda: asked(site), 20 * SLOW, "the router to be asked")
+    assert shop.worker.stop(timeout_s=15 * SLOW) == 0
 
 
 def test_large_groups_are_asked_about_at_once(site, shop):
