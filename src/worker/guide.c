@@ -246,10 +246,12 @@ on_routed(struct guide *g, const struct run_frame *f, struct errtext *why)
 	/* Still the head of those asked, should the answer be no good: it is to blame then. */
 	if (f->routes.ptr != NULL && !read_routes(q, f->routes, why))
 		return false;
-	expect_answer(g);
+	/* One that was asked to end keeps the time it has for that. */
+	if (g->state == GUIDE_UP)
+		expect_answer(g);
 	if (f->routes.ptr != NULL && q->done < q->to)
 		return true;
-	if (g->n_asked == 1)
+	if (g->n_asked == 1 && g->state == GUIDE_UP)
 		loop_timer_disarm(&g->timer);
 	if (!take_back(g, q))
 		return true;
