@@ -1,6 +1,6 @@
 /*
  * The way of a letter: make sure that its road is there (queue and bindings, once per road and connection), publish, confirm. One road
- * is made at a time; letters wait in order meanwhile. Any failure forgets the road and tries again in a second.
+ * is made at a time; letters wait in order meanwhile. Any failure forgets the road and tries again in a second; letters of other roads go on.
  */
 #include "worker/post.h"
 
@@ -26,8 +26,8 @@ static void
 delay(struct post *o, struct letter *l, const char *why)
 {
 	LOG(MAIL_DELAYED, LOG_SPAN("id", l->about), LOG_SPAN("queue", l->origin), LOG_STR("why", why));
-	if (!list_is_linked(&l->wait))
-		list_push(&o->waiting, &l->wait);
+	list_unlink(&l->wait);
+	list_push(&o->hindered, &l->wait);
 	if (o->retry.armed)
 		return;
 	o->pause_ms = o->pause_ms == 0           ? RETRY_MS
@@ -75,6 +75,28 @@ publish(struct post *o, struct letter *l)
 
 /* --- roads ------------------------------------------------------------------------------------------------------------- */
 
+/* All letters of this road: it is made no more often than once for each attempt, and complained of for the first. */
+static void
+delay_road(struct post *o, const char *road, const char *why)
+{
+	struct list *it, *tmp;
+	bool any = false;
+
+	LIST_EACH (&o->waiting, it, tmp) {
+		struct letter *l = container_of(it, struct letter, wait);
+
+		if (strcmp(l->road, road) != 0)
+			continue;
+		if (!any) {
+			any = true;
+			delay(o, l, why);
+		} else {
+			list_unlink(it);
+			list_push(&o->hindered, it);
+		}
+	}
+}
+
 static void
 on_road(void *owner, const struct bus_topo_report *r)
 {
@@ -83,16 +105,17 @@ on_road(void *owner, const struct bus_topo_report *r)
 
 	o->topo = NULL;
 	o->ladder = NULL;
-	if (r->err == E_OK && map_set(&o->known, span_of(o->building), &known, NULL) != E_OK)
-		abort();
+	if (r->err == E_OK) {
+		if (map_set(&o->known, span_of(o->building), &known, NULL) != E_OK)
+			abort();
+	} else if (!o->is_for_expected) {
+		delay_road(o, o->building, r->text);
+	} else if (r->err != E_CLOSED) {
+		LOG(LADDER_REFUSED, LOG_STR("why", r->text));
+	}
+	o->is_for_expected = false;
 	o->building[0] = '\0';
-	if (r->err == E_OK || o->is_for_expected) {
-		if (r->err != E_OK && r->err != E_CLOSED)
-			LOG(LADDER_REFUSED, LOG_STR("why", r->text));
-		o->is_for_expected = false;
-		pump(o);
-	} else if (!list_is_empty(&o->waiting))
-		delay(o, container_of(o->waiting.next, struct letter, wait), r->text);
+	pump(o);
 }
 
 static enum err
@@ -177,17 +200,27 @@ pump(struct post *o)
 		e = build_road(o, l);
 		if (e != E_OK) {
 			o->building[0] = '\0';
-			delay(o, l, err_name(e));
-			return;
+			delay_road(o, l->road, err_name(e));
 		}
 	}
 	build_expected(o);
 }
 
+/* Those that were hindered come last. */
+static void
+try_again(struct post *o)
+{
+	struct list *it;
+
+	while ((it = list_pop(&o->hindered)) != NULL)
+		list_push(&o->waiting, it);
+	pump(o);
+}
+
 static void
 on_retry(void *owner)
 {
-	pump(owner);
+	try_again(owner);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------------- */
@@ -197,6 +230,7 @@ post_init(struct post *o, struct worker *w)
 {
 	o->worker = w;
 	list_init(&o->waiting);
+	list_init(&o->hindered);
 	list_init(&o->expected);
 	map_init(&o->known);
 	return loop_timer_init(&o->retry, w->loop, on_retry, o);
@@ -236,7 +270,7 @@ post_on_up(struct post *o)
 	/* Another broker of the list may not have them. */
 	map_release(&o->known, NULL);
 	map_init(&o->known);
-	pump(o);
+	try_again(o);
 }
 
 void

@@ -17,6 +17,7 @@ struct worker;
 struct post {
 	struct worker *worker;
 	struct list waiting;  /* letters that are not under way, in order */
+	struct list hindered; /* ... and those that wait for the next attempt: they hold up no others */
 	struct list expected; /* struct expected_queue: what others delay has to find its way there */
 	struct map known;     /* roads that exist on this broker */
 	char building[LETTER_ROAD_MAX]; /* the road being made; "" = none */

@@ -66,6 +66,18 @@ def test_of_links_of_which_one_cannot_be_written_none_is_sent(site, app, worker)
     assert app.AsyncResult("fine").state == "PENDING"
 
 
+def test_a_follow_up_that_cannot_go_its_way_holds_up_no_others(site, app, worker):
+    """The broker lets nobody make a queue of this name: whoever sent that waits for it, and nobody else."""
+    w = worker("-A", "tasks", "-c", "2")
+    assert app.send_task("add", (1, 2), link=sig(app, "echo").set(queue="amq.none")).get(timeout=10) == 3
+    w.wait_line("amq.none")
+    assert chain(sig(app, "add", 1, 2), sig(app, "add", 3)).apply_async().get(timeout=10) == 6
+    other = chain(sig(app, "add", 1, 2), sig(app, "echo").set(queue="elsewhere")).apply_async()
+    wait_until(lambda: site.queues().get("elsewhere", {}).get("messages") == 1, 20, lambda: str(site.queues()))
+    assert other.parent.get(timeout=10) == 3
+    w.kill()  # to end by itself it would wait for that one as long as it may
+
+
 def test_error_link_gets_the_id_once(site, app, worker):
     worker("-A", "tasks", "-c", "2")
     result = app.send_task("fail", ("boom",), link_error=[sig(app, "echo").set(task_id="error-link")])
