@@ -481,27 +481,43 @@ new_item(const struct bus_pub *p, const struct msg *m)
 	return it;
 }
 
-enum err
-bus_publish(struct bus_pub *p, const struct msg *m, bus_pub_fn *fn, void *owner, uint64_t *id)
+/* Into p->head. */
+static enum err
+encode_head(struct bus_pub *p, const struct msg *m)
 {
-	struct pub_item *it;
-	size_t most;
+	size_t most = p->bytes_max < p->chan->conn->write_max ? p->bytes_max : p->chan->conn->write_max;
 	enum err e;
 
-	if (is_silent(p))
-		return E_CLOSED;
-	most = p->bytes_max < p->chan->conn->write_max ? p->bytes_max : p->chan->conn->write_max;
-	if (p->all.count >= p->pending_max || ring_span(&p->all) >= SPAN_FACTOR * p->pending_max) {
-		p->full = true;
-		return E_AGAIN;
-	}
 	buf_reset(&p->head);
 	e = codec_add_publish(&p->head, p->chan->number, m, &p->pool);
 	if (e != E_OK)
 		return e;
 	/* What is added at most: 8 bytes for each frame of 4 KiB, the smallest that a broker may ask for, and the correlation id. */
-	if (m->body.len > most || p->head.len + m->body.len + m->body.len / 256 + 512 > most)
-		return E_TOOBIG;
+	return m->body.len > most || p->head.len + m->body.len + m->body.len / 256 + 512 > most ? E_TOOBIG
+												: E_OK;
+}
+
+enum err
+bus_pub_check(struct bus_pub *p, const struct msg *m)
+{
+	return is_silent(p) ? E_OK : encode_head(p, m);
+}
+
+enum err
+bus_publish(struct bus_pub *p, const struct msg *m, bus_pub_fn *fn, void *owner, uint64_t *id)
+{
+	struct pub_item *it;
+	enum err e;
+
+	if (is_silent(p))
+		return E_CLOSED;
+	if (p->all.count >= p->pending_max || ring_span(&p->all) >= SPAN_FACTOR * p->pending_max) {
+		p->full = true;
+		return E_AGAIN;
+	}
+	e = encode_head(p, m);
+	if (e != E_OK)
+		return e;
 	if (p->head.len + m->body.len + 512 > p->bytes_max - p->bytes) {
 		p->full = true;
 		return E_AGAIN;

@@ -43,6 +43,8 @@ void bus_pub_close(struct bus_pub *p);
  */
 enum err bus_publish(
 	struct bus_pub *p, const struct msg *m, bus_pub_fn *fn, void *owner, uint64_t *id) MUSTCHECK;
+/* E_OK, or why no attempt would get it out: bus_publish says the same each time. */
+enum err bus_pub_check(struct bus_pub *p, const struct msg *m) MUSTCHECK;
 /* fn will not be called; the message may or may not have been sent. */
 void bus_pub_cancel(struct bus_pub *p, uint64_t id);
 /* Unconfirmed and waiting. */

@@ -177,7 +177,7 @@ void request_on_flow(struct request *r, enum flow_todo todo, enum err e, const c
  * waits for anything else of the backend comes again later. No effects: it waits for nothing of the backend.
  */
 void request_on_backend_away(struct request *r, struct effects *out);
-/* Where its follow-ups go cannot be told, or one cannot be written: none of them is sent, and the message is kept for a person. */
+/* Where its follow-ups go cannot be told, or one (its retry is one) cannot be written: none of them is sent, and the message is kept for a person. */
 void request_on_unsendable(struct request *r, const char *reason, const char *why);
 void request_on_published(struct request *r, struct effects *out);
 /* The channel that delivered it is gone. What has not begun is forgotten (the broker delivers it again); what runs goes on. */

@@ -193,7 +193,7 @@ request_on_unsendable(struct request *r, const char *reason, const char *why)
 	assert(r->state == REQUEST_PUBLISHING);
 	r->flow.count = 0;
 	r->flow.n_closes = r->flow.closed;
-	if (r->mail.kind == MAIL_NONE)
+	if (r->mail.kind == MAIL_NONE || r->mail.kind == MAIL_RETRY)
 		request_go_dead(r, reason, why);
 }
 

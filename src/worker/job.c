@@ -270,6 +270,28 @@ free_letters(struct job *j)
 		letter_free(container_of(it, struct letter, link));
 }
 
+/* A next attempt with larger arguments, which no attempt would get out, is none. */
+static void
+write_mail(struct job *j)
+{
+	struct request *r = &j->request;
+	struct letter *l;
+	enum err e = letter_of_mail(&l, j);
+
+	if (e == E_OK && r->mail.kind == MAIL_RETRY &&
+		(e = bus_pub_check(j->pool->worker->pub, &l->msg)) != E_OK)
+		letter_free(l);
+	if (e == E_OK)
+		return;
+	if (r->mail.kind == MAIL_RETRY && e != E_NOMEM) {
+		report_unrouted(j, "the message of its next attempt is too big to be sent");
+		request_on_unsendable(r, "retry", "the message of its next attempt is too big to be sent");
+		e = letter_of_mail(&l, j);
+	}
+	if (e != E_OK)
+		abort(); /* out of memory */
+}
+
 /*
  * All are written before the first is posted: when a step cannot be written none is sent, and the whole message is a dead letter, for a
  * person to look at.
@@ -289,10 +311,11 @@ write_letters(struct job *j)
 	if (e != E_OK) {
 		free_letters(j);
 		err_prefix(&why, e, "cannot write a follow-up");
+		report_unrouted(j, why.text);
 		request_on_unsendable(r, "canvas", why.text);
 	}
-	if (r->mail.kind != MAIL_NONE && letter_of_mail(&l, j) != E_OK)
-		abort();
+	if (r->mail.kind != MAIL_NONE)
+		write_mail(j);
 	LIST_EACH (&j->letters, it, tmp)
 		post_send(&j->pool->worker->post, container_of(it, struct letter, link));
 	return list_is_empty(&j->letters) && all_confirmed(j);

@@ -219,7 +219,12 @@ encode_step(struct letter *l, const struct flow_step *s, const struct routing_an
 		e = task_set_expiration(&l->msg, (int64_t)(answer->expiration_s * 1000 + 0.5));
 	if (e == E_OK && again)
 		e = forward_counts_write(&l->msg, &(struct forward_counts){ .held = 1 });
-	return e == E_OK ? set_address(l, &at) : e;
+	if (e == E_OK)
+		e = set_address(l, &at);
+	if (e == E_OK && (e = bus_pub_check(w->pub, &l->msg)) != E_OK)
+		err_set(t, e, "the message of task %.*s is %s: its headers for one frame, or its body",
+			SPAN_FMT(call.name), err_name(e));
+	return e;
 }
 
 enum err

@@ -54,6 +54,9 @@ def plain(value):
 @app.task
 def pid():
     return os.getpid()
+@app.task(bind=True)
+def grow(self, size, **more):
+    raise self.retry(args=("x" * size,), kwargs=dict(), countdown=0, **more)
 """
 
 
@@ -178,6 +181,17 @@ def test_a_question_outlives_the_worker(site, shop, worker, tmp_path):
     wait_sunk(site, 1)
     wait_until(lambda: is_settled(site), 20 * SLOW, "the worker to be done")
     assert int(site.redis.get("given")) == 1
+
+
+def test_a_retry_that_no_message_can_hold_is_a_dead_letter(site, shop, warren):
+    """Nothing else can be made of it, and the worker goes on."""
+    s = shop("-c", "1")
+    s["grow"].delay(1, headers={"x": "y" * 200000})
+    s["grow"].apply_async((44 << 20,), link=s["plain"].s("x" * (24 << 20)))
+    wait_until(lambda: site.queues().get("warren.dead.celery", {}).get("messages") == 2, 30 * SLOW, shop.worker.output)
+    assert s["plain"].delay(1).get(timeout=20 * SLOW) == 1
+    wait_until(lambda: is_settled(site), 20 * SLOW, "the worker to be done")
+    assert [letter["reason"] for letter in dead(warren)] == ["retry"] * 2
 
 
 def full_chord(site, s):

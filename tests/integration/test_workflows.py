@@ -78,6 +78,22 @@ def test_a_follow_up_that_cannot_go_its_way_holds_up_no_others(site, app, worker
     w.kill()  # to end by itself it would wait for that one as long as it may
 
 
+def test_a_follow_up_that_no_message_can_hold_is_a_dead_letter(site, app, worker):
+    """Headers must fit into one frame, and a body has a largest size."""
+    w = worker("-A", "tasks", "-c", "1")
+    links = [sig(app, "echo").set(task_id="fine"), sig(app, "echo").set(headers={"x": "y" * 200000})]
+    assert app.send_task("add", (1, 2), link=links).get(timeout=10) == 3
+    wait_until(lambda: site.queues().get("warren.dead.celery", {}).get("messages") == 1, 20, lambda: str(site.queues()))
+    assert app.send_task("add", (3, 4)).get(timeout=10) == 7
+    assert app.AsyncResult("fine").state == "PENDING"
+    # Both fit by themselves, the sum does not.
+    text = "x" * (24 << 20)
+    app.send_task("big", (40 << 20,), link=sig(app, "echo", text, ignore_result=True), ignore_result=True)
+    wait_until(lambda: site.queues().get("warren.dead.celery", {}).get("messages") == 2, 20, lambda: str(site.queues()))
+    assert app.send_task("add", (3, 4)).get(timeout=10) == 7
+    assert len(w.lines("too big|more than 67108864 bytes")) == 2
+
+
 def test_error_link_gets_the_id_once(site, app, worker):
     worker("-A", "tasks", "-c", "2")
     result = app.send_task("fail", ("boom",), link_error=[sig(app, "echo").set(task_id="error-link")])

@@ -323,6 +323,11 @@ what_is_a_dead_letter_anyway_keeps_its_reason(void **state)
 	request_on_unsendable(&f->r, DEAD_REASON_ROUTE, "the routers raised");
 	assert_string_equal(f->r.mail.reason, "failed");
 	assert_int_equal(f->r.flow.count, 0);
+	/* A retry that cannot be sent is no end: without the letter nothing would be left of the task. */
+	f->r.mail = (struct mail){ .kind = MAIL_RETRY };
+	request_on_unsendable(&f->r, "retry", "too big");
+	assert_int_equal(f->r.mail.kind, MAIL_DEAD);
+	assert_string_equal(f->r.mail.reason, "retry");
 }
 
 int
