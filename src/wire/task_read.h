@@ -9,7 +9,8 @@ struct reader {
 	struct msg *m;
 	const struct task_limits *lim;
 	struct errtext *why;
-	struct span body; /* checked, without raw newlines */
+	struct span body;  /* checked, without raw newlines */
+	size_t containers; /* in all of it */
 };
 
 /* Sets the sentence and is the fault. */
