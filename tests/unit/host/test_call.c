@@ -230,7 +230,8 @@ no_result_makes_its_frame_too_deep(void **state UNUSED)
 	struct errtext t;
 
 	for (int depth = JSCAN_DEPTH_MAX - 4; depth <= JSCAN_DEPTH_MAX + 1; depth++) {
-		memcpy(args, "[\"", 2);
+		args[0] = '[';
+		args[1] = '"';
 		memset(args + 2, '[', (size_t)depth);
 		memset(args + 2 + depth, ']', (size_t)depth);
 		memcpy(args + 2 + 2 * depth, "\"]", 3);
