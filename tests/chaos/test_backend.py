@@ -147,6 +147,23 @@ def test_f73_delivered_again_while_redis_is_away(lab):
     lab.close_books(starts=(2, 2))
 
 
+def test_f73_what_has_to_ask_goes_back_while_redis_is_away(lab):
+    """For no answer is a delivery held for longer than it may be."""
+    lab.declare()
+    redis = lab.redis_proxy()
+    first = lab.worker()
+    lab.send_run(gated=True)
+    lab.wait_starts(1)
+    second = lab.worker("--outbox-after", "500ms", redis=redis)
+    redis.refuse()
+    second.wait_line("lost the result backend")
+    first.kill()
+    second.wait_line("its message goes back and comes again in 60s")
+    wait_until(lambda: lab.unacked() == 0, 10 * SLOW, "the delivery to be acknowledged")
+    wait_until(lambda: lab.site.counter("messages") == 1, 10 * SLOW, "the copy that comes again")
+    assert lab.starts() == 1
+
+
 def test_f74_redis_too_slow_and_silent_within_an_answer(lab):
     lab.declare()
     redis = lab.redis_proxy()
