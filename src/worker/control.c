@@ -211,9 +211,8 @@ on_listening(void *owner, const struct bus_answer *a)
 
 /* All in one go; the first refusal closes the channel, and with the last answer all is well. */
 static void
-on_inbox_open(void *owner)
+listen(struct control *c)
 {
-	struct control *c = owner;
 	const struct worker_conf *conf = c->worker->conf;
 	struct pair pairs[2];
 	struct table args = { .pairs = pairs, .cap = ARRAY_LEN(pairs) };
@@ -242,6 +241,22 @@ on_inbox_open(void *owner)
 		LOG(CONTROL_REFUSED, LOG_STR("why", err_name(e)));
 }
 
+/* An order that is taken before answers can be sent is carried out, and whoever gave it waits for nothing. */
+static void
+listen_when_able_to_answer(struct control *c)
+{
+	if (c->listens || !bus_chan_is_open(c->inbox) || !bus_chan_is_open(c->outbox))
+		return;
+	c->listens = true;
+	listen(c);
+}
+
+static void
+on_inbox_open(void *owner)
+{
+	listen_when_able_to_answer(owner);
+}
+
 static void
 on_name_taken(struct control *c)
 {
@@ -265,6 +280,7 @@ on_inbox_close(void *owner, const struct bus_close *why)
 {
 	struct control *c = owner;
 
+	c->listens = false;
 	if (!why->by_server)
 		return;
 	if (why->code == AMQP_RESOURCE_LOCKED) {
@@ -280,15 +296,14 @@ on_inbox_close(void *owner, const struct bus_close *why)
 static void
 on_inbox_cancel(void *owner, struct span tag UNUSED)
 {
-	struct control *c = owner;
-
 	/* Somebody deleted the queue. */
-	on_inbox_open(c);
+	listen(owner);
 }
 
 static void
-on_outbox_open(void *owner UNUSED)
+on_outbox_open(void *owner)
 {
+	listen_when_able_to_answer(owner);
 }
 
 static void

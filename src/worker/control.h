@@ -15,6 +15,7 @@ struct control {
 	struct bus_chan *inbox;  /* of the consuming connection */
 	struct bus_chan *outbox; /* of the publishing connection */
 	char queue[256];
+	bool listens;        /* has asked to, on the inbox as it is now */
 	bool is_settled;     /* listening, refused, or not wanted: nobody needs to wait for it */
 	bool name_taken;     /* somebody else has this node's queue */
 	bool has_complained; /* of that */

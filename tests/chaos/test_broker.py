@@ -87,6 +87,22 @@ def test_f02_broker_killed_ten_times_under_a_stream(lab, sig):
     lab.close_books(starts=(1, 2))
 
 
+def test_orders_are_taken_once_they_can_be_answered(lab):
+    """The connection for answers comes up late: until then the worker is not ready, and takes no order that would stay without an answer."""
+    lab.declare()
+    broker = lab.broker_proxy()
+    held = broker.on("down", "channel.open-ok", "hold",
+                     where=lambda frame: any(f.link is frame.link and b" publish" in f.data for f in broker.frames if f.name == "connection.start-ok"))
+    w = lab.worker(broker=broker, ready=False)
+    held.wait()
+    wait_until(lambda: lab.site.queues()[lab.queue]["consumers"] == 1, 20 * SLOW, "the worker to consume")
+    assert not lab.site.app().control.ping(timeout=0.5)
+    assert not w.lines("no answer to") and not w.lines(r" ready\.$")
+    broker.heal()
+    w.wait_line(r" ready\.$")
+    assert len(lab.site.app().control.ping(timeout=10, limit=1)) == 1
+
+
 def test_f03_broker_hangs(lab):
     lab.declare()
     w = lab.worker("--broker-heartbeat", "1s")
@@ -349,7 +365,7 @@ def test_f18_virtual_host_goes_and_comes_back(lab):
     w.wait_line("cannot reach .*(vhost|virtual host)", timeout_s=30)
     lab.site.rabbitmq.vhost_add(lab.site.vhost)
     w.wait_line("Connected to", count=2, timeout_s=40)
-    wait_until(lambda: lab.site.queues().get(lab.queue, {}).get("consumers") == 1, 20 * SLOW, "the queue to be consumed from")
+    wait_until(lambda: lab.site.queues()[lab.queue]["consumers"] == 1, 20 * SLOW, "the queue to be consumed from")
     lab.send_run()
     lab.close_books(starts=(1, 1))
 
