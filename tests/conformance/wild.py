@@ -9,6 +9,7 @@ Left out is what Celery 5.2 does not do the same way twice, or does wrongly:
 * a task with `expires` that retries: sending it again compares the text of the time with a number, and the task stays STARTED
 * a link on what ends with a group, or on a chain that ends with a chord: refused by the client, or by the worker in the middle of the canvas
 * a retry at once: its RETRY can be stored after the SUCCESS of the message it has sent
+* a chain of nothing but a group: what it is called with does not reach the members
 * a chord in a chord's header whose body replaces itself: the outer body is then called with an empty list
 * a task replaced by several whose results differ: they all get the place of the one they replace, so their order is that of their ids
 """
@@ -118,6 +119,8 @@ class Maker:
         c = chain(*[s for s in steps[:-1] if not self.nests(s)], steps[-1])
         if c.task == "celery.chain" and any(s.task == "celery.chord" and self.ends_many(s) for s in c.tasks[:-1]):
             c = chain(self.plain(), self.plain())  # groups in a row have become a chord whose body is a group
+        if c.task == "celery.chain" and [s.task for s in c.tasks] == ["celery.group"]:
+            c = c.tasks[0]
         return self.decorated(c)
 
     def chord(self, depth):
