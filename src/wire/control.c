@@ -12,7 +12,8 @@
 
 /* Patterns are matched against each node's name by each node: long ones have no use. */
 #define PATTERN_MAX 1000
-/* Of its counted repetitions, multiplied: libc writes out what is repeated, so that "((a{1,255}){1,255}){1,20}" takes gigabytes. */
+/* Of its repetitions, multiplied: libc writes out what is repeated, so that "((a{1,255}){1,255}){1,20}" takes gigabytes, and so does "a" with 40
+ * plus signs, each of them twice what was before it. */
 #define REPEAT_MAX 1000
 
 void
@@ -161,26 +162,38 @@ is_among(const struct control_request *r, struct span node)
 	return false;
 }
 
-/* Whether it is small once its "{m,n}" are written out. The larger number of each counts, wherever it stands. */
-static bool
-is_small_regex(struct span pattern)
+/* How often libc writes out what stands before a "{m,n}" whose inside is at the beginning of rest: the larger of the two. */
+static int64_t
+repeats_of(struct span rest)
 {
-	int64_t all = 1, n;
+	struct span inner = span_split(&rest, '}'), low = span_split(&inner, ',');
+	int64_t n;
 
-	for (size_t i = 0; i < pattern.len; i++) {
-		struct span rest = { pattern.ptr + i + 1, pattern.len - i - 1 }, inner, low;
+	if (!text_parse_int(inner.len > 0 ? inner : low, &n) || n < 1)
+		return 1;
+	return n > REPEAT_MAX ? REPEAT_MAX + 1 : n;
+}
 
-		i += pattern.ptr[i] == '\\';
-		if (rest.len == 0 || rest.ptr[-1] != '{')
-			continue;
-		inner = span_split(&rest, '}');
-		low = span_split(&inner, ',');
-		if (text_parse_int(inner.len > 0 ? inner : low, &n) && n > 1)
-			all = n > REPEAT_MAX ? REPEAT_MAX + 1 : all * n;
-		if (all > REPEAT_MAX)
-			return false;
+/* Whether it stays small once written out, and is matched in little time: what refers back to a group may take for ever. */
+static bool
+is_cheap_regex(struct span pattern)
+{
+	int64_t all = 1;
+
+	for (size_t i = 0; i < pattern.len && all <= REPEAT_MAX; i++) {
+		struct span rest = { pattern.ptr + i + 1, pattern.len - i - 1 };
+
+		if (pattern.ptr[i] == '\\') {
+			if (rest.len > 0 && rest.ptr[0] >= '1' && rest.ptr[0] <= '9')
+				return false;
+			i++;
+		} else if (pattern.ptr[i] == '+') {
+			all *= 2;
+		} else if (pattern.ptr[i] == '{') {
+			all *= repeats_of(rest);
+		}
 	}
-	return true;
+	return all <= REPEAT_MAX;
 }
 
 /* Python's re.match is anchored at the start only. The leftmost match is the one at the start if there is one. */
@@ -188,7 +201,7 @@ static bool
 matches_regex(struct span pattern, struct span node)
 {
 	regmatch_t at;
-	char *text = pattern.len <= PATTERN_MAX && is_small_regex(pattern) ? alloc_dup(pattern) : NULL,
+	char *text = pattern.len <= PATTERN_MAX && is_cheap_regex(pattern) ? alloc_dup(pattern) : NULL,
 	     *name = alloc_dup(node);
 	regex_t re;
 	bool yes = false;

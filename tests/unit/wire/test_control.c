@@ -195,6 +195,10 @@ everybody_or_those_addressed(void **state UNUSED)
 		/* Written out they would take gigabytes. */
 		{ "\"pattern\": \"((w{1,90}){1,90})\", \"matcher\": \"pcre\"", false, false },
 		{ "\"pattern\": \"w{1}{1,2000}\", \"matcher\": \"pcre\"", false, false },
+		{ "\"pattern\": \"w+1+\", \"matcher\": \"pcre\"", true, true },
+		{ "\"pattern\": \"w1++++++++++++++++++++++++++++++++++++++++\", \"matcher\": \"pcre\"", false,
+			false },
+		{ "\"pattern\": \"w1|(x*)*\\\\1\", \"matcher\": \"pcre\"", false, false },
 		{ "\"pattern\": \"w\"", true, true },
 		{ "\"pattern\": \"w*\", \"matcher\": \"sql\"", false, false },
 	};
