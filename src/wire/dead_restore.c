@@ -22,7 +22,7 @@ no_memory(struct errtext *t)
 static enum err
 check_edit(struct span json, enum jscan_kind kind, const char *what, struct errtext *t)
 {
-	const struct jscan_limits lim = { .depth_max = task_limits_default.depth_max };
+	const struct jscan_limits lim = task_json_limits(&task_limits_default, json.len);
 	enum err e;
 
 	if (json.ptr == NULL)

@@ -134,7 +134,7 @@ blank_newlines(struct reader *r, bool ours)
 static enum task_fault
 read_body(struct reader *r)
 {
-	const struct jscan_limits lim = { .depth_max = r->lim->depth_max };
+	struct jscan_limits lim;
 	struct jscan_facts facts;
 	enum task_fault f;
 	bool ours;
@@ -152,6 +152,7 @@ read_body(struct reader *r)
 	f = inflate_if_needed(r, &ours);
 	if (f != TASK_FINE)
 		return f;
+	lim = task_json_limits(r->lim, r->body.len);
 	e = jscan_check(r->body, &lim, &facts, r->why);
 	if (e != E_OK) {
 		err_prefix(r->why, e, "the body");
@@ -160,7 +161,6 @@ read_body(struct reader *r)
 					: TASK_FAULT_MALFORMED;
 	}
 	r->body = span_trim(r->body);
-	r->containers = facts.containers;
 	return facts.has_newline ? blank_newlines(r, ours) : TASK_FINE;
 }
 
@@ -193,32 +193,6 @@ read_array_body(struct reader *r)
 	return reader_set_follow_ups(r, callbacks, errbacks, chain, chord);
 }
 
-/*
- * Arguments pass through as text, whatever number of lists is in them. What is read into memory, and costs more there, is the canvas, which
- * tasks of Celery's own have for their arguments.
- */
-static enum task_fault
-bound_canvas(struct reader *r)
-{
-	const struct task *t = r->t;
-	const struct jscan_limits lim = { .depth_max = r->lim->depth_max };
-	const size_t max = task_json_limits(r->lim, r->body.len).containers_max;
-	bool is_own = span_starts(t->name, "celery.");
-	const struct span parts[] = { t->callbacks, t->errbacks, t->chain, t->chord,
-		is_own ? t->args : SPAN_NONE, is_own ? t->kwargs : SPAN_NONE };
-	struct jscan_facts facts;
-	size_t n = 0;
-
-	if (max == 0 || r->containers <= max)
-		return TASK_FINE;
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (parts[i].ptr != NULL && jscan_check(parts[i], &lim, &facts, NULL) == E_OK)
-			n += facts.containers;
-	return n <= max
-		? TASK_FINE
-		: FAULT(r, TASK_FAULT_TOO_BIG, "the canvas has %zu arrays and objects, more than %zu", n, max);
-}
-
 enum task_fault
 task_decode(struct task *t, struct msg *m, const struct task_limits *limits, struct errtext *why)
 {
@@ -245,10 +219,8 @@ task_decode(struct task *t, struct msg *m, const struct task_limits *limits, str
 	if (f != TASK_FINE)
 		return f;
 	if (jscan_kind(r.body) == JSCAN_OBJECT)
-		f = reader_object_body(&r, has_task_header);
-	else if (has_task_header)
-		f = read_array_body(&r);
-	else
+		return reader_object_body(&r, has_task_header);
+	if (!has_task_header)
 		return FAULT(&r, TASK_FAULT_NOT_A_TASK, "neither header 'task' nor a body that is a task");
-	return f == TASK_FINE ? bound_canvas(&r) : f;
+	return read_array_body(&r);
 }

@@ -15,7 +15,7 @@ struct task_limits {
 	size_t container_bytes; /* a longer JSON may have one container for so many of its bytes; 0 = it may not */
 };
 /* 64 MiB, depth 1000 (Python writes no deeper), 200,000 containers or one for every 32 bytes: a large canvas has many, each of
- * them with something in it. Containers count in the canvas only. */
+ * them with something in it. */
 extern const struct task_limits task_limits_default;
 /* For JSON of so many bytes. */
 struct jscan_limits task_json_limits(const struct task_limits *lim, size_t len);

@@ -19,9 +19,9 @@
 #define EXPIRATION_MAX INT64_C(315360000000) /* milliseconds, ten years; RabbitMQ's */
 
 static enum err
-check_within(struct span json, struct jscan_limits lim, enum jscan_kind a, enum jscan_kind b,
-	const char *what, struct errtext *t)
+check_json(struct span json, enum jscan_kind a, enum jscan_kind b, const char *what, struct errtext *t)
 {
+	const struct jscan_limits lim = task_json_limits(&task_limits_default, json.len);
 	enum jscan_kind kind;
 	enum err e;
 
@@ -35,25 +35,6 @@ check_within(struct span json, struct jscan_limits lim, enum jscan_kind a, enum 
 		return E_OK;
 	return err_set(t, E_FORMAT, "%s is %s, not %s", what, field_kind_name(span_trim(json)),
 		a == JSCAN_ARRAY ? "an array" : "an object");
-}
-
-static enum err
-check_json(struct span json, enum jscan_kind a, enum jscan_kind b, const char *what, struct errtext *t)
-{
-	return check_within(json, task_json_limits(&task_limits_default, json.len), a, b, what, t);
-}
-
-/* Any number of lists may be in what only passes through; see task.c. */
-static enum err
-check_arguments(const struct task_call *c, struct errtext *t)
-{
-	struct jscan_limits lim = { .depth_max = task_limits_default.depth_max };
-	enum err e;
-
-	if (span_starts(c->name, "celery."))
-		lim = task_json_limits(&task_limits_default, c->args.len + c->kwargs.len);
-	e = check_within(c->args, lim, JSCAN_ARRAY, JSCAN_ARRAY, "args", t);
-	return e == E_OK ? check_within(c->kwargs, lim, JSCAN_OBJECT, JSCAN_OBJECT, "kwargs", t) : e;
 }
 
 static enum err
@@ -75,7 +56,8 @@ check_call(const struct task_call *c, struct errtext *t)
 	if (!(c->time_limit >= 0) || !(c->soft_time_limit >= 0) || isinf(c->time_limit) ||
 		isinf(c->soft_time_limit))
 		return err_set(t, E_FORMAT, "a time limit is no duration");
-	if ((e = check_arguments(c, t)) != E_OK ||
+	if ((e = check_json(c->args, JSCAN_ARRAY, JSCAN_ARRAY, "args", t)) != E_OK ||
+		(e = check_json(c->kwargs, JSCAN_OBJECT, JSCAN_OBJECT, "kwargs", t)) != E_OK ||
 		(e = check_json(c->callbacks, JSCAN_ARRAY, JSCAN_OBJECT, "callbacks", t)) != E_OK ||
 		(e = check_json(c->errbacks, JSCAN_ARRAY, JSCAN_OBJECT, "errbacks", t)) != E_OK ||
 		(e = check_json(c->chain, JSCAN_ARRAY, JSCAN_ARRAY, "chain", t)) != E_OK)

@@ -9,8 +9,7 @@ struct reader {
 	struct msg *m;
 	const struct task_limits *lim;
 	struct errtext *why;
-	struct span body;  /* checked, without raw newlines */
-	size_t containers; /* in all of it */
+	struct span body; /* checked, without raw newlines */
 };
 
 /* Sets the sentence and is the fault. */

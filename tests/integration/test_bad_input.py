@@ -339,13 +339,6 @@ def test_values_may_be_nested_as_deep_as_celerys(worker, post):
     assert post.app.send_task("echo", (nested(200),)).get(timeout=20 * SLOW) == [[nested(200)], {}]
 
 
-def test_arguments_may_be_any_number_of_small_lists(worker, post):
-    worker("-A", "tasks", "-c", "1")
-    pairs = [[1, 2]] * 250000
-    chain = post.app.signature("second_time", args=(pairs,)) | post.app.signature("xsum")
-    assert chain.delay().get(timeout=60 * SLOW) == 750000
-
-
 def test_a_result_that_is_nested_too_deep_is_a_failure(worker, post, tmp_path):
     script = tmp_path / "runner"
     script.write_text("""#!/bin/sh
