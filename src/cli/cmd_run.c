@@ -245,7 +245,6 @@ static void
 on_channel_data(void *owner, struct span bytes)
 {
 	struct local_run *r = owner;
-	struct jscan_limits lim = { .depth_max = JSCAN_DEPTH_MAX };
 	struct errtext why = { "" };
 	struct run_frame frame;
 	struct arena arena;
@@ -257,7 +256,7 @@ on_channel_data(void *owner, struct span bytes)
 		if (e != E_OK)
 			break;
 		arena_init(&arena, 0);
-		e = run_decode(&frame, line, &arena, &lim, &why);
+		e = run_decode(&frame, line, &arena, NULL, &why);
 		if (e == E_OK)
 			on_frame(r, &frame);
 		arena_release(&arena);

@@ -85,7 +85,6 @@ say_hello(struct channel *c, const struct modules *m, struct errtext *t)
 static enum err
 serve_one(struct channel *c, const struct modules *m, struct errtext *t)
 {
-	const struct jscan_limits limits = { .depth_max = JSCAN_DEPTH_MAX };
 	struct arena arena;
 	struct run_frame f;
 	struct span line;
@@ -94,7 +93,7 @@ serve_one(struct channel *c, const struct modules *m, struct errtext *t)
 	if (e != E_OK)
 		return e;
 	arena_init(&arena, 0);
-	e = run_decode(&f, line, &arena, &limits, t);
+	e = run_decode(&f, line, &arena, NULL, t);
 	if (e != E_OK)
 		err_prefix(t, e, "the worker sent what is no frame");
 	else if (f.type == RUN_RUN)

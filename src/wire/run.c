@@ -390,13 +390,15 @@ run_decode(struct run_frame *f, struct span line, struct arena *a, const struct 
 		[RUN_ROUTE] = decode_route,
 		[RUN_ROUTED] = decode_routed,
 	};
+	/* Values pass through as text: what Celery would have stored is as deep as the runner's language allows. */
+	static const struct jscan_limits deepest = { .depth_max = JSCAN_DEPTH_MAX };
 	struct decoder d = { .f = f, .a = a, .t = t };
 	struct jscan_iter it;
 	size_t i;
 	enum err e;
 
 	*f = (struct run_frame){ .max_retries = -1 };
-	e = jscan_check(line, lim, NULL, t);
+	e = jscan_check(line, lim != NULL ? lim : &deepest, NULL, t);
 	if (e != E_OK)
 		return err_prefix(t, e, "frame");
 	line = span_trim(line);

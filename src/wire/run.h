@@ -86,7 +86,7 @@ struct run_request {
 void run_add_request(struct buf *b, const struct run_request *r);
 
 /* Decodes one line (with or without its newline); strings with escapes go into `a`, the rest borrows from
- * `line`. What a frame may leave out and what is assumed then is told in tests/vectors/README.md. */
+ * `line`. `lim` NULL: as deep as JSON may be. What a frame may leave out and what is assumed then is told in tests/vectors/README.md. */
 struct arena;
 enum err run_decode(struct run_frame *f, struct span line, struct arena *a, const struct jscan_limits *lim,
 	struct errtext *t) MUSTCHECK;

@@ -140,6 +140,14 @@ a_deep_line_is_too_big(void **state UNUSED)
 		buf_addc(&b, '[');
 	arena_init(&a, 0);
 	assert_int_equal(run_decode(&f, buf_span(&b), &a, &limits, NULL), E_TOOBIG);
+	assert_int_equal(run_decode(&f, buf_span(&b), &a, NULL, NULL), E_TOOBIG);
+	/* As deep as Python writes it, and in a frame. */
+	buf_reset(&b);
+	buf_adds(&b, "{\"done\":{\"id\":\"a\",\"result\":");
+	for (i = 0; i < 2000; i++)
+		buf_addc(&b, i < 1000 ? '[' : ']');
+	buf_adds(&b, "}}");
+	assert_int_equal(run_decode(&f, buf_span(&b), &a, NULL, NULL), E_OK);
 	arena_release(&a);
 	buf_release(&b);
 }
