@@ -484,11 +484,7 @@ open_streams(struct guide *g, struct errtext *t)
 	enum err e;
 
 	e = stream_adopt(&g->channel, guide_loop(g), child_take_channel(g->child), &conf, &ops, g, t);
-	if (e == E_OK)
-		e = output_open(&g->out, g->pool, NULL, &g->tail, child_take_stdout(g->child), false, t);
-	if (e == E_OK)
-		e = output_open(&g->err, g->pool, NULL, &g->tail, child_take_stderr(g->child), true, t);
-	return e;
+	return e == E_OK ? output_open_both(&g->out, &g->err, g->pool, NULL, &g->tail, g->child, t) : e;
 }
 
 void

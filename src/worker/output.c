@@ -90,7 +90,7 @@ on_close(void *owner, enum err e UNUSED, const char *why UNUSED)
 	o->stream = NULL;
 }
 
-enum err
+static enum err
 output_open(struct output *o, struct pool *p, struct slot *s, struct tail *tail, int fd, bool is_stderr,
 	struct errtext *t)
 {
@@ -106,6 +106,15 @@ output_open(struct output *o, struct pool *p, struct slot *s, struct tail *tail,
 	o->last[0] = '\0';
 	buf_init(&o->line, LINE_MAX_BYTES + 256 * 1024);
 	return stream_adopt(&o->stream, p->worker->loop, fd, &conf, &ops, o, t);
+}
+
+enum err
+output_open_both(struct output *out, struct output *err, struct pool *p, struct slot *s, struct tail *tail,
+	struct child *child, struct errtext *t)
+{
+	enum err e = output_open(out, p, s, tail, child_take_stdout(child), false, t);
+
+	return e == E_OK ? output_open(err, p, s, tail, child_take_stderr(child), true, t) : e;
 }
 
 void

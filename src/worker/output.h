@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "loop/stream.h"
 
+struct child;
 struct pool;
 struct slot;
 struct tail;
@@ -21,9 +22,9 @@ struct output {
 	char last[256];  /* the last line that was not empty, for error reports */
 };
 
-/* Takes fd. `tail` keeps the last lines. */
-enum err output_open(struct output *o, struct pool *p, struct slot *s, struct tail *tail, int fd,
-	bool is_stderr, struct errtext *t) MUSTCHECK;
+/* Of a child that has just started. `tail` keeps the last lines of both. */
+enum err output_open_both(struct output *out, struct output *err, struct pool *p, struct slot *s,
+	struct tail *tail, struct child *child, struct errtext *t) MUSTCHECK;
 /* A new task begins: its own allowance. */
 void output_begin(struct output *o);
 /* What the child left unread is taken first; an unfinished line is logged too. */

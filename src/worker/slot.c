@@ -230,8 +230,6 @@ on_task_frame(struct slot *s, const struct run_frame *f)
 static enum err
 on_line(struct slot *s, struct span line, struct errtext *t)
 {
-	/* Results pass through as text: what Celery would have stored is as deep as the runner's language allows. */
-	const struct jscan_limits limits = { .depth_max = JSCAN_DEPTH_MAX };
 	struct run_frame f;
 	struct arena a;
 	bool fine = false;
@@ -239,7 +237,7 @@ on_line(struct slot *s, struct span line, struct errtext *t)
 
 	arena_init(&a, 0);
 	t->text[0] = '\0';
-	e = run_decode(&f, line, &a, &limits, t);
+	e = run_decode(&f, line, &a, NULL, t);
 	if (e == E_OK) {
 		if (f.type == RUN_HELLO)
 			fine = on_hello(s, &f, &a, t);
@@ -448,11 +446,7 @@ open_streams(struct slot *s, struct errtext *t)
 	enum err e;
 
 	e = stream_adopt(&s->channel, slot_loop(s), child_take_channel(s->child), &conf, &ops, s, t);
-	if (e == E_OK)
-		e = output_open(&s->out, s->pool, s, &s->tail, child_take_stdout(s->child), false, t);
-	if (e == E_OK)
-		e = output_open(&s->err, s->pool, s, &s->tail, child_take_stderr(s->child), true, t);
-	return e;
+	return e == E_OK ? output_open_both(&s->out, &s->err, s->pool, s, &s->tail, s->child, t) : e;
 }
 
 void

@@ -552,11 +552,7 @@ open_ears(struct template *t, struct errtext *why)
 	struct pool *p = t->nest->pool;
 	enum err e = fdlink_open(&t->control, nest_loop(t->nest), child_take_channel(t->child), &ops, t, why);
 
-	if (e == E_OK)
-		e = output_open(&t->out, p, NULL, &t->tail, child_take_stdout(t->child), false, why);
-	if (e == E_OK)
-		e = output_open(&t->err, p, NULL, &t->tail, child_take_stderr(t->child), true, why);
-	return e;
+	return e == E_OK ? output_open_both(&t->out, &t->err, p, NULL, &t->tail, t->child, why) : e;
 }
 
 static void
