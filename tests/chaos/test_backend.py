@@ -128,18 +128,24 @@ def test_f73_canvas_waits_for_redis(lab):
     assert lab.starts() == 3
 
 
-def test_f73_delivered_again_while_redis_is_away(lab):
-    """Only Redis knows whether it runs or has run: nobody guesses."""
+def delivered_again_without_redis(lab, *args):
+    """A task of a killed worker comes to another, which cannot reach Redis: (the proxy before it, that worker)."""
     lab.declare()
     redis = lab.redis_proxy()
     first = lab.worker()
     lab.send_run(gated=True)
     lab.wait_starts(1)
-    second = lab.worker(redis=redis)
+    second = lab.worker(*args, redis=redis)
     redis.refuse()
     second.wait_line("lost the result backend")
     lab.wait_state(next(iter(lab.sent)), "STARTED")
     first.kill()
+    return redis, second
+
+
+def test_f73_delivered_again_while_redis_is_away(lab):
+    """Only Redis knows whether it runs or has run: nobody guesses."""
+    redis, second = delivered_again_without_redis(lab)
     second.wait_line("has come again and waits")
     lab.open_gate()
     assert lab.starts() == 1
@@ -149,15 +155,7 @@ def test_f73_delivered_again_while_redis_is_away(lab):
 
 def test_f73_what_has_to_ask_goes_back_while_redis_is_away(lab):
     """For no answer is a delivery held for longer than it may be."""
-    lab.declare()
-    redis = lab.redis_proxy()
-    first = lab.worker()
-    lab.send_run(gated=True)
-    lab.wait_starts(1)
-    second = lab.worker("--outbox-after", "500ms", redis=redis)
-    redis.refuse()
-    second.wait_line("lost the result backend")
-    first.kill()
+    _, second = delivered_again_without_redis(lab, "--outbox-after", "500ms")
     second.wait_line("its message goes back and comes again in 60s")
     wait_until(lambda: lab.unacked() == 0, 10 * SLOW, "the delivery to be acknowledged")
     wait_until(lambda: lab.site.counter("messages") == 1, 10 * SLOW, "the copy that comes again")
